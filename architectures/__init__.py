@@ -1,0 +1,6 @@
+"""Networks, in torch alone: nothing here imports nnU-Net."""
+
+from nnunet_cardiac.architectures.e2a_unet import E2AUNet
+from nnunet_cardiac.architectures.specialists import SpecialistNetworks
+
+__all__ = ["E2AUNet", "SpecialistNetworks"]

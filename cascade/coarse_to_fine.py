@@ -1,0 +1,151 @@
+"""The network of a cropping configuration: image and coarse labels in, crop, inner network, paste.
+
+nnU-Net looks preprocessors and predictors up inside its own package, so a plugin cannot crop there. The network is the
+one part that `nnUNetv2_train` and `nnUNetv2_predict` take from outside, and it sees everything it needs: nnU-Net hands
+the coarse labels of the previous stage over as one-hot channels behind the image.
+"""
+
+from __future__ import annotations
+
+import logging
+import pydoc
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from nnunet_cardiac.cascade.crop import crop, paste
+from nnunet_cardiac.cascade.roi import Region, RegionRule, find_region
+
+logger = logging.getLogger(__name__)
+
+
+class CropFromCoarse(nn.Module):
+    """Run an inner network on the window around the coarse heart and say background everywhere else.
+
+    A patch that already has the size of the window is passed on as it is: training patches are cut by
+    :class:`nnunet_cardiac.cascade.loader.RegionDataset` with the same rule, so augmentation works on the small window.
+
+    Args:
+        input_channels: Image channels plus K one-hot coarse channels.
+        num_classes: K foreground classes plus background.
+        deep_supervision: Passed to the inner network; needed by nnU-Net's stock trainers only.
+        network_class_name: Dotted path of the inner network.
+        network_kwargs: Its JSON arguments.
+        pass_coarse: Whether the inner network sees the coarse channels behind the image.
+        window, margin, multiple, per_slice, mask_outside: See :class:`RegionRule`.
+        outside_logit: Logit of the foreground classes outside the window (background has 0). -20 is a probability of
+            2e-9 and far from the float16 limit of nnU-Net's accumulator.
+        strides: Read by nnU-Net from the plans for its deep-supervision scales and passed to the inner network.
+
+    Shape:
+        Input `(B, C, Z, Y, X)`, `(B, C, Y, X)` or a window-sized patch; output the same with `num_classes` channels.
+        With a window of two entries the inner network is two-dimensional and the slices of a stack are its batch.
+
+    Raises:
+        ValueError: If the channels leave no image, the inner network cannot be found, or the region rule is wrong.
+    """
+
+    def __init__(
+        self,
+        input_channels: int,
+        num_classes: int,
+        deep_supervision: bool = False,
+        *,
+        network_class_name: str,
+        network_kwargs: Mapping[str, Any] | None = None,
+        pass_coarse: bool = True,
+        window: Sequence[int] = (128, 128),
+        margin: int | Sequence[int] = 15,
+        multiple: int | Sequence[int] = 16,
+        per_slice: bool = False,
+        mask_outside: bool = False,
+        outside_logit: float = -20.0,
+        strides: Sequence[Sequence[int]] | None = None,
+    ) -> None:
+        super().__init__()
+        self.image_channels = input_channels - (num_classes - 1)
+        if self.image_channels < 1:
+            raise ValueError(
+                f"{input_channels} input channels hold no image beside {num_classes - 1} coarse channels; "
+                "does the configuration name its previous_stage?"
+            )
+        self.rule = RegionRule(tuple(window), _as_given(margin), _as_given(multiple), per_slice, mask_outside)
+        self.num_classes = num_classes
+        self.pass_coarse = pass_coarse
+        self.outside_logit = float(outside_logit)
+        network_class = pydoc.locate(network_class_name)
+        if network_class is None:
+            raise ValueError(f"network_class_name {network_class_name!r} cannot be imported.")
+        kwargs = dict(network_kwargs or {})
+        if strides is not None:
+            kwargs.setdefault("strides", strides)
+        self.inner = network_class(
+            input_channels=input_channels if pass_coarse else self.image_channels,
+            num_classes=num_classes,
+            deep_supervision=deep_supervision,
+            **kwargs,
+        )
+
+    @property
+    def decoder(self) -> Any:
+        """What nnU-Net's trainers switch deep supervision on."""
+        return self.inner.decoder
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor | list[torch.Tensor]:
+        """Map image and coarse one-hot channels to logits of all classes."""
+        if self._is_window(x):
+            return self.inner(self._inner_input(x))
+        return torch.stack([self._segment(sample) for sample in x])
+
+    def _is_window(self, x: torch.Tensor) -> bool:
+        """A patch of exactly the window, without a slice axis for two-dimensional inner networks."""
+        return tuple(x.shape[2:]) == self.rule.window
+
+    def _inner_input(self, x: torch.Tensor) -> torch.Tensor:
+        return x if self.pass_coarse else x[:, : self.image_channels]
+
+    @torch.compiler.disable
+    def _segment(self, sample: torch.Tensor) -> torch.Tensor:
+        """Logits (K+1, *spatial) of one sample (C, *spatial)."""
+        if len(self.rule.window) == 3:
+            region = find_region(self._coarse(sample), self.rule)
+            return paste(self._run(sample[None], region)[0], region.window, self._background(sample))
+        if sample.ndim == 3:
+            return self._segment_slices(sample[None])[0]
+        return self._segment_slices(sample.movedim(1, 0)).movedim(0, 1)
+
+    def _segment_slices(self, slices: torch.Tensor) -> torch.Tensor:
+        """Logits (Z, K+1, Y, X) of the slices (Z, C, Y, X) of a stack: one region for all, or one per slice."""
+        out = torch.stack([self._background(s) for s in slices])
+        # nnU-Net pads a short stack with slices of exact zeros; they cost nothing here and stay background.
+        real = slices[:, : self.image_channels].abs().sum((1, 2, 3)).nonzero()[:, 0].tolist()
+        groups = [[z] for z in real] if self.rule.per_slice else [real] if real else []
+        for group in groups:
+            region = find_region(self._coarse(slices[group].movedim(1, 0)), self.rule)
+            out[group] = paste(self._run(slices[group], region), region.window, out[group])
+        return out
+
+    def _background(self, sample: torch.Tensor) -> torch.Tensor:
+        """Logits (K+1, *spatial) that say background, for a sample (C, *spatial)."""
+        out = sample.new_full((self.num_classes, *sample.shape[1:]), self.outside_logit, dtype=torch.float32)
+        out[0] = 0.0
+        return out
+
+    def _coarse(self, sample: torch.Tensor) -> Any:
+        """Foreground of the previous stage as a boolean numpy array."""
+        return (sample[self.image_channels :] > 0.5).any(0).cpu().numpy()
+
+    def _run(self, batch: torch.Tensor, region: Region) -> torch.Tensor:
+        """Logits of the inner network on the window of a batch (B, C, *spatial)."""
+        patch = crop(batch, region.window)
+        if self.rule.mask_outside:
+            inside = paste(crop(torch.ones_like(batch), region.box), region.box, torch.zeros_like(batch))
+            patch = patch * crop(inside, region.window)
+        logits = self.inner(self._inner_input(patch))
+        return (logits[0] if isinstance(logits, list | tuple) else logits).float()
+
+
+def _as_given(value: int | Sequence[int]) -> int | tuple[int, ...]:
+    return value if isinstance(value, int) else tuple(value)

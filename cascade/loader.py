@@ -1,0 +1,109 @@
+"""Training samples that follow the coarse region, for nnU-Net's own data loader.
+
+nnU-Net's loader draws a patch anywhere, or around a foreground voxel. A cropping configuration needs the patch that
+its network will see at inference: the window around the coarse heart. :class:`RegionDataset` stands between nnU-Net's
+dataset and its loader and hands out each case already cut to that region, so that loader and augmentation stay
+nnU-Net's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from acvl_utils.cropping_and_padding.bounding_boxes import crop_and_pad_nd
+from nnunetv2.training.dataloading.nnunet_dataset import nnUNetBaseDataset
+
+from nnunet_cardiac.cascade.corruption import corrupt_labels
+from nnunet_cardiac.cascade.roi import Box, RegionRule, find_region
+
+#: `class_locations` key under which the loader finds the centre of the region.
+_CENTRE = 1
+
+
+def sample_jitter(size: Sequence[int]) -> tuple[int, ...]:
+    """Draw a shift of up to `size` voxels per axis from numpy's global generator, which nnU-Net seeds per worker."""
+    return tuple(int(np.random.randint(-n, n + 1)) for n in size)
+
+
+class RegionDataset:
+    """A dataset of regions: cases cut to a fixed size around the coarse heart.
+
+    Args:
+        with_coarse: nnU-Net dataset of the cases whose coarse prediction exists.
+        without_coarse: nnU-Net dataset of cases without one; their coarse labels are simulated from the reference by
+            :func:`nnunet_cardiac.cascade.corruption.corrupt_labels`, anew for each draw.
+        rule: How the window is found; the same object that the network uses at inference.
+        size: In-plane (or z, y, x) size of the region handed out: the loader's patch before augmentation.
+        jitter: Largest random shift of the region per window axis, in voxels.
+
+    Attributes:
+        identifiers: Case names, sorted, as nnU-Net's loader expects.
+    """
+
+    def __init__(
+        self,
+        with_coarse: nnUNetBaseDataset,
+        without_coarse: nnUNetBaseDataset,
+        rule: RegionRule,
+        size: Sequence[int],
+        jitter: Sequence[int] | int = 0,
+    ) -> None:
+        axes = len(rule.window)
+        self._with_coarse = with_coarse
+        self._without_coarse = without_coarse
+        self._simulated = frozenset(without_coarse.identifiers)
+        self._rule = rule
+        self._size = tuple(int(n) for n in size)
+        self._jitter = (jitter,) * axes if isinstance(jitter, int) else tuple(jitter)
+        self._centres: dict[str, list[tuple[int, ...]]] = {}
+        self.identifiers = sorted([*with_coarse.identifiers, *without_coarse.identifiers])
+
+    def __getitem__(self, identifier: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+        """Same as :meth:`load_case`, as in nnU-Net's datasets."""
+        return self.load_case(identifier)
+
+    def load_case(self, identifier: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+        """Load one region.
+
+        Returns:
+            Image (C, Z, Y, X), reference labels (1, Z, Y, X), coarse labels (Z, Y, X) and nnU-Net's properties, whose
+            `class_locations` hold the centre of the region. With a window of two entries Z is 1: one slice, drawn
+            from all slices of the stack with equal probability.
+        """
+        simulated = identifier in self._simulated
+        dataset = self._without_coarse if simulated else self._with_coarse
+        image, labels, coarse, properties = dataset.load_case(identifier)
+        centres = self._region_centres(identifier, labels[0] if simulated else coarse)
+        box = self._draw_box(centres)
+        image = crop_and_pad_nd(image, box, 0)
+        labels = crop_and_pad_nd(labels, box, -1)
+        coarse = corrupt_labels(np.maximum(labels[0], 0)) if simulated else crop_and_pad_nd(coarse, box, 0)
+        centre = np.array([[0, *(n // 2 for n in image.shape[1:])]])
+        return image, labels, coarse, {**properties, "class_locations": {_CENTRE: centre}}
+
+    def _region_centres(self, identifier: str, coarse: Any) -> list[tuple[int, ...]]:
+        """Centre of the region of each slice (one entry for a volume); found once per case, kept in memory."""
+        if identifier not in self._centres:
+            mask = np.asarray(coarse[:]) > 0
+            if len(self._rule.window) == 3:
+                masks = [mask]
+            elif self._rule.per_slice:
+                masks = list(mask)
+            else:
+                masks = [mask] * len(mask)
+            found = {id(m): _centre(find_region(m, self._rule).window) for m in masks}
+            self._centres[identifier] = [found[id(m)] for m in masks]
+        return self._centres[identifier]
+
+    def _draw_box(self, centres: list[tuple[int, ...]]) -> list[list[int]]:
+        """Draw the box (z, y, x) of a sample: one slice of a stack, or the volume."""
+        z = int(np.random.randint(len(centres)))
+        middle = (c + j for c, j in zip(centres[z], sample_jitter(self._jitter), strict=True))
+        box = [[m - n // 2, m - n // 2 + n] for m, n in zip(middle, self._size, strict=True)]
+        return box if len(box) == 3 else [[z, z + 1], *box]
+
+
+def _centre(window: Box) -> tuple[int, ...]:
+    return tuple((a + b) // 2 for a, b in zip(window.start, window.stop, strict=True))

@@ -1,0 +1,187 @@
+"""Region of interest from a coarse prediction: largest component, box, margin, fixed window, fallback.
+
+The rule follows the crop of CroCNet (Khan et al., ISBI 2024, section 3.3): the largest connected foreground region,
+its bounding box enlarged by a safety margin. Differences, each for a reason:
+
+* a component's size is its voxel count (the authors' code compares box areas, where a thin diagonal streak wins);
+* components are 3D, so a stack has one box and an apical slice that the coarse stage missed is still seen;
+* every side gets the full margin and is clipped to the image on its own (the authors' code drops the margin on all
+  sides when one side leaves the image);
+* the window has a fixed size, is centred on the box and reads the full image, so nothing is rescaled.
+
+Everything here is numpy and deterministic. Axes are (z, y, x) or (y, x); boxes are half-open.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Box:
+    """Half-open box in voxels; a window may reach outside the image, a region of interest does not.
+
+    Attributes:
+        start: First voxel of each axis.
+        stop: One past the last voxel of each axis.
+    """
+
+    start: tuple[int, ...]
+    stop: tuple[int, ...]
+
+    @property
+    def size(self) -> tuple[int, ...]:
+        """Number of voxels along each axis."""
+        return tuple(b - a for a, b in zip(self.start, self.stop, strict=True))
+
+    def grown(self, margin: Sequence[int], shape: Sequence[int]) -> Box:
+        """Return the box enlarged by `margin` voxels per side, each side clipped to an image of `shape`."""
+        start = tuple(max(a - m, 0) for a, m in zip(self.start, margin, strict=True))
+        stop = tuple(min(b + m, n) for b, m, n in zip(self.stop, margin, shape, strict=True))
+        return Box(start, stop)
+
+    def contains(self, other: Box) -> bool:
+        """Tell whether `other` lies inside."""
+        return all(a <= c and d <= b for a, b, c, d in zip(self.start, self.stop, other.start, other.stop, strict=True))
+
+
+@dataclass(frozen=True)
+class RegionRule:
+    """How a window is found in a coarse prediction.
+
+    Attributes:
+        window: Fixed size of the window in voxels of the working grid. Two entries (y, x) keep every slice of a
+            stack; three entries (z, y, x) crop along z too.
+        margin: Safety margin in voxels added on each side of the box, a number or one per window axis (15 pixels
+            in CroCNet).
+        multiple: A heart whose enlarged box exceeds the window gets the next multiple of this, a number or one per
+            window axis; the divisor of the network that works inside.
+        per_slice: One box per slice, the literal rule of the paper for its single-slice images, instead of one per
+            stack. Needs a window of two entries.
+        mask_outside: Set voxels of the window outside the enlarged box to 0, as the authors' code does.
+
+    Raises:
+        ValueError: If a number is out of range or the lengths do not fit.
+    """
+
+    window: tuple[int, ...] = (128, 128)
+    margin: int | tuple[int, ...] = 15
+    multiple: int | tuple[int, ...] = 16
+    per_slice: bool = False
+    mask_outside: bool = False
+
+    def __post_init__(self) -> None:
+        """Turn JSON lists into tuples, single numbers into one per axis, and check them."""
+        object.__setattr__(self, "window", tuple(int(n) for n in self.window))
+        if len(self.window) not in (2, 3):
+            raise ValueError(f"window needs 2 entries (y, x) or 3 (z, y, x), got {self.window}.")
+        for name, lowest in (("margin", 0), ("multiple", 1)):
+            values = getattr(self, name)
+            values = (values,) * len(self.window) if isinstance(values, int) else tuple(int(v) for v in values)
+            if len(values) != len(self.window) or min(values) < lowest:
+                raise ValueError(f"{name} needs {len(self.window)} entries of at least {lowest}, got {values}.")
+            object.__setattr__(self, name, values)
+        if any(n < 1 or n % m for n, m in zip(self.window, self.multiple, strict=True)):
+            raise ValueError(f"window {self.window} must consist of positive multiples of {self.multiple}.")
+        if self.per_slice and len(self.window) == 3:
+            raise ValueError(f"per_slice needs a window of 2 entries, got {self.window}.")
+
+
+@dataclass(frozen=True)
+class Region:
+    """A window and the enlarged box it was made for.
+
+    Attributes:
+        window: What is cut out; may reach outside the image.
+        box: Enlarged box of the heart, clipped to the image.
+        found: False if the coarse prediction was empty and the window is the centre of the image.
+    """
+
+    window: Box
+    box: Box
+    found: bool
+
+
+def largest_component(mask: np.ndarray) -> np.ndarray:
+    """Keep the connected component with the most voxels.
+
+    Voxels that touch by a corner are connected in-plane (8-neighbourhood of a 2D mask, 26-neighbourhood of a 3D one),
+    so that a thin myocardium does not fall apart. Of equally large components the first in array order stays.
+
+    Args:
+        mask: Boolean array of 2 or 3 axes.
+
+    Returns:
+        Boolean array of the same shape; all False if `mask` is.
+    """
+    components, count = ndimage.label(mask, structure=np.ones((3,) * mask.ndim, dtype=bool))
+    if count <= 1:
+        return components > 0
+    sizes = np.bincount(components.ravel())[1:]
+    return components == 1 + int(sizes.argmax())
+
+
+def bounding_box(mask: np.ndarray) -> Box | None:
+    """Return the tight box around the True voxels, or None if there are none."""
+    slices = ndimage.find_objects(mask.astype(np.uint8))
+    if not slices:
+        return None
+    return Box(tuple(s.start for s in slices[0]), tuple(s.stop for s in slices[0]))
+
+
+def fixed_window(box: Box, window: Sequence[int], multiple: Sequence[int]) -> Box:
+    """Centre a window on a box.
+
+    Args:
+        box: What has to be inside.
+        window: Least size per axis.
+        multiple: A larger box gets the next multiple of this instead.
+
+    Returns:
+        The window; it reaches outside the image where the box lies near a border.
+    """
+    size = [max(n, math.ceil(b / m) * m) for n, b, m in zip(window, box.size, multiple, strict=True)]
+    start = tuple((a + b - n) // 2 for a, b, n in zip(box.start, box.stop, size, strict=True))
+    return Box(start, tuple(a + n for a, n in zip(start, size, strict=True)))
+
+
+def find_region(mask: np.ndarray, rule: RegionRule) -> Region:
+    """Find the window around the heart in a coarse foreground mask.
+
+    Args:
+        mask: Boolean foreground, (z, y, x) for a stack or (y, x) for a slice.
+        rule: Size, margin and enlargement. With a window of two entries the region spans all slices of a stack;
+            `per_slice` is the caller's business (it passes one slice at a time).
+
+    Returns:
+        The region, in the axes of `rule.window`. An empty mask gives the centre of the image and a logged warning.
+
+    Raises:
+        ValueError: If mask and rule have different numbers of axes.
+    """
+    axes = len(rule.window)
+    if mask.ndim < axes or mask.ndim > 3:
+        raise ValueError(f"a window of {axes} entries does not fit a mask of shape {mask.shape}.")
+    shape = mask.shape[-axes:]
+    box = bounding_box(largest_component(mask))
+    if box is None:
+        logger.warning(
+            "Empty coarse prediction (mask of shape %s): the window is taken at the centre of the image. "
+            "Check the result of the previous stage for this case.",
+            mask.shape,
+        )
+        whole = Box((0,) * axes, tuple(shape))
+        centre = tuple((n - w) // 2 for n, w in zip(shape, rule.window, strict=True))
+        window = Box(centre, tuple(c + w for c, w in zip(centre, rule.window, strict=True)))
+        return Region(window=window, box=whole, found=False)
+    in_window_axes = Box(box.start[-axes:], box.stop[-axes:])
+    enlarged = in_window_axes.grown(rule.margin, shape)
+    return Region(window=fixed_window(enlarged, rule.window, rule.multiple), box=enlarged, found=True)

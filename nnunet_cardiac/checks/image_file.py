@@ -1,0 +1,122 @@
+"""Reads one image file and refuses what is damaged, with a message that names the file and the fix."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import SimpleITK
+from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError
+
+from nnunet_cardiac.errors import UserError
+
+_CHUNK_BYTES = 2**22
+
+
+@dataclass(frozen=True)
+class Header:
+    """Geometry of an image file in the order of SimpleITK: x, y, z.
+
+    Attributes:
+        size: Voxels along each axis.
+        spacing: Voxel size along each axis in mm.
+        origin: Position of the first voxel's centre in mm.
+        direction: Row-major direction cosines, one column an axis.
+        components: Values a voxel; 1 for a grey image.
+    """
+
+    size: tuple[int, ...]
+    spacing: tuple[float, ...]
+    origin: tuple[float, ...]
+    direction: tuple[float, ...]
+    components: int
+
+
+def read_header(path: Path) -> Header:
+    """Read the geometry without the voxels.
+
+    Raises:
+        UserError: If the file cannot be read or ends too early.
+    """
+    with _explained(path):
+        reader = _open(path)
+    _check_length(path, reader)
+    return Header(
+        reader.GetSize(),
+        reader.GetSpacing(),
+        reader.GetOrigin(),
+        reader.GetDirection(),
+        reader.GetNumberOfComponents(),
+    )
+
+
+def read_voxels(path: Path) -> np.ndarray:
+    """Read the voxels; shape (z, y, x), or (y, x) for a 2D file.
+
+    Raises:
+        UserError: If the file cannot be read or is damaged.
+    """
+    if path.suffix == ".gz":
+        _check_gzip(path)
+    with _explained(path):
+        if path.name.endswith((".nii", ".nii.gz")):
+            # ITK's NIfTI reader turns NaN and infinity into 0 and says nothing.
+            return np.asarray(nibabel.load(path).dataobj).T
+        return SimpleITK.GetArrayFromImage(_open(path).Execute())
+
+
+def _open(path: Path) -> SimpleITK.ImageFileReader:
+    reader = SimpleITK.ImageFileReader()
+    reader.SetFileName(str(path))
+    reader.ReadImageInformation()
+    return reader
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn a library's errors into one line, and keep SimpleITK's warnings off the terminal meanwhile."""
+    shown = SimpleITK.ProcessObject.GetGlobalWarningDisplay()
+    SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)
+    try:
+        yield
+    except (RuntimeError, ValueError, ImageFileError, HeaderDataError) as error:
+        if "orthonormal" in str(error):
+            raise UserError(
+                f"{path}: the direction cosines are not orthonormal, as ITK and nnU-Net need them. Rewrite the header "
+                "with an orthonormal direction, in the image and its label alike."
+            ) from error
+        reason = str(error).strip().splitlines()[-1]
+        raise UserError(
+            f"{path}: cannot be read as an image ({path.stat().st_size} bytes; {reason}). Copy or convert it again."
+        ) from error
+    finally:
+        SimpleITK.ProcessObject.SetGlobalWarningDisplay(shown)
+
+
+def _check_length(path: Path, reader: SimpleITK.ImageFileReader) -> None:
+    """Compare an uncompressed NIfTI file with its header; ITK fills what is missing with zeros and says nothing."""
+    if path.suffix != ".nii" or not reader.HasMetaDataKey("bitpix"):
+        return
+    voxels = prod(reader.GetSize()) * reader.GetNumberOfComponents()
+    expected = int(float(reader.GetMetaData("vox_offset"))) + voxels * int(reader.GetMetaData("bitpix")) // 8
+    found = path.stat().st_size
+    if found < expected:
+        raise UserError(f"{path}: truncated, {found} bytes; expected {expected}. Copy or convert it again.")
+
+
+def _check_gzip(path: Path) -> None:
+    """Decompress to the end, where the checksum is; ITK reads a truncated file as zeros and says nothing."""
+    try:
+        with gzip.open(path) as file:
+            while file.read(_CHUNK_BYTES):
+                pass
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise UserError(f"{path}: truncated or damaged ({error}). Copy or convert it again.") from error

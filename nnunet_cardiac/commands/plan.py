@@ -1,0 +1,63 @@
+"""`nnunet_cardiac plan`: add a trainer's cropping configurations to nnU-Net's plans file."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from nnunet_cardiac.folders import find_dataset
+from nnunet_cardiac.registry import TRAINERS
+
+HELP = "add the configurations that a trainer needs to nnU-Net's plans file"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `plan`."""
+    parser.epilog = "Run nnUNetv2_plan_and_preprocess -d ID -c 2d first. No second preprocessing is needed afterwards."
+    parser.add_argument("-d", required=True, metavar="DATASET", help="number or name of the data set")
+    parser.add_argument("-tr", choices=tuple(TRAINERS), default="CroCNetTrainer", help="default: %(default)s")
+    parser.add_argument("-p", default="nnUNetPlans", metavar="PLANS", help="name of the plans file (%(default)s)")
+    parser.add_argument(
+        "--small",
+        action="store_true",
+        help="write PLANSSmall with networks of half the width and a higher learning rate, for machines without a GPU",
+    )
+    crop = parser.add_argument_group("crop", "how the window is found in the coarse prediction")
+    crop.add_argument("--window", type=int, metavar="PIXELS", help="side of the window (default: from the data set)")
+    crop.add_argument("--margin", type=int, default=15, metavar="PIXELS", help="safety margin per side (%(default)s)")
+    crop.add_argument("--per-slice", action="store_true", help="one box per slice instead of one per stack")
+    crop.add_argument("--mask-outside", action="store_true", help="zero the window outside the enlarged box")
+    crop.add_argument("--jitter", type=int, default=8, metavar="PIXELS", help="shift of training windows (%(default)s)")
+    crop.add_argument(
+        "--coarse",
+        choices=("predicted", "simulated"),
+        default="predicted",
+        help="coarse labels of training cases: predicted out of fold by the first stage (all folds have to be "
+        "trained), or simulated from the reference where predictions are missing (default: %(default)s)",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Add the configurations and say what they are."""
+    from nnunet_cardiac.plans import CropOptions, ensure_patient_splits, plan_crops
+
+    folder = find_dataset(os.environ, "nnUNet_preprocessed", args.d)
+    options = CropOptions(
+        window=args.window,
+        margin=args.margin,
+        per_slice=args.per_slice,
+        mask_outside=args.mask_outside,
+        jitter=args.jitter,
+        coarse_labels=args.coarse,
+        small=args.small,
+    )
+    path, entries = plan_crops(folder, args.p, args.tr, options, progress=not args.quiet)
+    raw = Path(os.environ.get("nnUNet_raw", "")) / folder.name
+    splits = ensure_patient_splits(folder, raw if raw.is_dir() else None)
+    for name, entry in entries.items():
+        window = " x ".join(map(str, entry["architecture"]["arch_kwargs"]["window"]))
+        patch = " x ".join(map(str, entry["patch_size"]))
+        print(f"{name}: window {window} pixels, stacks up to {patch}, coarse labels {entry['coarse_labels']}")
+    print(f"Plans: {path}\nFolds by patient: {splits}")
+    return 0

@@ -1,0 +1,1 @@
+"""Segmentation metrics, volumes and clinical indices of a folder of label maps."""

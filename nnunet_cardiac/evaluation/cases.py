@@ -1,0 +1,166 @@
+"""Pairs of reference and predicted label maps: matched by name, read, and checked to lie on one grid."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import SimpleITK as sitk  # noqa: N813
+
+from nnunet_cardiac.errors import UserError
+
+logger = logging.getLogger(__name__)
+
+IMAGE_ENDINGS = (".nii.gz", ".nii", ".mha", ".nrrd")
+
+#: Absolute tolerances in mm (spacing, origin) and of the direction cosines: NIfTI stores single precision and rotations
+#: as quaternions, so equal grids differ in the last digits.
+TOLERANCES = {"spacing": 1e-3, "origin": 1e-2, "direction": 1e-3}
+
+
+@dataclass(frozen=True)
+class CasePair:
+    """The two files of one case."""
+
+    case: str
+    reference: Path
+    prediction: Path
+
+
+@dataclass(frozen=True)
+class LabelMapPair:
+    """The two label maps of one case on one grid.
+
+    Attributes:
+        reference: Label map (Z, Y, X).
+        prediction: Label map of the same shape.
+        spacing_mm: Voxel size (z, y, x).
+    """
+
+    reference: npt.NDArray[np.uint8]
+    prediction: npt.NDArray[np.uint8]
+    spacing_mm: tuple[float, float, float]
+
+
+def match_cases(reference: Path, prediction: Path, cases: Iterable[str] | None = None) -> list[CasePair]:
+    """Match the label maps of two folders by file name.
+
+    Args:
+        reference: Folder with reference label maps, for example `labelsTs`.
+        prediction: Folder with predicted label maps.
+        cases: Names to evaluate, for example the validation cases of a fold; by default all of `reference`.
+
+    Returns:
+        Pairs in the order of the names.
+
+    Raises:
+        UserError: If a folder is missing or holds no label map, `cases` is empty, a case exists in two formats, or
+            a reference or a prediction is missing.
+    """
+    references, predictions = _label_maps(reference), _label_maps(prediction)
+    wanted = sorted(references if cases is None else set(cases))
+    if not wanted:
+        raise UserError(f"{reference}: the list of cases to evaluate is empty; name at least one case.")
+    _require(wanted, references, reference, "reference")
+    _require(wanted, predictions, prediction, "prediction")
+    if cases is None and (extra := sorted(set(predictions) - set(references))):
+        logger.warning("%s: no reference for %s; not evaluated.", prediction, ", ".join(extra))
+    return [CasePair(case, references[case], predictions[case]) for case in wanted]
+
+
+def read_pair(pair: CasePair, allowed: Iterable[int]) -> LabelMapPair:
+    """Read the two label maps of a case and check that they can be compared.
+
+    Args:
+        pair: The two files.
+        allowed: Label values that may occur; 0 always may.
+
+    Returns:
+        Both maps and their voxel size.
+
+    Raises:
+        UserError: If a file cannot be read, is not 3D, holds other values, or the two grids differ.
+    """
+    reference, prediction = _read(pair.reference), _read(pair.prediction)
+    _check_geometry(pair, reference, prediction)
+    allowed = {0, *allowed}
+    x, y, z = reference.GetSpacing()
+    return LabelMapPair(
+        _label_array(pair.reference, reference, allowed),
+        _label_array(pair.prediction, prediction, allowed),
+        (z, y, x),
+    )
+
+
+def _label_maps(folder: Path) -> dict[str, Path]:
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder; expected a folder of label maps ({', '.join(IMAGE_ENDINGS)}).")
+    found: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        ending = next((e for e in IMAGE_ENDINGS if path.name.endswith(e)), None)
+        if ending is None:
+            continue
+        case = path.name[: -len(ending)]
+        if case in found:
+            raise UserError(f"{folder}: {found[case].name} and {path.name} are one case in two formats; remove one.")
+        found[case] = path
+    if not found:
+        raise UserError(f"{folder}: no label map in it; expected files ending in {', '.join(IMAGE_ENDINGS)}.")
+    return found
+
+
+def _require(wanted: Sequence[str], found: dict[str, Path], folder: Path, kind: str) -> None:
+    missing = [case for case in wanted if case not in found]
+    if missing:
+        raise UserError(
+            f"{folder}: {len(missing)} of {len(wanted)} cases have no {kind}: {', '.join(missing)}. "
+            f"Expected files named like {next(iter(found.values())).name}; predict them, or name the cases to evaluate."
+        )
+
+
+def _read(path: Path) -> sitk.Image:
+    try:
+        image = sitk.ReadImage(str(path))
+    except RuntimeError as error:
+        raise UserError(f"{path}: cannot be read as an image; is the file complete? ({error})") from error
+    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
+        raise UserError(
+            f"{path}: found {image.GetDimension()} dimensions and {image.GetNumberOfComponentsPerPixel()} channels, "
+            "expected a 3D label map of one channel. Split cine series into one file for each frame."
+        )
+    return image
+
+
+def _check_geometry(pair: CasePair, reference: sitk.Image, prediction: sitk.Image) -> None:
+    fields = {
+        "size": (reference.GetSize(), prediction.GetSize()),
+        "spacing": (reference.GetSpacing(), prediction.GetSpacing()),
+        "origin": (reference.GetOrigin(), prediction.GetOrigin()),
+        "direction": (reference.GetDirection(), prediction.GetDirection()),
+    }
+    for field, (expected, found) in fields.items():
+        if not np.allclose(expected, found, rtol=0, atol=TOLERANCES.get(field, 0)):
+            raise UserError(
+                f"{pair.prediction}: {field} is {_shown(found)}, expected {_shown(expected)} as in {pair.reference} "
+                "(x, y, z). Predict from the image that belongs to this reference, and do not resample the result."
+            )
+
+
+def _shown(values: Sequence[float]) -> str:
+    return "(" + ", ".join(f"{value:.6g}" for value in values) + ")"
+
+
+def _label_array(path: Path, image: sitk.Image, allowed: set[int]) -> npt.NDArray[np.uint8]:
+    array = sitk.GetArrayFromImage(image)
+    values = np.unique(array)
+    other = [value for value in values.tolist() if value not in allowed]
+    if other:
+        raise UserError(
+            f"{path}: found label values {_shown(other[:8])}, expected only {sorted(allowed)}. "
+            "Check that these are label maps and that dataset.json names every label."
+        )
+    return array.astype(np.uint8)

@@ -1,0 +1,209 @@
+"""A ready nnU-Net raw data set of phantom patients."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from nnunet_cardiac.errors import UserError
+from nnunet_cardiac.phantom.groups import GROUPS
+from nnunet_cardiac.phantom.left_atrium import ATRIUM_LABELS, make_left_atrium
+from nnunet_cardiac.phantom.long_axis import make_long_axis
+from nnunet_cardiac.phantom.nifti import write_series, write_volume
+from nnunet_cardiac.phantom.short_axis import make_study
+from nnunet_cardiac.phantom.study import ACDC_LABELS, AtriumStudy, CineStudy
+
+KINDS = ("sax", "lax", "la")
+
+
+def write_nnunet_dataset(
+    raw_root: str | Path,
+    dataset_id: int,
+    name: str,
+    *,
+    patients: int,
+    test_patients: int = 0,
+    seed: int = 0,
+    kind: str = "sax",
+    cine: bool = False,
+    folds: int = 5,
+    matrix: tuple[int, int] | None = None,
+    progress: bool = True,
+) -> Path:
+    """Write `DatasetNNN_name` with images, labels, `dataset.json`, `splits_final.json` and `patients.csv`.
+
+    Groups take turns, so every group is there; the folds are patient-wise and stratified by group. nnU-Net reads splits
+    from its preprocessed folder: copy `splits_final.json` there after preprocessing. The test set has labels too.
+
+    Args:
+        raw_root: `nnUNet_raw`; made if it is not there.
+        dataset_id: 1 to 999.
+        name: Name after the number.
+        patients: Training patients, at least as many as folds.
+        test_patients: Patients of the test set.
+        seed: Seed; the same arguments give the same arrays.
+        kind: sax (cine short axis), lax (cine four-chamber) or la (late-enhancement left atrium).
+        cine: Also write the whole cycle of each patient as 4D files into `cine/`.
+        folds: Folds of the cross-validation.
+        matrix: Pixels (y, x); None keeps the default of the kind.
+        progress: Show a bar on stderr.
+
+    Returns:
+        The folder of the data set.
+
+    Raises:
+        UserError: If the folder exists or an argument is out of range.
+    """
+    _check(dataset_id, patients, test_patients, kind, cine, folds, seed)
+    raw_root = Path(raw_root)
+    target = raw_root / f"Dataset{dataset_id:03d}_{name}"
+    if target.exists():
+        raise UserError(f"{target} exists already. Remove it, or choose another number or name for the phantom.")
+    raw_root.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".phantom_", dir=raw_root) as scratch:
+        folder = Path(scratch) / target.name
+        _fill(folder, patients, test_patients, seed, kind, cine, folds, matrix, progress)
+        try:
+            os.rename(folder, target)
+        except OSError as error:
+            raise UserError(f"{target} appeared while the phantom was written; nothing was replaced.") from error
+    return target
+
+
+def stratified_folds(groups: Sequence[str], folds: int, seed: int) -> list[list[int]]:
+    """Deal patients to folds, group by group, in random order.
+
+    Args:
+        groups: Group of each patient.
+        folds: Number of folds.
+        seed: Seed of the order.
+
+    Returns:
+        For each fold the indices of its validation patients, ascending.
+    """
+    rng = np.random.default_rng([seed, 31])
+    order = [
+        int(i)
+        for group in sorted(set(groups))
+        for i in rng.permutation([k for k, g in enumerate(groups) if g == group])
+    ]
+    return [sorted(order[fold::folds]) for fold in range(folds)]
+
+
+def _fill(
+    folder: Path,
+    patients: int,
+    test_patients: int,
+    seed: int,
+    kind: str,
+    cine: bool,
+    folds: int,
+    matrix: tuple[int, int] | None,
+    progress: bool,
+) -> None:
+    for part in ("imagesTr", "labelsTr", "imagesTs", "labelsTs", *(("cine",) if cine else ())):
+        (folder / part).mkdir(parents=True)
+    rows, cases, groups = [], [], []
+    total = patients + test_patients
+    for index in tqdm(range(total), desc="phantom", unit="patient", disable=not progress):
+        study = _make(index, seed, kind, matrix, cine)
+        split = "train" if index < patients else "test"
+        names = _write_cases(study, folder, "Tr" if split == "train" else "Ts")
+        rows.append(_row(study, split))
+        if cine:
+            write_series(study.images, study.geometry, folder / "cine" / f"{study.patient}_4d.nii.gz")
+            write_series(study.labels, study.geometry, folder / "cine" / f"{study.patient}_4d_gt.nii.gz")
+        if split == "train":
+            cases.append(names)
+            groups.append(rows[-1]["group"])
+    _write_json(folder / "dataset.json", _description(kind, sum(map(len, cases))))
+    _write_json(folder / "splits_final.json", _splits(cases, stratified_folds(groups, folds, seed)))
+    with (folder / "patients.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, rows[0].keys())
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _make(index: int, seed: int, kind: str, matrix: tuple[int, int] | None, cine: bool) -> CineStudy | AtriumStudy:
+    patient = f"patient{index + 1:03d}"
+    patient_seed = int(np.random.SeedSequence([seed, index]).generate_state(1)[0])
+    size = {} if matrix is None else {"matrix": matrix}
+    if kind == "la":
+        return make_left_atrium(patient_seed, patient=patient, **size)
+    make = make_study if kind == "sax" else make_long_axis
+    frames = 22 + patient_seed % 9
+    group = list(GROUPS)[index % len(GROUPS)]
+    return make(patient_seed, group, frames=frames, phases_only=not cine, patient=patient, **size)
+
+
+def _write_cases(study: CineStudy | AtriumStudy, folder: Path, suffix: str) -> list[str]:
+    if isinstance(study, AtriumStudy):
+        cases = {study.patient: (study.image, study.label)}
+    else:
+        phases = (study.ed_frame, study.es_frame)
+        cases = {f"{study.patient}_frame{frame + 1:02d}": study.phase(frame) for frame in phases}
+    for name, (image, label) in cases.items():
+        write_volume(image, study.geometry, folder / f"images{suffix}" / f"{name}_0000.nii.gz")
+        write_volume(label, study.geometry, folder / f"labels{suffix}" / f"{name}.nii.gz")
+    return list(cases)
+
+
+def _row(study: CineStudy | AtriumStudy, split: str) -> dict[str, object]:
+    z, y, x = (round(value, 4) for value in study.geometry.spacing_mm)
+    row: dict[str, object] = {"patient": study.patient, "split": split, "seed": study.seed}
+    row |= {"spacing_z_mm": z, "spacing_y_mm": y, "spacing_x_mm": x}
+    if isinstance(study, AtriumStudy):
+        return row | {"group": "LA", "la_volume_ml": round(study.volume_ml, 3)}
+    row |= {"group": study.group, "style": study.style}
+    row |= {"frames": study.cycle_frames, "ed_frame": study.ed_frame + 1, "es_frame": study.es_frame + 1}
+    row |= {"height_cm": round(study.height_cm, 1), "weight_kg": round(study.weight_kg, 1)}
+    for side, indices in (("lv", study.left), ("rv", study.right)):
+        row |= {f"{side}_edv_ml": round(indices.edv_ml, 3), f"{side}_esv_ml": round(indices.esv_ml, 3)}
+        row |= {f"{side}_ef_percent": round(indices.ef_percent, 3), f"{side}_mass_g": round(indices.mass_g, 3)}
+    return row
+
+
+def _description(kind: str, cases: int) -> dict[str, object]:
+    return {
+        "channel_names": {"0": "LGE" if kind == "la" else "cineMRI"},
+        "labels": dict(ATRIUM_LABELS if kind == "la" else ACDC_LABELS),
+        "numTraining": cases,
+        "file_ending": ".nii.gz",
+        "description": "Synthetic cardiac MR with exact ground truth, made by nnunet_cardiac phantom.",
+    }
+
+
+def _splits(cases: list[list[str]], folds: list[list[int]]) -> list[dict[str, list[str]]]:
+    everyone = range(len(cases))
+    return [
+        {
+            "train": [name for i in everyone if i not in held_out for name in cases[i]],
+            "val": [name for i in held_out for name in cases[i]],
+        }
+        for held_out in folds
+    ]
+
+
+def _write_json(path: Path, content: object) -> None:
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def _check(dataset_id: int, patients: int, test_patients: int, kind: str, cine: bool, folds: int, seed: int) -> None:
+    if kind not in KINDS:
+        raise UserError(f"Phantom kind {kind!r} is unknown; choose one of {', '.join(KINDS)}.")
+    if not 1 <= dataset_id <= 999:
+        raise UserError(f"Data set number {dataset_id} is out of range; choose 1 to 999.")
+    if folds < 2 or patients < folds or test_patients < 0 or seed < 0:
+        raise UserError(
+            f"Got {patients} patients, {test_patients} test patients, {folds} folds and seed {seed}; "
+            "need at least 2 folds, a patient for each, and no negative number."
+        )
+    if cine and kind == "la":
+        raise UserError("A late-enhancement left atrium does not move; leave out cine, or choose kind sax or lax.")

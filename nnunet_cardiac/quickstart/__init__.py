@@ -1,0 +1,1 @@
+"""From nothing to a result page: phantom, planning, both stages, prediction, evaluation."""

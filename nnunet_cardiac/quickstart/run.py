@@ -1,0 +1,118 @@
+"""Run the quickstart, with one progress bar over all steps."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from tqdm import tqdm
+
+from nnunet_cardiac.checks.finding import Status
+from nnunet_cardiac.checks.lookup import check_lookup
+from nnunet_cardiac.errors import UserError
+from nnunet_cardiac.quickstart.page import write_page
+from nnunet_cardiac.quickstart.steps import QuickstartOptions, Step, quickstart_steps
+from nnunet_cardiac.report.content import CommandRun
+from nnunet_cardiac.runner import run_command, shown
+
+#: Data, two checkpoints with their optimiser states and the predictions take about 1 GB.
+_NEEDED_BYTES = 3 * 10**9
+_EPOCH_DONE = re.compile(r"Epoch time: ")
+
+
+def run_quickstart(options: QuickstartOptions, environ: Mapping[str, str]) -> Path:
+    """Run all steps and write the result page.
+
+    Args:
+        options: What to make and where.
+        environ: Environment of the caller.
+
+    Returns:
+        Path of the page.
+
+    Raises:
+        UserError: If the folder exists, the disk is too full or a step fails. Nothing but a log beside the folder is
+            left then.
+    """
+    folder = options.folder
+    _check_place(folder)
+    check_installation(environ, options.trainer)
+    log = folder.with_name(f"{folder.name}.log")
+    log.write_text("", encoding="utf-8")
+    with _removed_on_failure(folder):
+        folder.mkdir()
+        for name in options.variables():
+            (folder / name).mkdir()
+        start = time.monotonic()
+        runs = _run_steps(options, environ, log)
+        page = write_page(options, runs, time.monotonic() - start)
+        log.replace(folder / "log.txt")
+    return page
+
+
+def check_installation(environ: Mapping[str, str], trainer: str) -> None:
+    """Check that nnU-Net finds the trainer, before minutes are spent on data.
+
+    Raises:
+        UserError: If it does not, with what to do.
+    """
+    failures = [finding for finding in check_lookup(environ, [trainer]) if finding.status is Status.FAIL]
+    if failures:
+        raise UserError("\n".join(map(str, failures)))
+
+
+def _check_place(folder: Path) -> None:
+    if folder.exists():
+        raise UserError(f"{folder}: exists already; give a new folder with -o, or remove it.")
+    if not folder.parent.is_dir():
+        raise UserError(f"{folder.parent}: no such folder; make it first, or give another one with -o.")
+    if not os.access(folder.parent, os.W_OK):
+        raise UserError(f"{folder.parent}: cannot be written; give another folder with -o.")
+    free = shutil.disk_usage(folder.parent).free
+    if free < _NEEDED_BYTES:
+        raise UserError(
+            f"{folder.parent}: {free / 1e9:.1f} GB free, the quickstart needs {_NEEDED_BYTES / 1e9:.0f} GB; free some "
+            "space, or give a folder on another disk with -o."
+        )
+
+
+@contextmanager
+def _removed_on_failure(folder: Path) -> Iterator[None]:
+    """Leave nothing half-written: the data can be made again, the log lies beside the folder."""
+    try:
+        yield
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _run_steps(options: QuickstartOptions, environ: Mapping[str, str], log: Path) -> list[CommandRun]:
+    steps = quickstart_steps(options)
+    runs = []
+    layout = "{desc}: {percentage:3.0f}%|{bar}| {elapsed} elapsed, about {remaining} left"
+    with tqdm(total=sum(step.seconds for step in steps), bar_format=layout, mininterval=1.0) as bar:
+        for number, step in enumerate(steps, 1):
+            bar.set_description(f"[{number}/{len(steps)}] {step.title}")
+            command = shown(step.words)
+            bar.write(f"$ {command}")
+            started = time.monotonic()
+            target = bar.n + step.seconds
+            run_command(step.words, options.environ(environ), log=log, on_line=_advance_by_epoch(step, bar))
+            bar.update(target - bar.n)
+            runs.append(CommandRun(command, time.monotonic() - started))
+    return runs
+
+
+def _advance_by_epoch(step: Step, bar: tqdm) -> Callable[[str], None]:
+    """Move the bar at each epoch of a training; an eighth of its time is start and validation."""
+
+    def on_line(line: str) -> None:
+        if step.epochs and _EPOCH_DONE.search(line):
+            bar.update(step.seconds * 0.875 / step.epochs)
+
+    return on_line

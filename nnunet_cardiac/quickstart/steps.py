@@ -1,0 +1,119 @@
+"""The steps of the quickstart: stock nnU-Net commands and three of ours, each of which a user can repeat."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+DATASET_ID = 900
+DATASET_NAME = "CinePhantom"
+DATASET = f"Dataset{DATASET_ID}_{DATASET_NAME}"
+PLANS = "nnUNetPlansSmall"
+STAGES = ("2d", "2d_crop")
+
+
+@dataclass(frozen=True)
+class QuickstartOptions:
+    """What the quickstart makes; the defaults fit two processor cores and six minutes.
+
+    Attributes:
+        folder: New folder that takes everything.
+        device: `cpu`, `cuda` or `mps`.
+        patients: Patients for training and validation, two frames each.
+        test_patients: Unseen patients.
+        matrix: Pixels along each side of a slice.
+        epochs: Epochs of each stage.
+        seed: Of phantom and training.
+    """
+
+    folder: Path
+    device: str
+    patients: int = 14
+    test_patients: int = 5
+    matrix: int = 128
+    epochs: int = 3
+    seed: int = 1
+
+    @property
+    def trainer(self) -> str:
+        """Trainer of both stages; nnU-Net links the stages by its name."""
+        return f"CroCNetTrainer_{self.epochs}epochs"
+
+    @property
+    def raw(self) -> Path:
+        """Raw data set."""
+        return self.folder / "nnUNet_raw" / DATASET
+
+    def predictions(self, stage: str) -> Path:
+        """Folder of a stage's predictions for the unseen patients."""
+        return self.folder / f"predictions_{stage}"
+
+    def fold(self, stage: str) -> Path:
+        """Folder into which nnU-Net trains a stage."""
+        return self.folder / "nnUNet_results" / DATASET / f"{self.trainer}__{PLANS}__{stage}" / "fold_0"
+
+    def variables(self) -> dict[str, str]:
+        """Environment variables of the run that a user has to set, too."""
+        folders = ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")
+        return {name: str(self.folder / name) for name in folders}
+
+    def environ(self, base: Mapping[str, str]) -> dict[str, str]:
+        """Environment of every step."""
+        processes = str(max(2, min(os.cpu_count() or 2, 4)))
+        quiet = {"nnUNet_def_n_proc": processes, "nnUNet_compile": "f", "OMP_WAIT_POLICY": "PASSIVE", "NNUNET_CARDIAC_SEED": str(self.seed)}
+        return {**base, **self.variables(), **quiet}
+
+
+@dataclass(frozen=True)
+class Step:
+    """One command.
+
+    Attributes:
+        title: What the progress bar says.
+        words: The command.
+        seconds: Rough duration on two cores: the weight of the step in the progress bar.
+        epochs: Number of epochs, for a training.
+    """
+
+    title: str
+    words: tuple[str, ...]
+    seconds: float
+    epochs: int = 0
+
+
+def quickstart_steps(options: QuickstartOptions) -> list[Step]:
+    """Return the steps in order."""
+    number = str(DATASET_ID)
+    phantom = ["nnunet_cardiac", "phantom", "-o", str(options.folder / "nnUNet_raw"), "-d", number]
+    phantom += ["--name", DATASET_NAME, "--patients", str(options.patients)]
+    phantom += ["--test-patients", str(options.test_patients), "--matrix", str(options.matrix)]
+    phantom += ["--seed", str(options.seed)]
+    prepare = ["nnUNetv2_plan_and_preprocess", "-d", number, "-c", "2d", "-npfp", "2", "-np", "2"]
+    # One fold is trained, so the coarse labels of its training cases are simulated.
+    plan = ["nnunet_cardiac", "plan", "-d", number, "--coarse", "simulated", "--small"]
+    return [
+        Step("phantom", tuple(phantom), 25),
+        Step("plan and preprocess", (*prepare, "--verify_dataset_integrity"), 25),
+        Step("add the crop", tuple(plan), 5),
+        *(_training(options, stage, seconds) for stage, seconds in zip(STAGES, (130, 100), strict=True)),
+        *(_prediction(options, stage) for stage in STAGES),
+    ]
+
+
+def _training(options: QuickstartOptions, stage: str, seconds: float) -> Step:
+    words = ("nnUNetv2_train", str(DATASET_ID), stage, "0", "-tr", options.trainer, "-p", PLANS)
+    words += ("-device", options.device)
+    return Step(f"train {stage}", words, seconds, options.epochs)
+
+
+def _prediction(options: QuickstartOptions, stage: str) -> Step:
+    words = ["nnUNetv2_predict", "-i", str(options.raw / "imagesTs"), "-o", str(options.predictions(stage))]
+    words += ["-d", str(DATASET_ID), "-c", stage, "-tr", options.trainer, "-p", PLANS, "-f", "0"]
+    words += ["-device", options.device]
+    # Without worker processes: for a handful of cases their start costs more than they save.
+    words += ["-npp", "0", "-nps", "0", "--disable_tta"]
+    if stage != STAGES[0]:
+        words += ["-prev_stage_predictions", str(options.predictions(STAGES[0]))]
+    return Step(f"predict {stage}", tuple(words), 18)

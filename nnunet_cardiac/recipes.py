@@ -1,0 +1,92 @@
+"""Training recipes: the numbers of the papers and of nnU-Net, and how a plans file changes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from nnunet_cardiac.errors import UserError
+
+#: Key of a configuration in the plans file whose entries replace fields of the recipe.
+PLANS_KEY = "recipe"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained.
+
+    Attributes:
+        optimizer: `adam` or `sgd` (Nesterov momentum 0.99).
+        initial_lr: Learning rate at the start.
+        weight_decay: L2 penalty.
+        milestones: Epochs after which the learning rate is multiplied by `gamma`; empty means nnU-Net's polynomial
+            decay for `sgd` and a constant rate for `adam`.
+        gamma: Factor at a milestone.
+        epochs: Number of epochs.
+        batch_size: Samples per step; None takes the plans' value.
+        iterations: Steps per epoch; None means one pass over the training images.
+        val_iterations: Validation steps per epoch; None means one pass, at most 50.
+        loss: `dice` (the paper's), `dice_sum` (denominator of sums, pushes false positives of absent structures down)
+            or `dice_ce` (nnU-Net's).
+        augmentation: `paper` or `nnunet`.
+    """
+
+    optimizer: str = "adam"
+    initial_lr: float = 1e-4
+    weight_decay: float = 0.0
+    milestones: tuple[int, ...] = ()
+    gamma: float = 0.1
+    epochs: int = 500
+    batch_size: int | None = 8
+    iterations: int | None = None
+    val_iterations: int | None = None
+    loss: str = "dice"
+    augmentation: str = "paper"
+
+    def __post_init__(self) -> None:
+        """Check the choices, so that a typing error in a plans file is found before training."""
+        object.__setattr__(self, "milestones", tuple(self.milestones))
+        for name, allowed in _CHOICES.items():
+            if getattr(self, name) not in allowed:
+                raise UserError(f"recipe: {name} is {getattr(self, name)!r}, expected one of {', '.join(allowed)}.")
+        for name in ("epochs", "initial_lr", "gamma", "batch_size", "iterations", "val_iterations"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise UserError(f"recipe: {name} is {value!r}, expected a positive number.")
+
+    def with_plans(self, configuration: Mapping[str, Any]) -> Recipe:
+        """Return the recipe with the entries of a plans configuration's `recipe` put in.
+
+        Raises:
+            UserError: If an entry is no field of a recipe.
+        """
+        changes = configuration.get(PLANS_KEY, {})
+        unknown = sorted(set(changes) - {f.name for f in fields(self)})
+        if unknown:
+            known = ", ".join(f.name for f in fields(self))
+            raise UserError(f"plans: {PLANS_KEY} has unknown entries {', '.join(unknown)}; known are {known}.")
+        return replace(self, **changes)
+
+
+_CHOICES = {
+    "optimizer": ("adam", "sgd"),
+    "loss": ("dice", "dice_sum", "dice_ce"),
+    "augmentation": ("paper", "nnunet"),
+}
+
+#: Khan et al. 2024, section 4.2; batch size and length of an epoch are not stated there (8 and one pass, ours).
+CROCNET = Recipe(milestones=(100, 200))
+
+#: nnU-Net 2.8.1's own recipe.
+NNUNET = Recipe(
+    optimizer="sgd",
+    initial_lr=1e-2,
+    weight_decay=3e-5,
+    epochs=1000,
+    batch_size=None,
+    iterations=250,
+    val_iterations=50,
+    loss="dice_ce",
+    augmentation="nnunet",
+)

@@ -1,0 +1,81 @@
+"""Run nnU-Net's commands as a user would: printed before they run, with this package's trainers in the environment."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from nnunet_cardiac.environment import with_trainers
+from nnunet_cardiac.errors import UserError
+
+_SHOWN_LINES = 15
+
+
+def shown(command: Sequence[str]) -> str:
+    """Return the command as one would type it."""
+    return shlex.join([str(word) for word in command])
+
+
+def run_command(
+    command: Sequence[str],
+    environ: Mapping[str, str],
+    *,
+    log: Path | None = None,
+    on_line: Callable[[str], None] | None = None,
+) -> None:
+    """Run a command and wait for it.
+
+    Args:
+        command: A console script of this environment (`nnUNetv2_train`, ...) and its arguments.
+        environ: Environment; the trainer folder is added to it.
+        log: Write the output here (appended) instead of the terminal.
+        on_line: Called with each line of the output if there is a log.
+
+    Raises:
+        UserError: If the command is not installed or fails; with the end of its output if there is a log.
+    """
+    words = [_executable(str(command[0])), *(str(word) for word in command[1:])]
+    environment = {**with_trainers(environ), "PYTHONUNBUFFERED": "1"}
+    if log is None:
+        code, tail = subprocess.run(words, env=environment, check=False).returncode, ""
+    else:
+        code, tail = _run_logged(words, environment, log, on_line)
+    if code != 0:
+        where = f"; its output is in {log} and ends with\n{tail}" if log else ", see its output above"
+        raise UserError(f"{shown(command)}\nended with exit code {code}{where}")
+
+
+def _run_logged(
+    words: Sequence[str], environ: Mapping[str, str], log: Path, on_line: Callable[[str], None] | None
+) -> tuple[int, str]:
+    tail: deque[str] = deque(maxlen=_SHOWN_LINES)
+    with (
+        log.open("a", encoding="utf-8") as file,
+        subprocess.Popen(
+            words, env=dict(environ), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+        ) as process,
+    ):
+        try:
+            for line in process.stdout or ():
+                file.write(line)
+                tail.append(line)
+                if on_line is not None:
+                    on_line(line)
+        except BaseException:
+            process.kill()
+            raise
+    return process.returncode, "".join(tail)
+
+
+def _executable(name: str) -> str:
+    """Find a console script beside this Python first: a virtual environment need not be activated."""
+    beside = shutil.which(name, path=str(Path(sys.executable).parent))
+    found = beside or shutil.which(name)
+    if found is None:
+        raise UserError(f"The command {name} is not installed beside {sys.executable}: pip install nnunet_cardiac")
+    return found

@@ -1,0 +1,42 @@
+import pytest
+
+from nnunet_cardiac.errors import UserError
+from nnunet_cardiac.evaluation.phases import assign_phases, split_case_name
+
+
+@pytest.mark.parametrize(
+    ("case", "expected"),
+    [
+        ("patient001_frame01", ("patient001", 1)),
+        ("site_frame2_patient7_frame12", ("site_frame2_patient7", 12)),
+        ("patient001_ED", ("patient001_ED", None)),
+        ("patient001_frame", ("patient001_frame", None)),
+    ],
+)
+def test_split_case_name(case: str, expected: tuple[str, int | None]) -> None:
+    assert split_case_name(case) == expected
+
+
+def test_larger_ventricle_is_end_diastole_even_if_its_frame_comes_later() -> None:
+    volumes = {"patient001_frame12": 140.0, "patient001_frame01": 60.0, "patient001_frame06": 90.0}
+    assert assign_phases(volumes) == {"patient001_frame12": "ED", "patient001_frame01": "ES", "patient001_frame06": ""}
+
+
+def test_no_phase_without_two_frames_or_without_a_ventricle() -> None:
+    volumes = {"patient001_frame01": 60.0, "patient002_frame01": 0.0, "patient002_frame09": 0.0}
+    assert set(assign_phases(volumes).values()) == {""}
+
+
+def test_equal_volumes_still_give_two_phases() -> None:
+    assert assign_phases({"a_frame1": 5.0, "a_frame2": 5.0}) == {"a_frame1": "ED", "a_frame2": "ES"}
+
+
+def test_table_of_frames_wins_for_the_patients_it_names() -> None:
+    volumes = {"a_frame1": 50.0, "a_frame2": 60.0, "b_frame1": 50.0, "b_frame2": 60.0}
+    phases = assign_phases(volumes, {"a": {"ED": 1, "ES": 2}})
+    assert phases == {"a_frame1": "ED", "a_frame2": "ES", "b_frame1": "ES", "b_frame2": "ED"}
+
+
+def test_table_of_frames_that_fits_no_case() -> None:
+    with pytest.raises(UserError, match=r"a: the frame table names ED: 0, ES: 9, but the cases are a_frame1, a_frame2"):
+        assign_phases({"a_frame1": 50.0, "a_frame2": 60.0}, {"a": {"ED": 0, "ES": 9}})

@@ -1,0 +1,52 @@
+"""Recipes: the papers' numbers, changes from plans, learning rates."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from nnunet_cardiac.errors import UserError
+from nnunet_cardiac.recipes import CROCNET, NNUNET
+from nnunet_cardiac.schedules import MilestoneSchedule
+
+
+def test_crocnet_is_the_paper() -> None:
+    assert (CROCNET.optimizer, CROCNET.initial_lr, CROCNET.milestones, CROCNET.epochs) == (
+        "adam",
+        1e-4,
+        (100, 200),
+        500,
+    )
+    assert (CROCNET.loss, CROCNET.augmentation) == ("dice", "paper")
+
+
+def test_learning_rate_drops_after_100_and_200_epochs() -> None:
+    optimizer = torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))], 1.0)
+    schedule = MilestoneSchedule(optimizer, CROCNET.initial_lr, CROCNET.milestones, CROCNET.gamma)
+    rates = {}
+    for epoch in (0, 99, 100, 199, 200, 499):
+        schedule.step(epoch)
+        rates[epoch] = optimizer.param_groups[0]["lr"]
+    assert rates == pytest.approx({0: 1e-4, 99: 1e-4, 100: 1e-5, 199: 1e-5, 200: 1e-6, 499: 1e-6})
+
+
+def test_plans_change_fields() -> None:
+    changed = CROCNET.with_plans({"recipe": {"initial_lr": 1e-3, "milestones": [10]}})
+    assert changed.initial_lr == 1e-3
+    assert changed.milestones == (10,)
+    assert changed.epochs == CROCNET.epochs
+    assert CROCNET.with_plans({}) == CROCNET
+    assert NNUNET.batch_size is None  # the plans' own
+
+
+@pytest.mark.parametrize(
+    ("recipe", "message"),
+    [
+        ({"learning_rate": 1}, "unknown entries learning_rate; known are optimizer, initial_lr"),
+        ({"optimizer": "lion"}, "optimizer is 'lion', expected one of adam, sgd"),
+        ({"epochs": 0}, "epochs is 0, expected a positive number"),
+    ],
+)
+def test_mistakes_in_plans_are_explained(recipe: dict, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        CROCNET.with_plans({"recipe": recipe})

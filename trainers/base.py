@@ -1,0 +1,270 @@
+"""The trainer that all systems share: recipe, networks from plans or the paper, patient folds, crop configurations.
+
+A thin layer over nnU-Net's trainer: everything that is not overridden here is nnU-Net's own code. Overridden methods
+keep nnU-Net's signatures (a test compares them).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from abc import ABC, abstractmethod
+from copy import deepcopy
+from time import time
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
+from batchgeneratorsv2.transforms.utils.compose import ComposeTransforms
+from batchgeneratorsv2.transforms.utils.nnunet_masking import MaskImageTransform
+from nnunetv2.training.dataloading.nnunet_dataset import infer_dataset_class
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
+from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
+from torch import nn
+
+from nnunet_cardiac.augmentation import crocnet_transforms
+from nnunet_cardiac.checks.checkpoint import check_checkpoint
+from nnunet_cardiac.checks.plans import check_plans
+from nnunet_cardiac.errors import UserError
+from nnunet_cardiac.files import replacing, write_json
+from nnunet_cardiac.losses import SigmoidDiceLoss
+from nnunet_cardiac.recipes import Recipe
+from nnunet_cardiac.registry import anatomy_labels
+from nnunet_cardiac.schedules import MilestoneSchedule
+from nnunet_cardiac.splits import patient_splits
+from nnunet_cardiac.trainers.precision import cpu_autocast
+from nnunet_cardiac.trainers.reproducibility import make_deterministic, requested_seed
+
+#: Cap of a validation pass whose length the recipe leaves open; nnU-Net's own number of validation steps.
+_MOST_VALIDATION_STEPS = 50
+
+
+class CardiacTrainer(nnUNetTrainer, ABC):
+    """Base of all trainers of this package; not for use as `-tr` itself.
+
+    Attributes:
+        recipe: Default recipe; entries of `recipe` in the plans' configuration replace its fields.
+        epochs: Number of epochs of a `_Nepochs` variant, or None.
+        required_anatomies: Structures that `dataset.json` has to name.
+    """
+
+    recipe: ClassVar[Recipe] = Recipe()
+    epochs: ClassVar[int | None] = None
+    required_anatomies: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(
+        self,
+        plans: dict,
+        configuration: str,
+        fold: int,
+        dataset_json: dict,
+        device: torch.device = torch.device("cuda"),  # noqa: B008 nnU-Net's signature
+    ) -> None:
+        check_plans(plans, f"{plans.get('plans_name')}.json")
+        anatomy_labels(dataset_json["labels"], self.required_anatomies)
+        super().__init__(plans, configuration, fold, dataset_json, device)
+        self.recipe = type(self).recipe.with_plans(self.configuration_manager.configuration)
+        self.initial_lr = self.recipe.initial_lr
+        self.weight_decay = self.recipe.weight_decay
+        self.num_epochs = self.epochs or self.recipe.epochs
+        self.enable_deep_supervision = False  # none of the papers has it
+        self.save_every = 10
+        self.seed = requested_seed()
+
+    # ---------------------------------------------------------------------------------------------------- networks
+
+    @classmethod
+    @abstractmethod
+    def default_architecture(cls, configuration_manager: ConfigurationManager) -> tuple[str, dict[str, Any]]:
+        """Return the dotted path and arguments of the paper's network for a configuration whose plans name none."""
+        raise NotImplementedError(f"{cls.__name__} must say which network it trains.")
+
+    @classmethod
+    def build_network_architecture(
+        cls,
+        plans_manager: PlansManager,
+        configuration_manager: ConfigurationManager,
+        num_input_channels: int,
+        num_output_channels: int,
+        enable_deep_supervision: bool = True,
+    ) -> nn.Module:
+        """Build the plans' network if it is one of this package's, else the paper's default."""
+        name, kwargs = cls.default_architecture(configuration_manager)
+        if configuration_manager.network_arch_class_name.startswith("nnunet_cardiac."):
+            name = configuration_manager.network_arch_class_name
+            kwargs = deepcopy(configuration_manager.network_arch_init_kwargs)
+            cls.complete_architecture(kwargs, configuration_manager)
+        return get_network_from_plans(
+            name, kwargs, [], num_input_channels, num_output_channels, deep_supervision=enable_deep_supervision
+        )
+
+    @classmethod
+    def complete_architecture(cls, kwargs: dict[str, Any], configuration_manager: ConfigurationManager) -> None:
+        """Fill in what plans may leave open; subclasses add to it."""
+
+    def initialize(self) -> None:
+        """Seed before the weights are drawn, if a seed was asked for."""
+        if self.seed is not None:
+            make_deterministic(self.seed)
+        super().initialize()
+
+    def set_deep_supervision_enabled(self, enabled: bool) -> None:
+        """Leave networks without deep supervision alone; nnU-Net calls this whatever the trainer says."""
+        if self.enable_deep_supervision:
+            super().set_deep_supervision_enabled(enabled)
+
+    # ------------------------------------------------------------------------------------------------------ recipe
+
+    def _set_batch_size_and_oversample(self) -> None:
+        if self.recipe.batch_size is not None:
+            self.configuration_manager.configuration["batch_size"] = self.recipe.batch_size
+        super()._set_batch_size_and_oversample()
+
+    def configure_optimizers(self) -> tuple[torch.optim.Optimizer, Any]:
+        """Build optimiser and schedule of the recipe."""
+        if self.recipe.optimizer == "sgd":
+            optimizer, schedule = super().configure_optimizers()
+            if not self.recipe.milestones:
+                return optimizer, schedule
+        else:
+            optimizer = torch.optim.Adam(self.network.parameters(), self.initial_lr, weight_decay=self.weight_decay)
+        return optimizer, MilestoneSchedule(optimizer, self.initial_lr, self.recipe.milestones, self.recipe.gamma)
+
+    def _build_loss(self) -> nn.Module:
+        if self.recipe.loss == "dice_ce":
+            return super()._build_loss()
+        if self.label_manager.has_ignore_label:
+            raise UserError(
+                f"dataset.json has an ignore label, which the loss {self.recipe.loss!r} cannot leave out; "
+                f"train with -tr {type(self).__name__}_nnUNetRecipe."
+            )
+        squared = self.recipe.loss == "dice"
+        return SigmoidDiceLoss(self.background_is_output, squared, smooth=1e-5 if squared else 1.0, ddp=self.is_ddp)
+
+    @property
+    def background_is_output(self) -> bool:
+        """Whether channel 0 is an output of the network with a loss of its own, or a constant."""
+        return True
+
+    def get_training_transforms(
+        self,
+        patch_size: np.ndarray | tuple[int, ...],
+        rotation_for_DA: Any,
+        deep_supervision_scales: list | tuple | None,
+        mirror_axes: tuple[int, ...],
+        do_dummy_2d_data_aug: bool,
+        use_mask_for_norm: list[bool] | None = None,
+        is_cascaded: bool = False,
+        foreground_labels: tuple[int, ...] | list[int] | None = None,
+        regions: list | None = None,
+        ignore_label: int | None = None,
+    ) -> BasicTransform:
+        """Build nnU-Net's augmentation or the paper's, as the recipe says."""
+        if self.recipe.augmentation == "nnunet":
+            return super().get_training_transforms(
+                patch_size,
+                rotation_for_DA,
+                deep_supervision_scales,
+                mirror_axes,
+                do_dummy_2d_data_aug,
+                use_mask_for_norm,
+                is_cascaded,
+                foreground_labels,
+                regions,
+                ignore_label,
+            )
+        masked = [i for i, use in enumerate(use_mask_for_norm or []) if use]
+        mask = [MaskImageTransform(masked, channel_idx_in_seg=0, set_outside_to=0)] if masked else []
+        # What nnU-Net does to every validation sample (padding label, coarse labels to one-hot) ends training, too.
+        ending = self.get_validation_transforms(
+            deep_supervision_scales, is_cascaded, foreground_labels, regions, ignore_label
+        )
+        return ComposeTransforms([crocnet_transforms(patch_size, mirror_axes), *mask, ending])
+
+    # -------------------------------------------------------------------------------------------------------- data
+
+    def do_split(self) -> tuple[list[str], list[str]]:
+        """Write a split by patient if there is none; nnU-Net's own would put one heart on both sides."""
+        path = os.path.join(self.preprocessed_dataset_folder_base, "splits_final.json")
+        if self.fold != "all" and not os.path.isfile(path) and self.local_rank == 0:
+            cases = infer_dataset_class(self.preprocessed_dataset_folder).get_identifiers(
+                self.preprocessed_dataset_folder
+            )
+            write_json(path, patient_splits(cases))
+            self.print_to_log_file(f"Wrote a split by patient: {path}")
+        if self.is_ddp:
+            torch.distributed.barrier()
+        return super().do_split()
+
+    def get_tr_and_val_datasets(self) -> tuple[Any, Any]:
+        """Load nnU-Net's datasets and set the length of an epoch."""
+        train, val = super().get_tr_and_val_datasets()
+        self._set_epoch_length(train, val)
+        return train, val
+
+    def _set_epoch_length(self, train: Any, val: Any) -> None:
+        """One pass over the images, unless the recipe says a number."""
+        world = torch.distributed.get_world_size() if self.is_ddp else 1
+        steps = self.recipe.iterations or -(-self._count_images(train) // (self.batch_size * world))
+        val_steps = self.recipe.val_iterations or -(-self._count_images(val) // (self.batch_size * world))
+        self.num_iterations_per_epoch = steps
+        self.num_val_iterations_per_epoch = min(val_steps, self.recipe.val_iterations or _MOST_VALIDATION_STEPS)
+        self.print_to_log_file(
+            f"An epoch has {self.num_iterations_per_epoch} training and {self.num_val_iterations_per_epoch} "
+            f"validation steps of {self.batch_size} samples."
+        )
+
+    def _count_images(self, dataset: Any) -> int:
+        """Number of slices for two-dimensional training patches, of volumes otherwise."""
+        if len(self.training_patch_size) == 3:
+            return len(dataset.identifiers)
+        return sum(dataset.load_case(identifier)[0].shape[1] for identifier in dataset.identifiers)
+
+    @property
+    def training_patch_size(self) -> tuple[int, ...]:
+        """Size of a training patch."""
+        return tuple(self.configuration_manager.patch_size)
+
+    def get_dataloaders(self) -> tuple[Any, Any]:
+        """Build nnU-Net's loaders; with a seed, in this process, because nnU-Net's workers have no fixed order."""
+        if self.seed is not None:
+            os.environ["nnUNet_n_proc_DA"] = "0"
+            make_deterministic(self.seed)
+        return super().get_dataloaders()
+
+    # -------------------------------------------------------------------------------------------------------- loop
+
+    def train_step(self, batch: dict) -> dict:
+        """Take nnU-Net's step, in bfloat16 on processors that compute in it."""
+        with cpu_autocast(self.device):
+            return super().train_step(batch)
+
+    def validation_step(self, batch: dict) -> dict:
+        """Take nnU-Net's step, in the precision of training."""
+        with cpu_autocast(self.device):
+            return super().validation_step(batch)
+
+    def on_epoch_end(self) -> None:
+        """Log how long the rest will take."""
+        super().on_epoch_end()
+        left = self.num_epochs - self.current_epoch
+        if left > 0:
+            started = self.logger.get_value("epoch_start_timestamps", step=-1)
+            minutes = left * (time() - started) / 60
+            self.print_to_log_file(
+                f"Epoch {self.current_epoch} of {self.num_epochs} done, about {minutes:.0f} min left for training"
+            )
+
+    def save_checkpoint(self, filename: str) -> None:
+        """Write the checkpoint under a temporary name first: a job killed here keeps the previous one."""
+        writes = self.local_rank == 0 and not self.disable_checkpointing
+        with replacing(filename) if writes else contextlib.nullcontext(filename) as path:
+            super().save_checkpoint(str(path))
+
+    def load_checkpoint(self, filename_or_checkpoint: dict | str) -> None:
+        """Load after checking that the file is whole."""
+        if isinstance(filename_or_checkpoint, str):
+            check_checkpoint(filename_or_checkpoint)
+        super().load_checkpoint(filename_or_checkpoint)

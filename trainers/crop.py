@@ -1,0 +1,184 @@
+"""What a trainer needs for cropping configurations: region data, the check of the first stage, mirroring."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any, ClassVar
+
+from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
+
+from nnunet_cardiac.cascade.configurations import CROP_NETWORK
+from nnunet_cardiac.cascade.loader import RegionDataset
+from nnunet_cardiac.cascade.roi import RegionRule
+from nnunet_cardiac.errors import UserError
+from nnunet_cardiac.files import read_json
+from nnunet_cardiac.trainers.base import CardiacTrainer
+
+_SHOWN_CASES = 10
+
+
+class CropTrainer(CardiacTrainer):
+    """Base of trainers with a configuration that crops from a coarse prediction.
+
+    Attributes:
+        segmenter: Dotted path of the paper's network inside the window.
+        coarse_network: Dotted path of the paper's network on whole images.
+    """
+
+    segmenter: ClassVar[str]
+    coarse_network: ClassVar[str]
+
+    @property
+    def crops(self) -> bool:
+        """Whether this configuration crops from the result of a previous stage."""
+        return self.is_cascaded
+
+    @property
+    def region_rule(self) -> RegionRule:
+        """How the window is found: the arguments of the network in the plans."""
+        kwargs = self._crop_kwargs(self.configuration_manager)
+        return RegionRule(**{k: kwargs[k] for k in RegionRule.__dataclass_fields__ if k in kwargs})
+
+    @property
+    def training_patch_size(self) -> tuple[int, ...]:
+        """Size of a training patch: the window, if this configuration crops."""
+        return self.region_rule.window if self.crops else super().training_patch_size
+
+    # ---------------------------------------------------------------------------------------------------- networks
+
+    @classmethod
+    def default_architecture(cls, configuration_manager: ConfigurationManager) -> tuple[str, dict[str, Any]]:
+        """Return the coarse network, or the crop around the segmenter for a configuration with a previous stage."""
+        if configuration_manager.previous_stage_name is None:
+            kwargs: dict[str, Any] = {}
+            cls.complete_architecture(kwargs, configuration_manager)
+            return cls.coarse_network, kwargs
+        kwargs = cls._crop_kwargs(configuration_manager)
+        cls.complete_architecture(kwargs, configuration_manager)
+        return CROP_NETWORK, kwargs
+
+    @classmethod
+    def complete_architecture(cls, kwargs: dict[str, Any], configuration_manager: ConfigurationManager) -> None:
+        """Fill in the segmenter, and the size for which attention is calibrated: that of the training patch."""
+        if configuration_manager.previous_stage_name is None:
+            kwargs.setdefault("reference_size", list(configuration_manager.patch_size))
+            return
+        kwargs.setdefault("network_class_name", cls.segmenter)
+        if kwargs["network_class_name"] == cls.segmenter:
+            window = kwargs.get("window", RegionRule().window)
+            kwargs["network_kwargs"] = {"reference_size": list(window), **kwargs.get("network_kwargs", {})}
+
+    @staticmethod
+    def _crop_kwargs(configuration_manager: ConfigurationManager) -> dict[str, Any]:
+        """Arguments of `CropFromCoarse` in the plans; none if the plans leave the network to the trainer."""
+        if configuration_manager.network_arch_class_name != CROP_NETWORK:
+            return {}
+        return dict(configuration_manager.network_arch_init_kwargs)
+
+    def _do_i_compile(self) -> bool:
+        """Do not compile a crop: where the box lies depends on the data, so it would be compiled again and again."""
+        return not self.crops and super()._do_i_compile()
+
+    # -------------------------------------------------------------------------------------------------------- data
+
+    def configure_rotation_dummyDA_mirroring_and_inital_patch_size(  # noqa: N802 nnU-Net's name
+        self,
+    ) -> tuple[Any, bool, Any, tuple[int, ...]]:
+        """Mirror in-plane only: at inference a crop sees stacks, and base and apex are not to be swapped."""
+        rotation, dummy_2d, initial_patch_size, mirror_axes = (
+            super().configure_rotation_dummyDA_mirroring_and_inital_patch_size()
+        )
+        if self.crops:
+            self.inference_allowed_mirroring_axes = (1, 2)
+            self._region_size = tuple(int(n) for n in initial_patch_size)
+            mirror_axes = tuple(range(len(self.training_patch_size)))[-2:]
+        return rotation, dummy_2d, initial_patch_size, mirror_axes
+
+    def get_dataloaders(self) -> tuple[Any, Any]:
+        """Build the loaders for the window; the plans' patch is that of inference, a whole stack."""
+        if not self.crops:
+            return super().get_dataloaders()
+        inference = self.configuration_manager
+        training = ConfigurationManager({**inference.configuration, "patch_size": list(self.training_patch_size)})
+        self.configuration_manager = training
+        self.oversample_foreground_percent = 1.0  # every sample is centred on the region
+        try:
+            return super().get_dataloaders()
+        finally:
+            self.configuration_manager = inference
+
+    def get_tr_and_val_datasets(self) -> tuple[Any, Any]:
+        """Load datasets of regions if this configuration crops."""
+        train, val = super().get_tr_and_val_datasets()
+        if not self.crops:
+            return train, val
+        jitter = self.configuration_manager.configuration.get("jitter", 8)
+        return (
+            self._regions(train.identifiers, self._region_size, jitter),
+            self._regions(val.identifiers, self.region_rule.window, 0),
+        )
+
+    def _count_images(self, dataset: Any) -> int:
+        # The shape is all that is wanted, and coarse predictions may be missing where they are simulated.
+        plain = self.dataset_class(self.preprocessed_dataset_folder, list(dataset.identifiers))
+        return super()._count_images(plain)
+
+    def _regions(self, cases: list[str], size: tuple[int, ...], jitter: int) -> RegionDataset:
+        missing = set(self._without_coarse_prediction(cases))
+        folder = self.preprocessed_dataset_folder
+        predicted = self.dataset_class(
+            folder, [c for c in cases if c not in missing], self.folder_with_segs_from_previous_stage
+        )
+        simulated = self.dataset_class(folder, sorted(missing))
+        return RegionDataset(predicted, simulated, self.region_rule, size, jitter)
+
+    # ------------------------------------------------------------------------------------------------- first stage
+
+    def on_train_start(self) -> None:
+        """Refuse to start without the coarse predictions that this fold needs."""
+        if self.crops:
+            train, val = self.do_split()
+            simulated = self.configuration_manager.configuration.get("coarse_labels") == "simulated"
+            self._require_coarse_predictions(val if simulated else [*train, *val])
+        super().on_train_start()
+
+    def perform_actual_validation(self, save_probabilities: bool = False) -> None:
+        """Validate as nnU-Net does, after checking that the coarse predictions are there."""
+        if self.crops:
+            self._require_coarse_predictions(self.do_split()[1])
+        super().perform_actual_validation(save_probabilities)
+
+    def _without_coarse_prediction(self, cases: list[str]) -> list[str]:
+        folder = Path(self.folder_with_segs_from_previous_stage)
+        return sorted(c for c in set(cases) if not any((folder / f"{c}{end}").is_file() for end in (".b2nd", ".npz")))
+
+    def _require_coarse_predictions(self, cases: list[str]) -> None:
+        missing = self._without_coarse_prediction(cases)
+        if not missing:
+            return
+        shown = ", ".join(missing[:_SHOWN_CASES]) + (", ..." if len(missing) > _SHOWN_CASES else "")
+        commands = "\n".join(f"  {command}" for command in self._commands_for(missing))
+        raise UserError(
+            f"{self.configuration_name} crops from the predictions of "
+            f"{self.configuration_manager.previous_stage_name}, and those of {len(missing)} of {len(set(cases))} cases "
+            f"are missing in {self.folder_with_segs_from_previous_stage}: {shown}.\nThe first stage writes them when "
+            f"it validates a fold. Run\n{commands}\n(with --val for a fold that is trained already), or accept "
+            "simulated coarse labels for training cases:\n"
+            f"  nnunet_cardiac plan -d {self.plans_manager.dataset_name} -p {self.plans_manager.plans_name} "
+            "--coarse simulated"
+        )
+
+    def _commands_for(self, missing: list[str]) -> list[str]:
+        """First-stage trainings whose validation writes the missing predictions."""
+        splits = Path(self.preprocessed_dataset_folder_base) / "splits_final.json"
+        folds: list[Any] = ["all"]
+        if self.fold != "all" and splits.is_file():
+            folds = [i for i, split in enumerate(read_json(splits)) if set(split["val"]) & set(missing)]
+        base = [
+            "nnUNetv2_train",
+            self.plans_manager.dataset_name,
+            self.configuration_manager.previous_stage_name,
+        ]
+        options = ["-tr", type(self).__name__, "-p", self.plans_manager.plans_name, "-device", self.device.type]
+        return [shlex.join([*base, str(fold), *options]) for fold in folds]
