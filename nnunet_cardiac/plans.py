@@ -33,10 +33,21 @@ CROP_NETWORKS: dict[str, tuple[str, dict[str, Any]] | None] = {
 #: Ending of the name of plans with small networks.
 SMALL_SUFFIX = "Small"
 
-#: Half the width of the paper's networks, about a quarter of the arithmetic, and a learning rate for short trainings.
+#: Half the width of the paper's networks, about a quarter of the arithmetic, and a recipe for short trainings.
 _SMALL_COARSE = ("nnunet_cardiac.architectures.e2a_unet.E2AUNet", {"features": [16, 32, 64, 128, 256]})
 _SMALL_SPECIALISTS = {"base_width": 8}
-_SMALL_RECIPE = {"initial_lr": 1e-3}
+_SMALL_RECIPE = {
+    "initial_lr": 1e-3,
+    "schedule": "poly",
+    "loss": "dice_ce",
+    "batch_size": 4,
+    "iterations": 34,
+    "val_iterations": 4,
+    "test_time_mirroring": False,
+}
+
+#: The second stage starts from coarse labels and has three networks to run: fewer steps.
+_SMALL_CROP_RECIPE = {**_SMALL_RECIPE, "iterations": 18}
 
 
 @dataclass(frozen=True)
@@ -127,6 +138,7 @@ def _with_small_networks(plans: dict[str, Any], crops: Sequence[str]) -> dict[st
         arch_kwargs = plans["configurations"][name]["architecture"]["arch_kwargs"]
         arch_kwargs.setdefault("network_class_name", _SPECIALISTS)
         arch_kwargs["network_kwargs"] = {**_SMALL_SPECIALISTS, **arch_kwargs.get("network_kwargs", {})}
+        plans["configurations"][name]["recipe"] = dict(_SMALL_CROP_RECIPE)
     return plans
 
 

@@ -20,8 +20,9 @@ class Recipe:
         optimizer: `adam` or `sgd` (Nesterov momentum 0.99).
         initial_lr: Learning rate at the start.
         weight_decay: L2 penalty.
-        milestones: Epochs after which the learning rate is multiplied by `gamma`; empty means nnU-Net's polynomial
-            decay for `sgd` and a constant rate for `adam`.
+        schedule: `steps` (the rate is multiplied by `gamma` at the milestones) or `poly` (nnU-Net's polynomial decay to
+            the last epoch).
+        milestones: Epochs of `steps`; none keeps the rate constant.
         gamma: Factor at a milestone.
         epochs: Number of epochs.
         batch_size: Samples per step; None takes the plans' value.
@@ -30,11 +31,13 @@ class Recipe:
         loss: `dice` (the paper's), `dice_sum` (denominator of sums, pushes false positives of absent structures down)
             or `dice_ce` (nnU-Net's).
         augmentation: `paper` or `nnunet`.
+        test_time_mirroring: Whether prediction averages over flipped images, as nnU-Net does.
     """
 
     optimizer: str = "adam"
     initial_lr: float = 1e-4
     weight_decay: float = 0.0
+    schedule: str = "steps"
     milestones: tuple[int, ...] = ()
     gamma: float = 0.1
     epochs: int = 500
@@ -43,6 +46,7 @@ class Recipe:
     val_iterations: int | None = None
     loss: str = "dice"
     augmentation: str = "paper"
+    test_time_mirroring: bool = True
 
     def __post_init__(self) -> None:
         """Check the choices, so that a typing error in a plans file is found before training."""
@@ -71,6 +75,7 @@ class Recipe:
 
 _CHOICES = {
     "optimizer": ("adam", "sgd"),
+    "schedule": ("steps", "poly"),
     "loss": ("dice", "dice_sum", "dice_ce"),
     "augmentation": ("paper", "nnunet"),
 }
@@ -83,6 +88,7 @@ NNUNET = Recipe(
     optimizer="sgd",
     initial_lr=1e-2,
     weight_decay=3e-5,
+    schedule="poly",
     epochs=1000,
     batch_size=None,
     iterations=250,

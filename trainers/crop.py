@@ -90,7 +90,7 @@ class CropTrainer(CardiacTrainer):
             super().configure_rotation_dummyDA_mirroring_and_inital_patch_size()
         )
         if self.crops:
-            self.inference_allowed_mirroring_axes = (1, 2)
+            self.inference_allowed_mirroring_axes = (1, 2) if self.recipe.test_time_mirroring else None
             self._region_size = tuple(int(n) for n in initial_patch_size)
             mirror_axes = tuple(range(len(self.training_patch_size)))[-2:]
         return rotation, dummy_2d, initial_patch_size, mirror_axes

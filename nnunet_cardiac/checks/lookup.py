@@ -17,6 +17,9 @@ _FIX = (
     "An import error: mend that package, the search imports every trainer file. Another copy: remove it from "
     "nnUNet_extTrainer and reinstall nnunet_cardiac."
 )
+_FIX_TORCHVISION = (
+    "Install both as builds of one kind, CPU or CUDA, from one source: pip install --force-reinstall torch torchvision"
+)
 _PROBE = "nnunet_cardiac.checks.lookup_probe"
 
 
@@ -59,6 +62,9 @@ def _look_up(environ: Mapping[str, str], trainers: Sequence[str]) -> list[Findin
         ]
     if done.returncode != 0:
         reason = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        if "torchvision" in reason:
+            # nnU-Net's search imports timm, and that torchvision, whose operators are compiled for one build of torch.
+            return [fail("trainer lookup", f"torchvision does not fit torch ({reason})", _FIX_TORCHVISION)]
         return [fail("trainer lookup", reason, f"See the whole message with: {' '.join(command)}")]
     problems: dict[str, str] = json.loads(done.stdout.splitlines()[-1])
     return [

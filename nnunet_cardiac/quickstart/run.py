@@ -94,8 +94,8 @@ def _removed_on_failure(folder: Path) -> Iterator[None]:
 def _run_steps(options: QuickstartOptions, environ: Mapping[str, str], log: Path) -> list[CommandRun]:
     steps = quickstart_steps(options)
     runs = []
-    layout = "{desc}: {percentage:3.0f}%|{bar}| {elapsed} elapsed, about {remaining} left"
-    with tqdm(total=sum(step.seconds for step in steps), bar_format=layout, mininterval=1.0) as bar:
+    layout = "{desc}{percentage:3.0f}%|{bar}| {elapsed} elapsed, about {remaining} left"
+    with tqdm(total=sum(step.seconds for step in steps), bar_format=layout, smoothing=0, mininterval=1.0) as bar:
         for number, step in enumerate(steps, 1):
             bar.set_description(f"[{number}/{len(steps)}] {step.title}")
             command = shown(step.words)

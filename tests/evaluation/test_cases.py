@@ -3,7 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import SimpleITK as sitk  # noqa: N813
+import SimpleITK as sitk
 
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.evaluation.cases import match_cases, read_pair

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import SimpleITK as sitk  # noqa: N813
+import SimpleITK as sitk
 
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.evaluation.table import evaluate_folder, indices, mean_foreground_dice, summarise

@@ -7,6 +7,7 @@
 # RAW_DATASET   Dataset027_ACDC in nnU-Net's raw format with imagesTs and labelsTs of unseen patients
 # WORK          folder for nnU-Net's three folders; what is preprocessed or trained there already is used again
 # EPOCHS        5, 10, 20 or another length for which nnU-Net has a trainer; 250 steps each
+# BASELINE, CROCNET (variables)   other trainers; an empty BASELINE leaves nnU-Net out
 # BATCH         slices a step, written into the plans: the same number of samples for every network
 set -euo pipefail
 
@@ -42,9 +43,9 @@ predict() { # TRAINER CONFIGURATION [OPTION...]
     python3 "$(dirname "$0")/score.py" "$nnUNet_raw/Dataset027_ACDC" "$out" "$work/train_$1_$2.log" "$1" "$2" "$table"
 }
 
-baseline=nnUNetTrainer_${epochs}epochs
-crocnet=CroCNetTrainer_nnUNetRecipe_${epochs}epochs
-for trainer in "$baseline" "$crocnet"; do
+baseline=${BASELINE-nnUNetTrainer_${epochs}epochs}
+crocnet=${CROCNET-CroCNetTrainer_nnUNetRecipe_${epochs}epochs}
+for trainer in $baseline "$crocnet"; do
     train "$trainer" 2d
     predict "$trainer" 2d
 done

@@ -1,6 +1,6 @@
 """Append one row of the table: Dice and HD95 of a folder of predictions, seconds an epoch, hardware and versions.
 
-    python score.py RAW_DATASET PREDICTIONS TRAINING_LOG TRAINER CONFIGURATION TABLE.jsonl
+python score.py RAW_DATASET PREDICTIONS TRAINING_LOG TRAINER CONFIGURATION TABLE.jsonl
 """
 
 from __future__ import annotations

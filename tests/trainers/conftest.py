@@ -50,7 +50,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     for folder in folders.values():
         Path(folder).mkdir()
     kept = {name: value for name, value in os.environ.items() if not name.startswith("nnUNet_")}
-    quick = {"nnUNet_def_n_proc": "2", "OMP_WAIT_POLICY": "PASSIVE"}
+    quick = {"nnUNet_def_n_proc": "2"}
     environ = {**kept, **folders, **quick, "NNUNET_CARDIAC_SEED": "3"}
     raw = write_nnunet_dataset(
         base / "nnUNet_raw", DATASET_ID, "Phantom", patients=5, test_patients=1, seed=7, matrix=(96, 96), progress=False
