@@ -30,8 +30,8 @@ class QuickstartOptions:
 
     folder: Path
     device: str
-    patients: int = 12
-    test_patients: int = 4
+    patients: int = 15
+    test_patients: int = 5
     matrix: int = 96
     epochs: int = 8
     seed: int = 1
