@@ -1,5 +1,6 @@
 """What nnU-Net asks of a network, in one base class."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,7 +18,7 @@ class _Decoder:
     deep_supervision: bool
 
 
-class SegmentationNetwork(nn.Module):
+class SegmentationNetwork(nn.Module, ABC):
     """Base of the 2D networks: checks the input, returns logits, alone or as a pyramid.
 
     A subclass defines `segment`. There are no extra heads for deep supervision: the lower resolutions are averages of
@@ -67,9 +68,9 @@ class SegmentationNetwork(nn.Module):
         self.strides = _pairs(strides if strides is not None else [[1, 1]] + [[2, 2]] * (levels - 1))
         self.decoder = _Decoder(deep_supervision)
 
+    @abstractmethod
     def segment(self, x: torch.Tensor) -> torch.Tensor:
         """Logits `(B, num_classes, H, W)` of an image `(B, input_channels, H, W)` of a checked size."""
-        raise NotImplementedError
 
     def forward(self, x: torch.Tensor) -> torch.Tensor | list[torch.Tensor]:
         """Logits of `x` `(B, input_channels, H, W)`, see the class.

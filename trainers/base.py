@@ -80,7 +80,6 @@ class CardiacTrainer(nnUNetTrainer, ABC):
     @abstractmethod
     def default_architecture(cls, configuration_manager: ConfigurationManager) -> tuple[str, dict[str, Any]]:
         """Return the dotted path and arguments of the paper's network for a configuration whose plans name none."""
-        raise NotImplementedError(f"{cls.__name__} must say which network it trains.")
 
     @classmethod
     def build_network_architecture(

@@ -1,7 +1,8 @@
 """bfloat16 training on processors that compute in it.
 
 nnU-Net autocasts on CUDA only. On a processor with bfloat16 instructions (AVX-512 BF16, AMX) the training step is
-about twice as fast in bfloat16. Prediction stays in float32.
+faster in bfloat16: 1.3 to 1.7 s instead of 2.0 to 2.5 s for the E-2A U-Net (8 x 128 x 128, two cores with AMX).
+Prediction stays in float32.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ HELP = "make phantom data, train both stages of CroCNet briefly, predict, evalua
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `quickstart`."""
-    parser.epilog = "On two processor cores it takes about five minutes, 4 GB of memory and 1 GB of disk."
+    parser.epilog = "On two processor cores it takes five to six minutes, 2 GB of memory a process and 0.2 GB of disk."
     parser.add_argument("-o", type=Path, metavar="FOLDER", help="new folder (default: quickstart, quickstart2, ...)")
     parser.add_argument("-device", choices=("auto", "cuda", "cpu", "mps"), default="auto", help="default: %(default)s")
     parser.add_argument("--epochs", type=int, metavar="N", help="epochs of each stage (default: a few)")
