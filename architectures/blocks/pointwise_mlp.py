@@ -71,8 +71,8 @@ class _ResidualMLP(torch.autograd.Function):
         out = torch.empty_like(base)
         for rows in chunks(x, len(x), len(w1)):
             hidden = F.gelu(torch.addmm(b1, x[rows], w1.t()))
-            # No `out=` here: it would keep an exported network from being differentiated.
-            out[rows] = torch.addmm(base[rows], hidden, w2.t()).add_(b2)
+            out[rows] = base[rows] + b2
+            out[rows].addmm_(hidden, w2.t())
         return out
 
     @staticmethod
@@ -84,12 +84,19 @@ class _ResidualMLP(torch.autograd.Function):
             dx = torch.empty_like(x)
             # Sums over the pieces in float32, whatever the type of the products.
             dw1, db1, dw2, db2 = (t.new_zeros(t.shape, dtype=statistics_dtype(t)) for t in (w1, b1, w2, w2[:, 0]))
+            workspace = None
             for rows in chunks(x, len(x), len(w1)):
-                hidden = torch.addmm(b1, x[rows], w1.t())
-                dhidden = torch.ops.aten.gelu_backward(grad[rows] @ w2, hidden)
+                dy, piece = grad[rows], x[rows]
+                if workspace is None:  # the first piece is the longest; new memory for each would cost page faults
+                    workspace = x.new_empty(3, len(piece), len(w1))
+                hidden, activated, dhidden = workspace[:, : len(piece)]
+                torch.addmm(b1, piece, w1.t(), out=hidden)
+                torch.ops.aten.gelu.out(hidden, out=activated)
+                dw2 += dy.t() @ activated
+                db2 += dy.sum(0, dtype=db2.dtype)
+                torch.mm(dy, w2, out=dhidden)
+                torch.ops.aten.gelu_backward.grad_input(dhidden, hidden, grad_input=dhidden)
                 torch.mm(dhidden, w1, out=dx[rows])
-                dw1 += dhidden.t() @ x[rows]
+                dw1 += dhidden.t() @ piece
                 db1 += dhidden.sum(0, dtype=db1.dtype)
-                dw2 += grad[rows].t() @ F.gelu(hidden)
-                db2 += grad[rows].sum(0, dtype=db2.dtype)
         return dx, grad, dw1, db1, dw2, db2

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from dynamic_network_architectures.architectures.unet import PlainConvUNet
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from nnunet_cardiac.architectures.e2a_unet import E2AUNet
 
@@ -75,6 +76,15 @@ def trainer(network: nn.Module, args: argparse.Namespace) -> Callable[[], float]
         return time.perf_counter() - start
 
     return step
+
+
+def multiply_adds(network: nn.Module, size: int) -> float:
+    """Billions of multiplications of one image forward and backward, the hidden layers that are recomputed included."""
+    image = torch.randn(1, 1, size, size)
+    with FlopCounterMode(display=False) as counter:
+        outputs = network(image)
+        sum(output.sum() for output in outputs if output.requires_grad).backward()
+    return counter.get_total_flops() / 2e9
 
 
 def main() -> None:
