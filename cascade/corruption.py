@@ -11,8 +11,8 @@ from scipy import ndimage
 
 #: Probability per structure and slice of each error.
 _P_RESIZE, _P_SHIFT, _P_DROP, _P_ISLAND = 0.5, 0.5, 0.05, 0.1
-_MAX_SHIFT = 3
-_MAX_RESIZE = 2
+_MAX_SHIFT = 2
+_MAX_RESIZE = 1
 
 
 def corrupt_labels(labels: np.ndarray) -> np.ndarray:

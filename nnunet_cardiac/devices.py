@@ -1,6 +1,8 @@
-"""Choice of the device."""
+"""Choice of the device, and the processor cores that are ours."""
 
 from __future__ import annotations
+
+import os
 
 
 def choose_device(name: str) -> str:
@@ -12,3 +14,11 @@ def choose_device(name: str) -> str:
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def usable_cores() -> int:
+    """Return how many processor cores this process may use.
+
+    Containers and batch systems often lend some cores of a large machine; the affinity knows (on Linux only).
+    """
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -27,7 +27,8 @@ from torch import nn
 
 from nnunet_cardiac.augmentation import crocnet_transforms
 from nnunet_cardiac.checks.checkpoint import check_checkpoint
-from nnunet_cardiac.checks.plans import check_plans
+from nnunet_cardiac.checks.plans import check_patch_size, check_plans
+from nnunet_cardiac.devices import usable_cores
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.files import replacing, write_json
 from nnunet_cardiac.losses import SigmoidDiceLoss
@@ -105,10 +106,19 @@ class CardiacTrainer(nnUNetTrainer, ABC):
         """Fill in what plans may leave open; subclasses add to it."""
 
     def initialize(self) -> None:
-        """Seed before the weights are drawn, if a seed was asked for."""
+        """Seed before the weights are drawn, if a seed was asked for, and check the patch size."""
         if self.seed is not None:
             make_deterministic(self.seed)
+        if self.device.type == "cpu":
+            # nnU-Net takes the cores of the whole machine; where a job owns some of them, that is many times slower.
+            torch.set_num_threads(min(torch.get_num_threads(), usable_cores()))
         super().initialize()
+        network = self.network.module if self.is_ddp else self.network
+        check_patch_size(self.training_patch_size, getattr(network, "divisor", 1), self._place_in_plans())
+
+    def _place_in_plans(self) -> str:
+        path = os.path.join(self.preprocessed_dataset_folder_base, f"{self.plans_manager.plans_name}.json")
+        return f"{path}, configuration {self.configuration_name!r}"
 
     def set_deep_supervision_enabled(self, enabled: bool) -> None:
         """Leave networks without deep supervision alone; nnU-Net calls this whatever the trainer says."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 
 import torch
 
@@ -19,7 +20,13 @@ VARIABLE = "NNUNET_CARDIAC_CPU_PRECISION"
 
 
 def cpu_computes_bf16() -> bool:
-    """Tell whether this processor has bfloat16 matrix instructions."""
+    """Tell whether this processor has bfloat16 instructions.
+
+    oneDNN alone is no judge: on any processor with AVX-512 it says yes and emulates bfloat16, four times as slow.
+    """
+    if platform.machine().lower() in ("x86_64", "amd64"):
+        names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # torch 2.5 and later
+        return any(getattr(torch.cpu, name, bool)() for name in names)
     return bool(torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 

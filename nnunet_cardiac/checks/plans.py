@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from nnunet_cardiac.checks.problems import Problems
+from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.folders import dataset_number
 
 #: Top-level keys of nnU-Net v1, whose plans were pickles.
@@ -91,3 +92,24 @@ def _check_spacing(
 def _plan_again(plans: Mapping[str, Any]) -> str:
     number = dataset_number(Path(plans["dataset_name"])) if "dataset_name" in plans else "ID"
     return f"Plan again with: nnUNetv2_plan_and_preprocess -d {number}"
+
+
+def check_patch_size(patch_size: Sequence[int], divisor: int, place: str) -> None:
+    """Check that a network takes the patch of the plans, before data are unpacked for training.
+
+    nnU-Net plans patches for its own networks; for images below 100 pixels they may not fit others.
+
+    Args:
+        patch_size: Sides in voxels.
+        divisor: What the network needs them to be multiples of.
+        place: Plans file and configuration, for the message.
+
+    Raises:
+        UserError: If a side is no multiple.
+    """
+    if any(side % divisor for side in patch_size):
+        needed = [-(-side // divisor) * divisor for side in patch_size]
+        raise UserError(
+            f"{place}: patch_size is {list(patch_size)}, and the network needs multiples of {divisor}. Change it to "
+            f"{needed} there; nothing has to be preprocessed again."
+        )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 from nnunet_cardiac.checks.finding import Finding, ok, warn
+from nnunet_cardiac.devices import usable_cores
 
 #: nnU-Net's own default number of worker processes (nnunetv2/configuration.py).
 _DEFAULT_PROCESSES = 8
@@ -26,16 +26,11 @@ def check_threads(
         cores: Usable processor cores; None asks the system.
         shared: Folder of the shared memory; left out where the system has none.
     """
-    cores = cores or _usable_cores()
+    cores = cores or usable_cores()
     findings = [_check_openmp(environ, cores), _check_processes(environ, cores)]
     if shared.is_dir():
         findings.append(_check_shared_memory(shutil.disk_usage(shared).free))
     return findings
-
-
-def _usable_cores() -> int:
-    # The affinity knows of containers and batch systems that lend only some cores; it exists on Linux only.
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _check_openmp(environ: Mapping[str, str], cores: int) -> Finding:

@@ -4,7 +4,7 @@ import copy
 
 import pytest
 
-from nnunet_cardiac.checks.plans import check_plans
+from nnunet_cardiac.checks.plans import check_patch_size, check_plans
 from nnunet_cardiac.errors import UserError
 
 PLANS = {
@@ -70,3 +70,9 @@ def test_plans_made_by_the_installed_nnunet_have_the_keys_we_ask_for():
     source = inspect.getsource(ConfigurationManager)
     for key in ("architecture", "spacing", "UNet_base_num_features", "conv_kernel_sizes"):
         assert f"'{key}'" in source or f'"{key}"' in source
+
+
+def test_a_patch_that_the_network_cannot_take_is_refused_with_the_next_size():
+    check_patch_size((64, 96), 16, "plans.json, configuration '2d'")
+    with pytest.raises(UserError, match=r"plans.json, configuration '2d': patch_size is \[56, 64\].*to \[64, 64\]"):
+        check_patch_size((56, 64), 16, "plans.json, configuration '2d'")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 import SimpleITK as sitk
 
 from nnunet_cardiac.errors import UserError
-from nnunet_cardiac.files import read_json
+from nnunet_cardiac.files import read_json, write_json
 
 pytestmark = pytest.mark.slow
 
@@ -103,3 +104,19 @@ def test_fold_all_and_ensemble_of_folds(trained, tmp_path: Path) -> None:
     predict(trained, "2d", tmp_path / "ensemble", "-f", 0, 1)
     predict(trained, "2d", tmp_path / "all", "-f", "all")
     assert len(labels(tmp_path / "ensemble")) == len(labels(tmp_path / "all")) == 2
+
+
+def test_a_patch_that_the_network_cannot_take_is_refused_before_training(workspace) -> None:
+    path = workspace.preprocessed / "nnUNetPlans.json"
+    plans = read_json(path)
+    odd = copy.deepcopy(plans)
+    odd["configurations"]["2d"]["patch_size"] = [72, 72]
+    try:
+        write_json(path, odd)
+        with pytest.raises(UserError) as failure:
+            workspace.train("2d", 2)
+    finally:
+        write_json(path, plans)
+    assert "patch_size is [72, 72]" in str(failure.value)
+    assert "[80, 80]" in str(failure.value)
+    assert not list((workspace.model("2d") / "fold_2").glob("checkpoint*"))
