@@ -1,7 +1,9 @@
 """Coarse labels made from reference labels, for a second stage trained before all folds of the first one exist.
 
-Errors are those of real first stages: an outline too large or too small, a structure shifted, a structure or the
-whole heart missing on a slice (mostly at base and apex), and spurious islands that survive outside the heart.
+Errors are those of real first stages: an outline too large or too small, a structure shifted, a structure missing on a
+slice, the outline of a neighbouring slice (so a heart that goes on beyond base or apex, or ends too early), and spurious
+islands outside the heart. They are drawn somewhat larger than those of a trained first stage: labels of 0.90 Dice at the
+second stage's input were met after training with 0.84.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ import numpy as np
 from scipy import ndimage
 
 #: Probability per structure and slice of each error.
-_P_RESIZE, _P_SHIFT, _P_DROP, _P_ISLAND = 0.5, 0.5, 0.05, 0.1
+_P_RESIZE, _P_SHIFT, _P_DROP, _P_NEIGHBOUR, _P_ISLAND = 0.4, 0.4, 0.05, 0.05, 0.1
 _MAX_SHIFT = 2
 _MAX_RESIZE = 1
 
@@ -27,13 +29,20 @@ def corrupt_labels(labels: np.ndarray) -> np.ndarray:
     """
     out = np.zeros_like(labels)
     structures = [int(v) for v in np.unique(labels) if v > 0]
-    for z, plane in enumerate(labels):
+    for z in range(len(labels)):
         # Random order: where two corrupted structures overlap, neither always wins.
         for value in np.random.permutation(structures):
-            out[z][_corrupt_mask(plane == value)] = value
+            out[z][_corrupt_mask(_plane_or_neighbour(labels, z) == value)] = value
         if structures and np.random.uniform() < _P_ISLAND:
             _add_island(out[z], int(np.random.choice(structures)))
     return out
+
+
+def _plane_or_neighbour(labels: np.ndarray, z: int) -> np.ndarray:
+    """Slice `z`, or now and then the one above or below it."""
+    if np.random.uniform() < _P_NEIGHBOUR:
+        z = min(max(z + (1 if np.random.uniform() < 0.5 else -1), 0), len(labels) - 1)
+    return labels[z]
 
 
 def _corrupt_mask(mask: np.ndarray) -> np.ndarray:

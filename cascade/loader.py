@@ -74,12 +74,12 @@ class RegionDataset:
         """
         simulated = identifier in self._simulated
         dataset = self._without_coarse if simulated else self._with_coarse
-        image, labels, coarse, properties = dataset.load_case(identifier)
-        centres = self._region_centres(identifier, labels[0] if simulated else coarse)
+        image, reference, coarse, properties = dataset.load_case(identifier)
+        centres = self._region_centres(identifier, reference[0] if simulated else coarse)
         box = self._draw_box(centres)
         image = crop_and_pad_nd(image, box, 0)
-        labels = crop_and_pad_nd(labels, box, -1)
-        coarse = corrupt_labels(np.maximum(labels[0], 0)) if simulated else crop_and_pad_nd(coarse, box, 0)
+        labels = crop_and_pad_nd(reference, box, -1)
+        coarse = _simulate(reference, box) if simulated else crop_and_pad_nd(coarse, box, 0)
         centre = np.array([[0, *(n // 2 for n in image.shape[1:])]])
         return image, labels, coarse, {**properties, "class_locations": {_CENTRE: centre}}
 
@@ -107,3 +107,11 @@ class RegionDataset:
 
 def _centre(window: Box) -> tuple[int, ...]:
     return tuple((a + b) // 2 for a, b in zip(window.start, window.stop, strict=True))
+
+
+def _simulate(reference: Any, box: list[list[int]]) -> np.ndarray:
+    """Coarse labels (z, y, x) of a box, from a reference (1, Z, Y, X): with a slice more above and below, if there is."""
+    (first, last), *in_plane = box
+    above, below = int(first > 0), int(last < reference.shape[1])
+    labels = crop_and_pad_nd(reference, [[first - above, last + below], *in_plane], 0)[0]
+    return corrupt_labels(np.maximum(labels, 0))[above : above + last - first]
