@@ -92,7 +92,7 @@ def quickstart_steps(options: QuickstartOptions) -> list[Step]:
     phantom += ["--seed", str(options.seed)]
     prepare = ["nnUNetv2_plan_and_preprocess", "-d", number, "-c", "2d", "-npfp", "2", "-np", "2"]
     # One fold is trained, so the coarse labels of its training cases are simulated.
-    plan = ["nnunet_cardiac", "plan", "-d", number, "--coarse", "simulated", "--small", "--margin", "8"]
+    plan = ["nnunet_cardiac", "plan", "-d", number, "--coarse", "simulated", "--small", "--margin", "6"]
     return [
         Step("phantom", tuple(phantom), 25),
         Step("plan and preprocess", (*prepare, "--verify_dataset_integrity"), 25),
