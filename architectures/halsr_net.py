@@ -1,14 +1,15 @@
 """HALSR-Net: U-shaped network with hybrid attention pooling, attention gates and latent-space reconstruction.
 
-Fakhfakh, Sarry and Clarysse, HALSR-Net: improving CNN segmentation of cardiac left ventricle MRI with hybrid attention and
-latent space reconstruction, Computerized Medical Imaging and Graphics 123, 2025. No code was published. The paper gives
-filters of 64 to 1024 and 10.7 M parameters; plain double convolutions of these widths have four times as many. Preset
-`nominal` reads the blocks as depthwise separable, preset `half` keeps plain convolutions at half the width; both have
-10.7 to 10.8 M.
+Fakhfakh, Sarry and Clarysse, HALSR-Net: improving CNN segmentation of cardiac left ventricle MRI with hybrid attention
+and latent space reconstruction, Computerized Medical Imaging and Graphics 123, 2025. No code was published. The paper
+gives filters of 64 to 1024 and 10.7 M parameters; plain double convolutions of these widths have four times as many.
+Preset `nominal` reads the blocks as depthwise separable, preset `half` keeps plain convolutions at half the width; both
+have 10.7 to 10.8 M.
 """
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -138,4 +139,4 @@ class HALSRNet(SegmentationNetwork):
 
 
 def _doubles(features: Sequence[int]) -> bool:
-    return all(after == 2 * before for before, after in zip(features, features[1:], strict=False))
+    return all(after == 2 * before for before, after in pairwise(features))

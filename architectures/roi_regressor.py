@@ -1,11 +1,12 @@
 """The first stage of HALSR-Net: a network that regresses the box of the left ventricle.
 
 Fakhfakh et al., HALSR-Net, Computerized Medical Imaging and Graphics 123, 2025, section 2.1. Encoder, fully connected
-layers at each position, an A×A convolution over the whole map, four sigmoids. The widths of the 1×1 layers between 512 and
-64 and between 128 and 4 are ours.
+layers at each position, an A×A convolution over the whole map, four sigmoids. The widths of the 1×1 layers between 512
+and 64 and between 128 and 4 are ours.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -23,14 +24,15 @@ _LOGIT = 20.0  # of a drawn box: a probability of 2e-9, far from the limit of fl
 class ROIRegressor(nn.Module):
     """Regress a box and draw it, so that nnU-Net can validate, export and hand it on; 3.85 M parameters.
 
-    In training `forward` returns the corners, for the loss. In evaluation it returns the box as logits of class 1; a stack
-    gets one box, the median over its slices.
+    In training `forward` returns the corners, for the loss. In evaluation it returns the box as logits of class 1; a
+    stack gets one box, the median over its slices.
 
     Args:
         input_channels: Channels of the image.
         num_classes: Output channels of the drawn box, background included.
         deep_supervision: Has no meaning here and must be False.
-        grid: A, positions along each side of the lowest map; the image is brought to 16 A pixels (16: 3.85 M, 8: 2.27 M).
+        grid: A, positions along each side of the lowest map; the image is brought to 16 A pixels (16: 3.85 M
+            parameters, 8: 2.27 M).
         dropout: Probability of dropping a channel after each fully connected layer.
         per_slice: One box for each slice of a stack instead of one for all.
 
@@ -58,7 +60,8 @@ class ROIRegressor(nn.Module):
             raise ValueError("ROIRegressor regresses one box and has no lower resolutions: deep_supervision is False.")
         if input_channels < 1 or num_classes < 2 or grid < 1:
             raise ValueError(
-                f"Found input_channels {input_channels}, num_classes {num_classes}, grid {grid}; expected at least 1, 2, 1."
+                f"Found input_channels {input_channels}, num_classes {num_classes} and grid {grid}, expected at least "
+                "1, 2 and 1."
             )
         self.input_channels = input_channels
         self.num_classes = num_classes
@@ -117,6 +120,6 @@ class ROIRegressor(nn.Module):
 def _pointwise(widths: Sequence[int], dropout: float = 0.0) -> nn.Sequential:
     """1×1 convolutions with ReLU, the same fully connected layer at every position."""
     layers: list[nn.Module] = []
-    for before, after in zip(widths, widths[1:], strict=False):
+    for before, after in pairwise(widths):
         layers += [nn.Conv2d(before, after, 1), nn.ReLU(), *([nn.Dropout2d(dropout)] if dropout else [])]
     return nn.Sequential(*layers)

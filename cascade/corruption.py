@@ -1,9 +1,9 @@
 """Coarse labels made from reference labels, for a second stage trained before all folds of the first one exist.
 
 Errors are those of real first stages: an outline too large or too small, a structure shifted, a structure missing on a
-slice, the outline of a neighbouring slice (so a heart that goes on beyond base or apex, or ends too early), and spurious
-islands outside the heart. They are drawn somewhat larger than those of a trained first stage: labels of 0.90 Dice at the
-second stage's input were met after training with 0.84.
+slice, the outline of a neighbouring slice (so a heart that goes on beyond base or apex, or ends too early), and
+spurious islands outside the heart. They are drawn somewhat larger than those of a trained first stage: on the phantom
+the corrupted labels have a Dice of 0.86, a first stage after a short training 0.90.
 """
 
 from __future__ import annotations

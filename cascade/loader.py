@@ -110,7 +110,7 @@ def _centre(window: Box) -> tuple[int, ...]:
 
 
 def _simulate(reference: Any, box: list[list[int]]) -> np.ndarray:
-    """Coarse labels (z, y, x) of a box, from a reference (1, Z, Y, X): with a slice more above and below, if there is."""
+    """Coarse labels (z, y, x) of a box, from a reference (1, Z, Y, X) with a slice more above and below if there is."""
     (first, last), *in_plane = box
     above, below = int(first > 0), int(last < reference.shape[1])
     labels = crop_and_pad_nd(reference, [[first - above, last + below], *in_plane], 0)[0]

@@ -33,7 +33,7 @@ SMALL_SUFFIX = "Small"
 _E2A_UNET = "nnunet_cardiac.architectures.e2a_unet.E2AUNet"
 _SPECIALISTS = "nnunet_cardiac.architectures.specialists.SpecialistNetworks"
 _HALSR_NET = "nnunet_cardiac.architectures.halsr_net.HALSRNet"
-_ROI_REGRESSOR = "nnunet_cardiac.architectures.roi_regressor.ROIRegressor"
+ROI_REGRESSOR = "nnunet_cardiac.architectures.roi_regressor.ROIRegressor"
 
 Network = tuple[str, dict[str, Any]]
 
@@ -68,13 +68,13 @@ _SHORT = {
     "schedule": "poly",
     "loss": "dice_ce",
     "batch_size": 4,
-    "iterations": 29,
+    "iterations": 36,
     "val_iterations": 2,
     "test_time_mirroring": False,
 }
 
 #: Three networks on each sample: smaller batches for the same time. At the first stage's rate they learn too slowly.
-_SHORT_CROP = {**_SHORT, "initial_lr": 3e-3, "batch_size": 3, "iterations": 55}
+_SHORT_CROP = {**_SHORT, "initial_lr": 3e-3, "batch_size": 3, "iterations": 56}
 _SHORT_HALSR = {**_SHORT, "loss": "bce_dice", "augmentation": "nnunet", "patience": None}
 
 
@@ -113,7 +113,7 @@ SYSTEMS: dict[str, System] = {
         roi=True,
         small={
             "2d": (_HALSR_NET, {"features": [16, 32, 64, 128, 256]}),
-            "2d_roi": (_ROI_REGRESSOR, {}),
+            "2d_roi": (ROI_REGRESSOR, {}),
             "2d_crop": (_HALSR_NET, {"features": [16, 32, 64, 128, 256]}),
         },
         small_recipe={"2d": _SHORT_HALSR, "2d_roi": _SHORT_HALSR, "2d_crop": _SHORT_HALSR},
@@ -261,7 +261,7 @@ def _entries(
     entries = {}
     if system.roi:
         # Without room for larger images: what is padded would make the heart smaller in the network's fixed grid.
-        entries["2d_roi"] = roi_configuration(_ROI_REGRESSOR, hearts.inference_patch(room=1.0), options.per_slice)
+        entries["2d_roi"] = roi_configuration(ROI_REGRESSOR, hearts.inference_patch(room=1.0), options.per_slice)
     for name, network in system.crops.items():
         network_class_name, network_kwargs = network or (None, None)
         entries[name] = crop_configuration(

@@ -24,8 +24,8 @@ from nnunet_cardiac.trainers.crop import CropTrainer
 class HALSRNetTrainer(CropTrainer):
     """Train the stages of HALSR-Net.
 
-    Configuration `2d` trains `HALSRNet` on whole slices, `2d_roi` the `ROIRegressor`, `2d_crop` `HALSRNet` on the window
-    around the regressed box, which sees the image alone. Plans that name a network of this package train that one.
+    Configuration `2d` trains `HALSRNet` on whole slices, `2d_roi` the `ROIRegressor`, `2d_crop` `HALSRNet` on the
+    window around the regressed box, which sees the image alone. Plans that name a network of this package train that.
     """
 
     recipe: ClassVar[Recipe] = HALSR

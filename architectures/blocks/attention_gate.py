@@ -1,7 +1,7 @@
 """Attention gate of HALSR-Net: the decoder decides which pixels of the skip connection pass.
 
-Fakhfakh et al. 2025, equations 2 to 5, after Oktay et al., Attention U-Net, MIDL 2018. The paper upsamples what it calls
-the encoder map; at matching levels the decoder map is the coarser one, so that is upsampled here.
+Fakhfakh et al. 2025, equations 2 to 5, after Oktay et al., Attention U-Net, MIDL 2018. The paper upsamples what it
+calls the encoder map; at matching levels the decoder map is the coarser one, so that is upsampled here.
 """
 
 import torch

@@ -1,7 +1,7 @@
 """Boxes as four fractions of a square: from masks, and back to masks.
 
-HALSR-Net (Fakhfakh et al. 2025) regresses the lower left and upper right corner of the region of interest on a slice that
-was padded to a square. Corners are (x_min, y_min, x_max + 1, y_max + 1) over the side of that square; x runs along
+HALSR-Net (Fakhfakh et al. 2025) regresses the lower left and upper right corner of the region of interest on a slice
+that was padded to a square. Corners are (x_min, y_min, x_max + 1, y_max + 1) over the side of that square; x runs along
 columns, and the padding is the same on both sides (one pixel more at the end if it is odd).
 """
 

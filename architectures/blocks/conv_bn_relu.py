@@ -35,7 +35,9 @@ class ConvBNReLU(nn.Module):
         return F.relu(self.norm(self.pointwise(x)), inplace=True)
 
 
-def double_conv_bn_relu(in_channels: int, out_channels: int, separable: bool, plain_first: bool = False) -> nn.Sequential:
+def double_conv_bn_relu(
+    in_channels: int, out_channels: int, separable: bool, plain_first: bool = False
+) -> nn.Sequential:
     """Two 3×3 `ConvBNReLU`; `plain_first` keeps the first one plain, for an image of few channels."""
     first = ConvBNReLU(in_channels, out_channels, separable=separable and not plain_first)
     return nn.Sequential(first, ConvBNReLU(out_channels, out_channels, separable=separable))

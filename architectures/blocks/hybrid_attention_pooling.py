@@ -1,7 +1,7 @@
 """Hybrid attention pooling module (HAPM) of HALSR-Net.
 
-Fakhfakh et al., HALSR-Net, Computerized Medical Imaging and Graphics 123, 2025, section 3: atrous pyramid, pooled pyramid,
-channel attention and spatial attention in parallel, then a fusion that the paper does not spell out.
+Fakhfakh et al., HALSR-Net, Computerized Medical Imaging and Graphics 123, 2025, section 3: atrous pyramid, pooled
+pyramid, channel attention and spatial attention in parallel, then a fusion that the paper does not spell out.
 """
 
 import torch

@@ -1,7 +1,7 @@
 """Context at several scales: dilated convolutions (ASPP) and pooling grids (SPP).
 
 Chen et al., DeepLab v3, https://arxiv.org/abs/1706.05587; He et al., Spatial pyramid pooling, ECCV 2014; Zhao et al.,
-PSPNet, CVPR 2017 (grids 1, 2, 3, 6). As HALSR-Net uses them (Fakhfakh et al. 2025); rates and grids are not in that paper.
+PSPNet, CVPR 2017 (grids 1, 2, 3, 6). HALSR-Net uses both (Fakhfakh et al. 2025); rates and grids are not in its paper.
 """
 
 import torch
@@ -68,7 +68,5 @@ class PooledPyramid(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Describe the surroundings of each pixel of `x` `(B, C, H, W)`."""
-        pooled = (
-            reduce(F.adaptive_avg_pool2d(x, grid)) for grid, reduce in zip(self.grids, self.reduce, strict=True)
-        )
+        pooled = (reduce(F.adaptive_avg_pool2d(x, grid)) for grid, reduce in zip(self.grids, self.reduce, strict=True))
         return torch.cat([F.interpolate(p, x.shape[2:], mode="bilinear") for p in pooled], dim=1)

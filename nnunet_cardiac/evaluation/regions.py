@@ -1,9 +1,9 @@
 """Errors of a regressed region of interest, as HALSR-Net reports them.
 
 Fakhfakh et al. 2025 give "RMSE" in mm: for each image the root of the mean squared difference of the four corner
-coordinates, then mean and standard deviation over images. Their outlier rate is not defined; here it is the boxplot rule
-(an error above the third quartile plus 1.5 times the interquartile range), beside an absolute rate: boxes that with
-their margin fail to hold the true box.
+coordinates, then mean and standard deviation over images. Their outlier rate is not defined; here it is the boxplot
+rule (an error above the third quartile plus 1.5 times the interquartile range), beside an absolute rate: boxes that
+with their margin fail to hold the true box.
 """
 
 from __future__ import annotations
@@ -51,8 +51,9 @@ class ROIReport:
         """One line for a log."""
         return (
             f"RMSE {self.rmse_mm:.2f} +- {self.rmse_mm_sd:.2f} mm ({self.rmse_pixels:.2f} +- {self.rmse_pixels_sd:.2f} "
-            f"pixels) on {self.slices} slices, {self.missed} without a box; outliers {100 * self.outlier_rate_iqr:.1f} % "
-            f"(boxplot), {100 * self.outlier_rate_margin:.1f} % (true box not within {MARGIN_PIXELS} pixels)"
+            f"pixels) on {self.slices} slices, {self.missed} without a box; outliers "
+            f"{100 * self.outlier_rate_iqr:.1f} % (boxplot), {100 * self.outlier_rate_margin:.1f} % (true box not "
+            f"within {MARGIN_PIXELS} pixels)"
         )
 
 
@@ -88,8 +89,8 @@ def roi_report(
     """Compare predicted with true boxes.
 
     Args:
-        cases: For each case predicted boxes (Z, 4), true boxes (Z, 4), both as `slice_boxes` gives them, and the size of
-            a pixel (row, column) in mm.
+        cases: For each case predicted boxes (Z, 4), true boxes (Z, 4), both as `slice_boxes` gives them, and the size
+            of a pixel (row, column) in mm.
 
     Raises:
         UserError: If no slice has a true box.
@@ -137,7 +138,9 @@ def add_roi_report(predictions: Path, references: Path, labels: Sequence[int], f
     Raises:
         UserError: If there is nothing to compare.
     """
-    boxes = [_boxes_of_case(path, references / path.name, labels) for path in sorted(predictions.glob(f"*{file_ending}"))]
+    boxes = [
+        _boxes_of_case(path, references / path.name, labels) for path in sorted(predictions.glob(f"*{file_ending}"))
+    ]
     reports = {
         "roi_stack": roi_report((predicted, stack_box(true), spacing) for predicted, true, spacing in boxes),
         "roi_slice": roi_report(boxes),

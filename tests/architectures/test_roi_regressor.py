@@ -148,7 +148,7 @@ def test_learns_where_a_bright_rectangle_lies():
 def test_wrong_arguments_and_inputs_are_named():
     with pytest.raises(ValueError, match="deep_supervision is False"):
         ROIRegressor(1, 2, True)
-    with pytest.raises(ValueError, match="grid 0; expected at least 1, 2, 1"):
+    with pytest.raises(ValueError, match="grid 0, expected at least 1, 2 and 1"):
         ROIRegressor(1, 2, grid=0)
     with pytest.raises(ValueError, match=r"\(1, 2, 8, 8\), expected \(batch, 1,"):
         ROIRegressor(1, 2)(torch.zeros(1, 2, 8, 8))

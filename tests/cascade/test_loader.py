@@ -141,11 +141,11 @@ def test_simulated_labels_go_on_into_a_slice_without_the_structure_now_and_then(
     labels = np.zeros((3, 40, 40), dtype=np.uint8)
     labels[:2, 10:30, 10:30] = 1
     np.random.seed(1)
-    stacks = [corrupt_labels(labels) for _ in range(200)]
+    stacks = [corrupt_labels(labels) for _ in range(1000)]
     beyond = np.mean([stack[2, 18:22, 18:22].all() for stack in stacks])
     missing = np.mean([not stack[1, 18:22, 18:22].any() for stack in stacks])
-    assert 0.03 < beyond < 0.12  # half of the neighbours lie above; one in twenty structures is dropped
-    assert 0.06 < missing < 0.20
+    assert 0.01 < beyond < 0.05  # one structure in twenty is a neighbour's, of which half lie above
+    assert 0.04 < missing < 0.12  # as many come from below, and one in twenty is dropped
 
 
 def test_simulated_coarse_labels_of_a_region_see_its_neighbouring_slices() -> None:
@@ -154,7 +154,7 @@ def test_simulated_coarse_labels_of_a_region_see_its_neighbouring_slices() -> No
     labels[0, 1, 20:40, 30:50] = 3  # one labelled slice; the loader draws from all
     regions = dataset(simulated={"a": (image, labels, None)})
     np.random.seed(2)
-    drawn = [regions.load_case("a")[1:3] for _ in range(300)]
+    drawn = [regions.load_case("a")[1:3] for _ in range(600)]
     assert all(coarse.shape == (1, *reference.shape[2:]) for reference, coarse in drawn)
     empty = [(coarse == 3).sum() for reference, coarse in drawn if not (reference == 3).any()]
     assert any(n > 200 for n in empty)
