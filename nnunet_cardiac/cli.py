@@ -33,6 +33,7 @@ COMMANDS: dict[str, str] = {
     "plan": "nnunet_cardiac.commands.plan",
     "train": "nnunet_cardiac.commands.train",
     "phantom": "nnunet_cardiac.commands.phantom",
+    "benchmark": "nnunet_cardiac.commands.benchmark",
 }
 
 #: Errors of the file system that a user can mend -> what to do.
