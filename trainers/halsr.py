@@ -7,13 +7,14 @@ and latent space reconstruction", Computerized Medical Imaging and Graphics 123,
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
 
 from nnunet_cardiac.architectures.blocks.box_corners import corners_of_mask, draw_corners
 from nnunet_cardiac.architectures.roi_regressor import ROIRegressor
+from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.evaluation.regions import add_roi_report
 from nnunet_cardiac.losses import CornerLoss
 from nnunet_cardiac.recipes import HALSR, Recipe
@@ -45,6 +46,13 @@ class HALSRNetTrainer(CropTrainer):
         labels = anatomy_labels(self.dataset_json["labels"], self.required_anatomies)
         return [labels[anatomy] for anatomy in self.required_anatomies]
 
+    def get_dataloaders(self) -> tuple[Any, Any]:
+        """Build the loaders; the regressor is not mirrored at prediction, since the mean of four boxes is no box."""
+        loaders = super().get_dataloaders()
+        if self.regresses:
+            self.inference_allowed_mirroring_axes = None
+        return loaders
+
     def _build_loss(self) -> nn.Module:
         return CornerLoss() if self.regresses else super()._build_loss()
 
@@ -68,10 +76,14 @@ class HALSRNetTrainer(CropTrainer):
         """Validate as nnU-Net does; for the regressor, add the error of the boxes to the summary."""
         super().perform_actual_validation(save_probabilities)
         if self.regresses and self.local_rank == 0:
-            report = add_roi_report(
-                Path(self.output_folder) / "validation",
-                Path(self.preprocessed_dataset_folder_base) / "gt_segmentations",
-                self.target_labels,
-                self.dataset_json["file_ending"],
-            )
-            self.print_to_log_file(f"ROI: {report}")
+            self._report_boxes()
+
+    def _report_boxes(self) -> None:
+        validation = Path(self.output_folder) / "validation"
+        references = Path(self.preprocessed_dataset_folder_base) / "gt_segmentations"
+        try:
+            lines = add_roi_report(validation, references, self.target_labels, self.dataset_json["file_ending"])
+        except UserError as error:  # after hours of training a fold without any target is no reason to fail
+            lines = {"not computed": str(error)}
+        for name, line in lines.items():
+            self.print_to_log_file(f"ROI error, {name}: {line}")

@@ -30,7 +30,7 @@ def test_the_regressor_reports_the_error_of_its_boxes(trained) -> None:
         assert summary[name]["slices"] > 5
         assert summary[name]["missed"] == 0
         assert 0 < summary[name]["rmse_mm"] < 200
-    assert "ROI: " in next(fold.glob("training_log*.txt")).read_text()
+    assert "ROI error, roi_stack: RMSE " in next(fold.glob("training_log*.txt")).read_text()
 
 
 def test_the_regressors_boxes_are_handed_on(trained) -> None:
