@@ -15,8 +15,8 @@ from nnunet_cardiac.cascade.coarse_to_fine import CropFromCoarse
 from nnunet_cardiac.cascade.configurations import architecture, crop_configuration, roi_configuration
 from nnunet_cardiac.cascade.roi import RegionRule
 from nnunet_cardiac.errors import UserError
-from nnunet_cardiac.plans import ROI_REGRESSOR, SYSTEMS
 from nnunet_cardiac.registry import TRAINERS
+from nnunet_cardiac.systems import ROI_REGRESSOR, SYSTEMS
 from nnunet_cardiac.trainers.variants import BASES
 
 NNUNET = "nnU-Net 2d"
@@ -106,7 +106,7 @@ def _subject(
         )
         return network.inner if isinstance(network, CropFromCoarse) else network
 
-    seen = channels + (coarse if system.pass_coarse else 0)
+    seen = channels + (coarse if BASES[trainer].pass_coarse else 0)
     return Subject(f"{system_name(trainer)} {name}", build, seen, window if crops else size)
 
 

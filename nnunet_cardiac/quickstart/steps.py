@@ -35,7 +35,7 @@ class QuickstartOptions:
     patients: int = 15
     test_patients: int = 5
     matrix: int = 96
-    epochs: int = 6
+    epochs: int = 8
     seed: int = 1
     system_name: str = "crocnet"
 
