@@ -95,20 +95,29 @@ def measure_hearts(
         shapes.append(tuple(labels.shape))
         centre = labels > 0 if centre_labels is None else np.isin(labels, centre_labels)
         if centre.any():
-            boxes.append(_centred_box(labels > 0, centre, margin))
+            boxes.append(centred_box(labels > 0, centre, margin))
     if not boxes:
         raise UserError(f"{folder}: none of {len(shapes)} cases has a labelled voxel; check labelsTr.")
     return HeartGeometry(boxes, shapes)
 
 
-def _centred_box(mask: np.ndarray, centre: np.ndarray, margin: int) -> tuple[int, int]:
-    """Sides (y, x) of the enlarged box of `mask` (Z, Y, X) whose centre is that of the box of `centre`."""
+def centred_box(mask: np.ndarray, centre: np.ndarray, margin: int) -> tuple[int, int]:
+    """Size of the in-plane box that holds a heart and is centred on a part of it.
+
+    Args:
+        mask: Whole heart (Z, Y, X); the box holds its largest component with the margin.
+        centre: Part whose own enlarged box gives the centre.
+        margin: Pixels on each side, clipped at the border of the image.
+
+    Returns:
+        Sides (y, x) in pixels.
+    """
     box, middle = (find_region(m, RegionRule((16, 16), margin)).box for m in (mask, centre))
-    sides = []
-    for start, stop, a, b in zip(box.start, box.stop, middle.start, middle.stop, strict=True):
-        twice = a + b
-        sides.append(stop - start if mask is centre else max(twice - 2 * start, 2 * stop - twice, b - a))
-    return sides[0], sides[1]
+    rows, columns = (
+        max(first + last - 2 * start, 2 * stop - first - last)
+        for start, stop, first, last in zip(box.start, box.stop, middle.start, middle.stop, strict=True)
+    )
+    return rows, columns
 
 
 def crop_configuration(
