@@ -1,37 +1,41 @@
-"""Latent-space reconstruction of HALSR-Net: a second, coarse segmentation straight from the latent map.
+"""Reconstruction of a segmentation from the latent map.
 
-Fakhfakh et al. 2025, section 3: attention map, squeeze-and-excite, upsampling, 1×1 convolution.
+Fakhfakh, Sarry, Clarysse, HALSR-Net, Computerized Medical Imaging and Graphics 123 (2025) 102546, section 3.2.3.
 """
+
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from nnunet_cardiac.architectures.blocks.hybrid_attention_pooling import squeeze_excite
+from nnunet_cardiac.architectures.blocks.pointwise_conv import PointwiseConv
+from nnunet_cardiac.architectures.blocks.squeeze_excite import ExciteChannels
 
 __all__ = ["LatentReconstruction"]
 
 
 class LatentReconstruction(nn.Module):
-    """Attend over pixels, then channels, of the latent map and read classes off it.
+    """Attention map, squeeze-and-excitation, 1×1 convolution to classes, bilinear enlargement.
 
-    The 1×1 convolution precedes the bilinear upsampling: identical, at 1/256 of the cost.
+    The paper enlarges before the convolution; the two commute, and this order has a fraction of the cost.
 
     Args:
-        channels: C of the latent map.
-        num_classes: Classes, background included.
+        channels: Channels C of the latent map.
+        num_classes: Output channels, background included.
 
     Shape:
-        `(B, C, H/16, W/16)` to logits `(B, num_classes, H, W)`.
+        `(B, C, h, w)` to logits `(B, num_classes, H, W)`.
     """
 
     def __init__(self, channels: int, num_classes: int) -> None:
         super().__init__()
-        self.attention = nn.Conv2d(channels, 1, 1)
-        self.excite = squeeze_excite(channels)
-        self.head = nn.Conv2d(channels, num_classes, 1)
+        self.attention = PointwiseConv(channels, 1)
+        self.excite = ExciteChannels(channels)
+        self.classify = PointwiseConv(channels, num_classes)
 
-    def forward(self, latent: torch.Tensor, size: torch.Size) -> torch.Tensor:
-        """Logits of `size` (H, W) from `latent` `(B, C, H/16, W/16)`."""
-        attended = self.excite(latent * self.attention(latent).sigmoid())
-        return F.interpolate(self.head(attended), size, mode="bilinear")
+    def forward(self, latent: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
+        """Logits of `size` (rows, columns) from the latent map `(B, C, h, w)`."""
+        x = latent * self.attention(latent).sigmoid()
+        x = x * self.excite(x.mean((2, 3), keepdim=True))
+        return F.interpolate(self.classify(x), tuple(size), mode="bilinear", align_corners=False)

@@ -1,138 +1,233 @@
-"""HALSRNet: parameters, probabilities, switches, errors."""
-
-import math
+"""HALSR-Net: sizes, parameters, gradients, output as probabilities, and the contract with nnU-Net."""
 
 import pytest
 import torch
+import torch.nn.functional as F
+from torch import nn
 
 from nnunet_cardiac.architectures import HALSRNet
 
-NARROW = {"features": (16, 32, 64)}
+FEATURES = (16, 16, 32, 32, 48)
+FUSIONS = ("prob_mean", "logit_sum", "none")
 
 
-def parameters(module):
+def small(num_classes: int = 3, **options) -> HALSRNet:
+    torch.manual_seed(0)
+    return HALSRNet(1, num_classes, features=FEATURES, **options)
+
+
+def image(height: int = 48, width: int = 32, batch: int = 2) -> torch.Tensor:
+    return torch.randn(batch, 1, height, width)
+
+
+def parameters(module: nn.Module) -> int:
     return sum(p.numel() for p in module.parameters())
 
 
-@pytest.mark.parametrize(
-    ("preset", "parts"),
-    [
-        ("nominal", (10_824_822, 2_128_064, 4_687_523, 1_220_964, 1_074_240, 1_577_576, 195, 136_260)),
-        ("half", (10_710_490, 4_713_632, 2_477_955, 305_844, 2_352_000, 825_596, 99, 35_364)),
-    ],
-)
-def test_parameters_of_both_presets(preset, parts):
+TABLE = {
+    "nominal": (10_824_822, 2_128_064, 4_687_523, 1_220_964, 1_074_240, [20_423, 77_099, 299_507, 1_180_547], 195),
+    "half": (10_710_490, 4_713_632, 2_477_955, 305_844, 2_352_000, [10_135, 39_239, 155_691, 620_531], 99),
+}
+
+
+@pytest.mark.parametrize("preset", TABLE)
+def test_parameters_of_every_component(preset):
     net = HALSRNet(1, 3, preset=preset)
-    counts = [parameters(m) for m in (net, net.encoder, net.bottleneck, net.gates)]
-    counts += [sum(parameters(level[i]) for level in net.decode) for i in (0, 1)]
-    assert (*counts, parameters(net.head), parameters(net.reconstruction)) == parts
+    total, encoder, bottleneck, gates, merge, hapm, head = TABLE[preset]
+    assert parameters(net) == total
+    assert parameters(net.encoder) == encoder
+    assert parameters(net.bottleneck) == bottleneck
+    assert parameters(net.gates) == gates
+    assert parameters(net.merge) == merge
+    assert [parameters(m) for m in net.hapm] == hapm
+    assert parameters(net.head) == head
+    assert parameters(net.reconstruction) == total - encoder - bottleneck - gates - merge - sum(hapm) - head
 
 
-@pytest.mark.parametrize("classes", [2, 3, 4])
-@pytest.mark.parametrize("preset", ["nominal", "half"])
-def test_log_probabilities_are_the_mean_of_both_maps(preset, classes):
-    net = HALSRNet(2, classes, preset=preset, **NARROW).eval()
-    seen = []
-    net.head.register_forward_hook(lambda *call: seen.append(call[2]))
-    net.reconstruction.register_forward_hook(lambda *call: seen.append(call[2]))
-    out = net(torch.randn(2, 2, 24, 16))
-    mean = (seen[0].softmax(1) + seen[1].softmax(1)) / 2 if len(seen) == 2 else None
-    assert out.shape == (2, classes, 24, 16)
-    torch.testing.assert_close(out.exp().sum(1), torch.ones(2, 24, 16))
-    torch.testing.assert_close(out.softmax(1), mean, atol=1e-6, rtol=0)
-    assert (out.argmax(1) == (seen[0].softmax(1) + seen[1].softmax(1)).argmax(1)).float().mean() > 0.999
+@pytest.mark.parametrize("fusion", FUSIONS)
+@pytest.mark.parametrize(("height", "width"), [(16, 48), (32, 16)])
+def test_output_is_fresh_contiguous_logits_of_the_input_size(fusion, height, width):
+    net, x = small(recon_fusion=fusion).eval(), image(height, width)
+    before = x.clone()
+    with torch.inference_mode():
+        logits = net(x)
+        expected = logits.clone()
+        logits += 1  # nnU-Net adds mirrored predictions in place
+        assert torch.equal(net(x), expected)
+    assert logits.shape == (2, 3, height, width)
+    assert logits.is_contiguous()
+    assert torch.equal(x, before)
 
 
 @pytest.mark.parametrize(
-    "switches",
+    "options",
     [
-        {},
-        {"hapm_at": "bottleneck"},
-        {"hapm_at": "none"},
-        {"recon_fusion": "none"},
-        {"recon_fusion": "logit_sum"},
-        {"gates": False},
-        {"hapm_residual": True},
-        {"preset": "half"},
+        {"num_classes": 2},
+        {"num_classes": 4, "recon_fusion": "logit_sum"},
+        {"separable": False, "hapm_fusion": "reduced", "hapm_residual": True},
+        {"hapm_at": "bottleneck", "recon_fusion": "none"},
+        {"hapm_at": "none", "gates": False},
     ],
+    ids=str,
 )
-def test_all_parameters_get_gradients_with_every_switch(switches):
-    torch.manual_seed(0)
-    net = HALSRNet(1, 4, dropout=(0.0, 0.0), **NARROW, **switches).train()
-    net(torch.randn(3, 1, 32, 32)).square().mean().backward()
-    assert not [name for name, p in net.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+def test_every_parameter_gets_a_gradient(options):
+    net = small(**options, dropout=(0, 0))
+    logits = net(image(64, 48, batch=3))
+    (logits * torch.randn_like(logits)).sum().backward()
+    assert logits.shape == (3, options.get("num_classes", 3), 64, 48)
+    assert [key for key, p in net.named_parameters() if p.grad is None or not p.grad.any()] == []
 
 
-def test_switches_take_parts_out():
-    whole = parameters(HALSRNet(1, 3))
-    assert parameters(HALSRNet(1, 3, recon_fusion="none")) == whole - 136_260
-    assert parameters(HALSRNet(1, 3, hapm_at="bottleneck")) == whole - 1_577_576
-    assert parameters(HALSRNet(1, 3, hapm_at="none")) == whole - 1_577_576 - 4_687_523
+def both_segmentations(net: HALSRNet, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """What head and reconstruction say on their own."""
+    found = {}
+    hooks = [
+        getattr(net, name).register_forward_hook(lambda module, args, out, name=name: found.update({name: out}))
+        for name in ("head", "reconstruction")
+    ]
+    net(x)
+    for hook in hooks:
+        hook.remove()
+    return found["head"], found["reconstruction"]
 
 
-def test_dropout_drops_channels_of_the_two_lowest_levels_only():
-    net = HALSRNet(1, 2, features=(16, 32, 64, 128, 256)).train()
-    assert [layer.p for layer in net.dropout] == [0, 0, 0, 0.3, 0.5]
-    assert (net.dropout[-1](torch.ones(1, 400, 2, 2)).amax((2, 3)) == 0).float().mean() == pytest.approx(0.5, abs=0.1)
+def test_softmax_of_the_output_is_the_mean_of_both_probabilities():
+    net, x = small().eval(), image()
+    decoded, reconstructed = both_segmentations(net, x)
+    expected = (decoded.softmax(1) + reconstructed.softmax(1)) / 2
+    torch.testing.assert_close(net(x).softmax(1), expected)
+    torch.testing.assert_close(net(x).exp(), expected)
+    assert torch.equal(net(x).argmax(1), expected.argmax(1))
 
 
-def test_output_is_float32_under_autocast():
-    net = HALSRNet(1, 3, **NARROW).eval()
-    x = torch.randn(1, 1, 32, 32)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        out = net(x)
-    assert out.dtype == torch.float32
-    torch.testing.assert_close(out.exp(), net(x).exp(), atol=0.02, rtol=0)
+def test_logit_sum_is_the_sum_of_both_logits():
+    net, x = small(recon_fusion="logit_sum").eval(), image()
+    torch.testing.assert_close(net(x), sum(both_segmentations(net, x)))
 
 
-def test_lower_resolutions_are_distributions_too():
-    net = HALSRNet(1, 3, True, **NARROW).eval()
-    outputs = net(torch.randn(1, 1, 16, 16))
-    assert [tuple(o.shape[2:]) for o in outputs] == [(16, 16), (8, 8)]
-    for out in outputs:
-        torch.testing.assert_close(out.exp().sum(1), torch.ones(1, *out.shape[2:]))
-    torch.testing.assert_close(outputs[1].exp(), torch.nn.functional.avg_pool2d(outputs[0].exp(), 2))
+def test_output_stays_finite_where_a_probability_underflows():
+    net = small().eval()
+    with torch.no_grad():
+        net.head.weight.zero_()
+        net.head.bias.copy_(torch.tensor([500.0, 0.0, 0.0]))
+        net.reconstruction.classify.weight.zero_()
+        net.reconstruction.classify.bias.copy_(torch.tensor([500.0, 0.0, 0.0]))
+    torch.testing.assert_close(net(image())[0, :, 0, 0], torch.tensor([0.0, -500.0, -500.0]))
 
 
-def test_smallest_image_and_slices_one_by_one_in_evaluation():
-    net = HALSRNet(1, 3).eval()
-    x = torch.randn(2, 1, 16, 32)
-    torch.testing.assert_close(net(x)[:1], net(x[:1]), atol=1e-5, rtol=1e-4)
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_deep_supervision_can_be_switched_and_leaves_the_weights_alone(fusion):
+    net = small(recon_fusion=fusion, strides=[[1, 1], [2, 2], [2, 1], [2, 2]]).eval()
+    keys, x = list(net.state_dict()), image()
+    full = net(x)
+    net.decoder.deep_supervision = True
+    pyramid = net(x)
+    assert [tuple(y.shape[2:]) for y in pyramid] == [(48, 32), (24, 16), (12, 16)]
+    assert torch.equal(pyramid[0], full)
+    if fusion == "prob_mean":
+        for lower, cell in zip(pyramid[1:], ((2, 2), (4, 2)), strict=True):
+            torch.testing.assert_close(lower.exp(), F.avg_pool2d(full.exp(), cell))
+            torch.testing.assert_close(lower.exp().sum(1), torch.ones_like(lower[:, 0]))
+    else:
+        torch.testing.assert_close(pyramid[2], F.avg_pool2d(full, (4, 2)))
+    assert list(net.state_dict()) == keys
+    small(recon_fusion=fusion, deep_supervision=True).load_state_dict(net.state_dict())
 
 
+def test_lower_resolutions_leave_out_what_does_not_fill_a_cell():
+    net = small(strides=[[1, 1], [5, 3], [2, 2]], deep_supervision=True).eval()
+    full, lower = net(image(16, 32))
+    assert lower.shape == (2, 3, 3, 10)
+    torch.testing.assert_close(lower.exp(), F.avg_pool2d(full.exp(), (5, 3)))
+
+
+@pytest.mark.parametrize("options", [{}, {"separable": False, "hapm_fusion": "reduced"}], ids=str)
+def test_bfloat16_autocast_gives_float32_probabilities_close_to_those_without(options):
+    net, x = small(**options), image(64, 64)
+    net(x)  # running statistics
+    net.eval()
+    with torch.inference_mode():
+        expected = net(x)
+        with torch.autocast("cpu", torch.bfloat16):
+            actual = net(x)
+    assert actual.dtype == torch.float32
+    torch.testing.assert_close(actual.exp().sum(1), torch.ones(2, 64, 64))
+    assert (actual - expected).norm() < 0.1 * expected.norm()
+
+
+def test_bfloat16_autocast_trains():
+    net = small()
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = net(image(64, 48))
+    logits.square().sum().backward()
+    assert all(p.grad.isfinite().all() for p in net.parameters())
+
+
+def test_training_repeats_exactly_with_the_same_seed():
+    net, x = small(), image()
+    weights, runs = torch.randn(2, 3, 48, 32), []
+    for _ in range(2):
+        torch.manual_seed(1)
+        net.zero_grad()
+        (net(x) * weights).sum().backward()
+        runs.append([p.grad.clone() for p in net.parameters()])
+    assert all(torch.equal(a, b) for a, b in zip(*runs, strict=True))
+
+
+def test_evaluation_does_not_depend_on_the_batch():
+    net, x = small(), image(32, 32, batch=3)
+    net(x)
+    net.eval()
+    torch.testing.assert_close(net(x)[1:2], net(x[1:2]))
+
+
+def test_the_smallest_image_runs_and_trains_from_two_images_on():
+    net = small()
+    assert net(image(16, 16, batch=2)).isfinite().all()
+    with pytest.raises(ValueError, match=r"one image of 16 x 16 pixels in training.*larger batch or a larger patch"):
+        net(image(16, 16, batch=1))
+    assert net(image(32, 16, batch=1)).isfinite().all()  # the pooled branches see one value per channel
+    assert net.eval()(image(16, 16, batch=1)).isfinite().all()
+
+
+def test_dropout_stands_behind_the_two_lowest_levels():
+    assert [drop.p for drop in HALSRNet(1, 3).dropout] == [0, 0, 0, 0.3, 0.5]
+
+
+def test_presets_are_values_of_the_three_arguments():
+    half = HALSRNet(
+        1, 3, features=(32, 64, 128, 256, 512), separable=False, hapm_fusion="reduced", dropout=(0, 0)
+    ).state_dict()
+    assert {k: v.shape for k, v in HALSRNet(1, 3, preset="half").state_dict().items()} == {
+        k: v.shape for k, v in half.items()
+    }
+    assert parameters(HALSRNet(1, 3, preset="half", separable=True)) < 0.5 * TABLE["half"][0]
+
+
+@pytest.mark.slow
 def test_exports():
-    net = HALSRNet(1, 3, **NARROW).eval()
-    x = torch.randn(2, 1, 16, 16)
-    torch.testing.assert_close(torch.export.export(net, (x,)).module()(x), net(x), atol=1e-5, rtol=1e-4)
+    net, x = small().eval(), image()
+    exported = torch.export.export(net, (x,)).module()
+    torch.testing.assert_close(exported(x), net(x), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("make", "message"),
     [
-        ({"preset": "wide"}, "preset is 'wide', expected one of 'nominal', 'half'"),
-        ({"hapm_at": "decoder"}, "hapm_at is 'decoder'"),
-        ({"recon_fusion": "sum"}, "recon_fusion is 'sum'"),
-        ({"hapm_at": "none", "hapm_residual": True}, "hapm_at is 'none', but"),
-        ({"features": (16, 24)}, "a multiple of 16, then doubled"),
-        ({"features": (24, 48)}, "a multiple of 16, then doubled"),
-        ({"dropout": (0.3, 1.0)}, "two probabilities below 1"),
+        (lambda: HALSRNet(1, 3, preset="full"), "preset is 'full', expected one of 'nominal', 'half'"),
+        (lambda: HALSRNet(1, 3, hapm_at="top"), "hapm_at is 'top', expected one of 'all', 'bottleneck', 'none'"),
+        (lambda: HALSRNet(1, 3, recon_fusion="sum"), "recon_fusion is 'sum', expected one of 'prob_mean'"),
+        (lambda: HALSRNet(1, 3, hapm_at="none", hapm_fusion="concat"), "hapm_at is 'none', so hapm_fusion and"),
+        (lambda: HALSRNet(1, 3, hapm_at="none", hapm_residual=True), "hapm_at is 'none', so hapm_fusion and"),
+        (lambda: HALSRNet(1, 3, hapm_fusion="sum"), "fusion is 'sum', expected 'concat' or 'reduced'"),
+        (lambda: HALSRNet(1, 3, features=(16, 24)), r"features is \(16, 24\), expected two or more multiples of 16"),
+        (lambda: HALSRNet(1, 3, features=(16,)), r"features is \(16,\), expected two or more"),
+        (lambda: HALSRNet(1, 3, dropout=(0.5,)), r"dropout is \(0.5,\), expected two probabilities below 1"),
+        (lambda: HALSRNet(1, 3, dropout=(0.5, 1)), r"dropout is \(0.5, 1\), expected two probabilities below 1"),
+        (lambda: HALSRNet(0, 3), "Found input_channels 0 and num_classes 3"),
+        (lambda: small()(image(40, 33)), "HALSRNet: found an image of 40 x 33 pixels.*pad it to 48 x 48"),
     ],
 )
-def test_wrong_arguments_are_named(arguments, message):
+def test_errors_say_what_was_found_and_expected(make, message):
     with pytest.raises(ValueError, match=message):
-        HALSRNet(1, 3, **arguments)
-
-
-def test_wrong_inputs_are_named():
-    net = HALSRNet(1, 3, **NARROW)
-    with pytest.raises(ValueError, match="30 x 32 pixels, expected sides that are multiples of 4; pad it to 32 x 32"):
-        net(torch.zeros(2, 1, 30, 32))
-    with pytest.raises(ValueError, match="batch of one sample"):
-        net.train()(torch.zeros(1, 1, 32, 32))
-
-
-def test_reconstruction_alone_moves_the_mean_by_half():
-    """Where the decoder is certain of one class and the latent space of another, both get half."""
-    decoded = torch.tensor([100.0, 0.0]).view(1, 2, 1, 1)
-    joined = HALSRNet(1, 2, **NARROW)._join(decoded, -decoded)
-    torch.testing.assert_close(joined, torch.full((1, 2, 1, 1), -math.log(2)))
+        make()
