@@ -183,6 +183,6 @@ def _dice_and_cross_entropy(logits: torch.Tensor, target: torch.Tensor) -> torch
 
 def _gflop(network: nn.Module, subject: Subject, device: str) -> float:
     network.eval()
-    with FlopCounterMode(display=False) as counter, torch.inference_mode():
+    with FlopCounterMode(display=False) as counter, torch.no_grad():  # its hooks fail in inference mode
         network(torch.zeros(1, subject.channels, *subject.size, device=device))
     return counter.get_total_flops() / 1e9
