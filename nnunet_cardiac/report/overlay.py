@@ -51,13 +51,19 @@ def slices_base_to_apex(case: OverlayCase, max_slices: int) -> list[int]:
     used = np.flatnonzero((maps > 0).any(axis=(0, 2, 3)))
     if used.size == 0:
         return [len(case.reference) // 2]
-    cavities = [value for name, value in case.structures.items() if name != "MYO"]
-    areas = np.isin(case.reference, cavities).sum(axis=(1, 2))[used]
-    third = max(1, len(used) // 3)
-    if areas[-third:].sum() > areas[:third].sum():
+    if _base_is_last(case):
         used = used[::-1]
     picked = np.linspace(0, len(used) - 1, min(max_slices, len(used))).round().astype(int)
     return used[picked].tolist()
+
+
+def _base_is_last(case: OverlayCase) -> bool:
+    """Compare the cavities in the outer thirds of the reference alone: false positives beyond it must not count."""
+    cavities = [value for name, value in case.structures.items() if name != "MYO"]
+    labelled = np.flatnonzero((case.reference > 0).any(axis=(1, 2)))
+    areas = np.isin(case.reference[labelled], cavities).sum(axis=(1, 2))
+    third = max(1, len(labelled) // 3)
+    return bool(areas[-third:].sum() > areas[:third].sum())
 
 
 def heart_window(case: OverlayCase, margin_mm: float = MARGIN_MM) -> Window:

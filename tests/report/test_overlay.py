@@ -37,6 +37,16 @@ def test_slices_with_a_false_positive_alone_are_shown(make_heart: MakeHeart) -> 
     assert slices_base_to_apex(case, 20)[-1] == 11
 
 
+def test_false_positives_beyond_the_base_do_not_turn_the_heart_round(make_heart: MakeHeart) -> None:
+    for turn, expected in ((False, [0, 1, 2, 3, 4]), (True, [11, 10, 9, 8, 7])):
+        case = flipped(make_heart("patient001_frame01", "ES")) if turn else make_heart("patient001_frame01", "ES")
+        beyond = [z for z in range(len(case.reference)) if (z > 6 if turn else z < 5)]
+        case.reference[beyond] = 0  # at end-systole the basal slices have lost the ventricles
+        for labels in case.predictions.values():
+            labels[beyond[0] : beyond[-1] + 1, 20:40, 20:40] = 1
+        assert slices_base_to_apex(case, 20)[:5] == expected
+
+
 def test_window_is_square_in_mm_and_holds_all_labels(make_heart: MakeHeart) -> None:
     case = empty(make_heart("patient001_frame01", "ED"))
     case.reference[5, 20:50, 30:40] = 3  # 30 pixels of 1.4 mm by 10 of 1.6 mm; arrays are shared by all stages
