@@ -79,7 +79,8 @@ class SegmentationNetwork(nn.Module, ABC):
             ValueError: If `x` has another number of axes or channels, or a side that `divisor` does not divide.
         """
         self._check(x)
-        logits = self.segment(x.contiguous(memory_format=torch.channels_last)).contiguous()
+        # Not `contiguous`, which calls a single channel channels-last whatever its strides are.
+        logits = self.segment(x.to(memory_format=torch.channels_last)).contiguous()
         return self._pyramid(logits) if self.decoder.deep_supervision else logits
 
     def _check(self, x: torch.Tensor) -> None:
@@ -100,9 +101,13 @@ class SegmentationNetwork(nn.Module, ABC):
     def _pyramid(self, logits: torch.Tensor) -> list[torch.Tensor]:
         outputs = []
         for stride in self.strides[:-1] or ((1, 1),):
-            logits = logits if stride == (1, 1) else F.avg_pool2d(logits, stride, stride)
+            logits = logits if stride == (1, 1) else self._downsample(logits, stride)
             outputs.append(logits)
         return outputs
+
+    def _downsample(self, logits: torch.Tensor, stride: tuple[int, int]) -> torch.Tensor:
+        """Bring logits `(B, num_classes, H, W)` to a lower resolution, where they have to remain what they are."""
+        return F.avg_pool2d(logits, stride, stride)
 
 
 def _pairs(strides: Sequence[Sequence[int]]) -> tuple[tuple[int, int], ...]:

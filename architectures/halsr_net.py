@@ -117,7 +117,6 @@ class HALSRNet(SegmentationNetwork):
     def segment(self, x: torch.Tensor) -> torch.Tensor:
         """Logits `(B, num_classes, H, W)` of `x` `(B, input_channels, H, W)`."""
         size, maps = x.shape[2:], []
-        x = x.to(memory_format=torch.channels_last)  # `contiguous` leaves the strides of a single channel ambiguous
         for level, (encode, drop) in enumerate(zip(self.encoder, self.dropout, strict=True)):
             x = drop(encode(F.max_pool2d(x, 2) if level else x))
             maps.append(x)  # (B, features[i], H / 2^i, W / 2^i)
@@ -146,15 +145,11 @@ class HALSRNet(SegmentationNetwork):
                 f"normalisation; take a larger batch or a larger patch."
             )
 
-    def _pyramid(self, logits: torch.Tensor) -> list[torch.Tensor]:
-        """Lower resolutions; those of log-probabilities are logarithms of average probabilities."""
-        if self.recon_fusion != "prob_mean":
-            return super()._pyramid(logits)
-        outputs = []
-        for stride in self.strides[:-1] or ((1, 1),):
-            logits = logits if stride == (1, 1) else _log_average(logits, *stride)
-            outputs.append(logits)
-        return outputs
+    def _downsample(self, logits: torch.Tensor, stride: tuple[int, int]) -> torch.Tensor:
+        """Average logits, or the probabilities whose logarithms the output is."""
+        return (
+            _log_average(logits, *stride) if self.recon_fusion == "prob_mean" else super()._downsample(logits, stride)
+        )
 
 
 def _double_conv(in_channels: int, out_channels: int, *separable: bool) -> nn.Sequential:

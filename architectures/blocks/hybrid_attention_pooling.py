@@ -74,7 +74,8 @@ class HybridAttentionPooling(nn.Module):
     def _concat(self, x: torch.Tensor, context: torch.Tensor, a: torch.Tensor, s: torch.Tensor) -> torch.Tensor:
         sizes = (context.shape[1], x.shape[1], x.shape[1])
         on_context, on_channel, on_pixel = self.fuse.weight.split(sizes, dim=1)
-        return pointwise(context, on_context) + _scaled_channels(x, on_channel, a) + s * pointwise(x, on_pixel)
+        fused = pointwise(context, on_context) + _scaled_channels(x, on_channel, a)
+        return torch.addcmul(fused, s, pointwise(x, on_pixel))
 
     def _reduced(self, x: torch.Tensor, context: torch.Tensor, a: torch.Tensor, s: torch.Tensor) -> torch.Tensor:
         by_channel, by_pixel = self.reduce

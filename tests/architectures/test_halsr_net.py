@@ -20,6 +20,18 @@ def image(height: int = 48, width: int = 32, batch: int = 2) -> torch.Tensor:
     return torch.randn(batch, 1, height, width)
 
 
+def trained(**options) -> HALSRNet:
+    """A network in evaluation whose probabilities differ from pixel to pixel."""
+    net = small(**options)
+    for layer in net.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.momentum = 1.0  # running statistics of a single batch
+    with torch.no_grad():
+        probabilities = net(image()).softmax(1)
+    assert probabilities.std((2, 3)).min() > 0.02
+    return net.eval()
+
+
 def parameters(module: nn.Module) -> int:
     return sum(p.numel() for p in module.parameters())
 
@@ -92,7 +104,7 @@ def both_segmentations(net: HALSRNet, x: torch.Tensor) -> tuple[torch.Tensor, to
 
 
 def test_softmax_of_the_output_is_the_mean_of_both_probabilities():
-    net, x = small().eval(), image()
+    net, x = trained(), image()
     decoded, reconstructed = both_segmentations(net, x)
     expected = (decoded.softmax(1) + reconstructed.softmax(1)) / 2
     torch.testing.assert_close(net(x).softmax(1), expected)
@@ -101,8 +113,16 @@ def test_softmax_of_the_output_is_the_mean_of_both_probabilities():
 
 
 def test_logit_sum_is_the_sum_of_both_logits():
-    net, x = small(recon_fusion="logit_sum").eval(), image()
+    net, x = trained(recon_fusion="logit_sum"), image()
     torch.testing.assert_close(net(x), sum(both_segmentations(net, x)))
+
+
+def test_reconstruction_reads_the_latent_map_before_the_pooling_module():
+    net, inputs = trained(), {}
+    for name in ("bottleneck", "reconstruction"):
+        getattr(net, name).register_forward_pre_hook(lambda module, args, name=name: inputs.update({name: args[0]}))
+    net(image())
+    assert inputs["reconstruction"] is inputs["bottleneck"]
 
 
 def test_output_stays_finite_where_a_probability_underflows():
@@ -117,7 +137,7 @@ def test_output_stays_finite_where_a_probability_underflows():
 
 @pytest.mark.parametrize("fusion", FUSIONS)
 def test_deep_supervision_can_be_switched_and_leaves_the_weights_alone(fusion):
-    net = small(recon_fusion=fusion, strides=[[1, 1], [2, 2], [2, 1], [2, 2]]).eval()
+    net = trained(recon_fusion=fusion, strides=[[1, 1], [2, 2], [2, 1], [2, 2]])
     keys, x = list(net.state_dict()), image()
     full = net(x)
     net.decoder.deep_supervision = True
@@ -135,7 +155,8 @@ def test_deep_supervision_can_be_switched_and_leaves_the_weights_alone(fusion):
 
 
 def test_lower_resolutions_leave_out_what_does_not_fill_a_cell():
-    net = small(strides=[[1, 1], [5, 3], [2, 2]], deep_supervision=True).eval()
+    net = trained(strides=[[1, 1], [5, 3], [2, 2]])
+    net.decoder.deep_supervision = True
     full, lower = net(image(16, 32))
     assert lower.shape == (2, 3, 3, 10)
     torch.testing.assert_close(lower.exp(), F.avg_pool2d(full.exp(), (5, 3)))

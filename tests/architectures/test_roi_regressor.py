@@ -166,11 +166,11 @@ BOXES = [(0.1, 0.2, 0.5, 0.6), (0.2, 0.2, 0.6, 0.6), (0.9, 0.9, 1.0, 1.0), (0.7,
 
 
 def test_a_stack_gets_the_median_box_of_the_slices_that_are_not_padding():
-    stack = torch.randn(1, 1, 5, 10, 10)
+    stack = torch.randn(1, 1, 5, 20, 20)
     stack[:, :, 4] = 0
     drawn = with_boxes(small().eval(), BOXES)(stack).argmax(1)[0]
     # medians of four slices, pairs sorted first: x .1 .2 .3 .9 and .5 .6 .7 1, y .2 .2 .3 .9 and .6 .6 .7 1
-    expected = draw_corners(torch.tensor([[0.25, 0.25, 0.65, 0.65]]), (10, 10))[0].long()
+    expected = draw_corners(torch.tensor([[0.25, 0.25, 0.65, 0.65]]), (20, 20))[0].long()
     assert all(torch.equal(slice_, expected) for slice_ in drawn[:4])
     assert not drawn[4].any()
 
