@@ -1,0 +1,1 @@
+"""Measurements of the networks that need no data set."""

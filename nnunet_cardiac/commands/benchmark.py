@@ -1,0 +1,168 @@
+"""`nnunet_cardiac benchmark`: measurements of networks, one action for each kind."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nnunet_cardiac.registry import TRAINERS
+
+if TYPE_CHECKING:
+    from nnunet_cardiac.benchmark.options import SpeedOptions, Subject
+
+HELP = "measure networks without a data set: size, arithmetic, speed and memory beside nnU-Net's own"
+
+#: Timed rounds by device: a round takes seconds on a processor and fractions of one on a GPU.
+_ROUNDS = {"cpu": 5, "cuda": 30, "mps": 15}
+
+_SPEED = "parameters, operations, time and memory of each network, beside nnU-Net's 2d network for the same input"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the actions of `benchmark`."""
+    actions = parser.add_subparsers(title="actions", dest="action", metavar="ACTION", required=True)
+    _add_action(actions, "speed", _SPEED, _add_speed_arguments, _run_speed)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the chosen action."""
+    return args.run_action(args)
+
+
+def _add_action(
+    actions: argparse._SubParsersAction,
+    name: str,
+    purpose: str,
+    add: Callable[[argparse.ArgumentParser], None],
+    run_action: Callable[[argparse.Namespace], int],
+) -> None:
+    from nnunet_cardiac.cli import common_options  # the command line imports this module
+
+    parser = actions.add_parser(name, help=purpose, description=purpose, parents=[common_options()])
+    add(parser)
+    parser.set_defaults(run_action=run_action)
+
+
+def _add_speed_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = (
+        "Every network has the same batch, loss, optimiser and precision; all take turns in every round. With the "
+        "default sizes it takes one to two minutes on two processor cores."
+    )
+    parser.add_argument("-tr", nargs="+", metavar="TRAINER", help=f"of {', '.join(TRAINERS)} (default: all)")
+    parser.add_argument("-c", nargs="+", metavar="CONFIGURATION", help="configurations (default: all of each trainer)")
+    parser.add_argument("-device", choices=("auto", "cuda", "cpu", "mps"), default="auto", help="default: %(default)s")
+    parser.add_argument("--threads", type=_positive, metavar="N", help="processor threads (default: torch's choice)")
+    parser.add_argument(
+        "--precision",
+        choices=("auto", "float32", "bf16", "fp16"),
+        default="auto",
+        help="of training and prediction; auto takes that of the trainers: fp16 on CUDA, bf16 on processors that "
+        "compute in it, else float32 (default: %(default)s)",
+    )
+    size = parser.add_argument_group("input")
+    size.add_argument(
+        "--patch", nargs=2, type=_positive, default=(256, 224), metavar=("H", "W"), help="image, in pixels (256 224)"
+    )
+    size.add_argument(
+        "--window", type=_positive, default=128, metavar="PIXELS", help="side of the window of crops (%(default)s)"
+    )
+    size.add_argument("--batch", type=_positive, default=2, metavar="N", help="images in a batch (%(default)s)")
+    size.add_argument("--channels", type=_positive, default=1, metavar="N", help="image channels (%(default)s)")
+    size.add_argument("--classes", type=_classes, default=4, metavar="N", help="with the background (%(default)s)")
+    rounds = ", ".join(f"{number} on {device}" for device, number in _ROUNDS.items())
+    parser.add_argument("--rounds", type=_positive, metavar="N", help=f"timed rounds (default: {rounds})")
+    parser.add_argument("--compile", action="store_true", help="compile the networks, as nnU-Net does on CUDA")
+    parser.add_argument("--no-memory", action="store_true", help="do not measure the peak memory")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of weights and images (%(default)s)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="add the run to a list of runs in this file")
+
+
+def _run_speed(args: argparse.Namespace) -> int:
+    """Measure, print the tables and add the run to the file."""
+    from nnunet_cardiac.benchmark.options import choose
+
+    pairs = choose(args.tr, args.c)
+    if args.json is not None:
+        from nnunet_cardiac.benchmark.record import read_runs
+
+        read_runs(args.json)  # what is wrong with the file is said before a minute of measuring
+    from nnunet_cardiac.benchmark.networks import make_subject
+    from nnunet_cardiac.benchmark.record import append_run, describe_run
+    from nnunet_cardiac.benchmark.speed import measure_speed
+    from nnunet_cardiac.benchmark.table import speed_tables
+
+    options = _options(args)
+    subjects = _with_references([make_subject(*pair, options) for pair in pairs])
+    measured = {m.subject: m for m in measure_speed(subjects, options, progress=not args.quiet)}
+    results = [m.as_dict(measured[m.subject.reference]) for m in measured.values()]
+    described = describe_run("speed", asdict(options), results, options.device)
+    print(f"{_conditions(described)}\n\n{speed_tables(results)}")
+    if args.json is not None:
+        append_run(args.json, described)
+    return 0
+
+
+def _options(args: argparse.Namespace) -> SpeedOptions:
+    import torch
+
+    from nnunet_cardiac.benchmark.options import SpeedOptions
+    from nnunet_cardiac.devices import choose_device, usable_cores
+
+    device = choose_device(args.device)
+    return SpeedOptions(
+        patch=tuple(args.patch),
+        window=args.window,
+        batch=args.batch,
+        channels=args.channels,
+        classes=args.classes,
+        device=device,
+        threads=args.threads or min(torch.get_num_threads(), usable_cores()),
+        precision=_precision(device) if args.precision == "auto" else args.precision,
+        rounds=args.rounds or _ROUNDS[device],
+        compile=args.compile,
+        memory=not args.no_memory,
+        seed=args.seed,
+    )
+
+
+def _precision(device: str) -> str:
+    """Type in which the trainers compute on a device."""
+    from nnunet_cardiac.trainers.precision import cpu_computes_bf16
+
+    if device == "cuda":
+        return "fp16"
+    return "bf16" if device == "cpu" and cpu_computes_bf16() else "float32"
+
+
+def _with_references(subjects: list[Subject]) -> list[Subject]:
+    """Put nnU-Net's network for the same input before the networks of each input."""
+    ordered = dict.fromkeys(subject.reference for subject in subjects)
+    return [s for reference in ordered for s in (reference, *(s for s in subjects if s.reference == reference))]
+
+
+def _conditions(described: dict) -> str:
+    """One line on where and how it was measured."""
+    arguments, machine = described["arguments"], described["hardware"]
+    where = machine["gpu"] or f"{machine['processor']}, threads {arguments['threads']}"
+    compiled = ", compiled" if arguments["compile"] else ""
+    return (
+        f"{where}, {arguments['precision']}{compiled}, batch {arguments['batch']}, {arguments['rounds']} rounds, "
+        f"torch {described['versions']['torch']}"
+    )
+
+
+def _positive(text: str) -> int:
+    return _whole(text, 1)
+
+
+def _classes(text: str) -> int:
+    return _whole(text, 2)
+
+
+def _whole(text: str, least: int) -> int:
+    if not text.isdecimal() or int(text) < least:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least {least}")
+    return int(text)
