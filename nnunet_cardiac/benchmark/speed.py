@@ -112,7 +112,7 @@ def _peak_bytes(subject: Subject, options: SpeedOptions, workload: Workload, bef
         torch.cuda.reset_peak_memory_stats()
         workload.train_step()
         return torch.cuda.max_memory_allocated() - before
-    if options.device == "cpu" and can_measure():
+    if options.device == "cpu" and not options.compile and can_measure():  # the compiler's memory would count, too
         return growth_in_own_process(_train_twice, subject, options, warm_up=_load_libraries)
     return None
 
@@ -120,8 +120,6 @@ def _peak_bytes(subject: Subject, options: SpeedOptions, workload: Workload, bef
 def _train_twice(subject: Subject, options: SpeedOptions) -> None:
     """Build and train; Adam has its state from the second step on."""
     workload = Workload(subject, options)
-    if options.compile:
-        workload.compile()
     workload.train_step()
     workload.train_step()
 

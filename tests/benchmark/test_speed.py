@@ -76,6 +76,8 @@ def test_memory_is_measured_where_it_can_be(notes, monkeypatch):
     options = SpeedOptions(memory=True)
     assert [m.peak_bytes for m in speed.measure_speed(SUBJECTS, options, progress=False)] == [5, 5]
     assert [args[1:] for args in calls] == [(subject, options) for subject in SUBJECTS]
+    compiled = SpeedOptions(memory=True, compile=True)
+    assert [m.peak_bytes for m in speed.measure_speed(SUBJECTS, compiled, progress=False)] == [None, None]
     monkeypatch.setattr(speed, "can_measure", lambda: False)
     assert [m.peak_bytes for m in speed.measure_speed(SUBJECTS, options, progress=False)] == [None, None]
 
