@@ -1,6 +1,6 @@
-"""Add a cropping configuration to a plans file.
+"""Add localising and cropping configurations to a plans file.
 
-The new configuration inherits from the coarse one and shares its preprocessed data. Its `spacing` keeps two entries,
+A new configuration inherits from the coarse one and shares its preprocessed data. Its `spacing` keeps two entries,
 so no slice is resampled, and its `patch_size` gets three, so a whole stack is one sample at inference and the box is
 taken over the volume.
 """
@@ -21,6 +21,7 @@ from tqdm import tqdm
 from nnunet_cardiac.cascade.roi import RegionRule, find_region
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.folders import dataset_number
+from nnunet_cardiac.trainer_plans import FIRST_TRAINER, put_entry
 
 #: Dotted path of the network of every cropping configuration.
 CROP_NETWORK = "nnunet_cardiac.cascade.coarse_to_fine.CropFromCoarse"
@@ -37,7 +38,7 @@ class HeartGeometry:
     """Sizes of a preprocessed data set, in voxels of the working grid.
 
     Attributes:
-        boxes: Enlarged in-plane box (y, x) of the heart of each case.
+        boxes: Sides (y, x) of the enlarged in-plane box of the heart of each case.
         shapes: Image shape (z, y, x) of each case.
     """
 
@@ -49,23 +50,31 @@ class HeartGeometry:
         side = float(np.percentile([max(box) for box in self.boxes], _COVERED_PERCENT))
         return (math.ceil(side / multiple) * multiple,) * 2
 
-    def inference_patch(self, multiple: int = 32) -> list[int]:
+    def inference_patch(self, room: float = _ROOM, multiple: int = 32) -> list[int]:
         """Patch (z, y, x) that covers every stack of the data set, and larger unseen ones, in one tile.
 
-        What is padded costs nothing, since the network works on the window only.
+        What is padded costs nothing where a network works on the window only.
+
+        Args:
+            room: Factor on the largest image in-plane.
+            multiple: What its sides are multiples of.
         """
         depth, height, width = (max(axis) for axis in zip(*self.shapes, strict=True))
-        in_plane = (math.ceil(n * _ROOM / multiple) * multiple for n in (height, width))
+        in_plane = (math.ceil(n * room / multiple) * multiple for n in (height, width))
         return [max(math.ceil(depth * _ROOM), _LEAST_SLICES), *in_plane]
 
 
-def measure_hearts(folder: Path | str, margin: int, progress: bool = True) -> HeartGeometry:
+def measure_hearts(
+    folder: Path | str, margin: int, progress: bool = True, centre_labels: Sequence[int] | None = None
+) -> HeartGeometry:
     """Measure the hearts of a preprocessed data set.
 
     Args:
         folder: `nnUNet_preprocessed/<dataset>/<data_identifier>`.
         margin: Safety margin in pixels per side, as in :class:`RegionRule`.
         progress: Whether to show a progress bar.
+        centre_labels: Labels on whose box the window will be centred; the boxes reported then have that centre and
+            hold all labels. None means all labels.
 
     Returns:
         Boxes and shapes; cases without any label have a shape but no box.
@@ -80,17 +89,35 @@ def measure_hearts(folder: Path | str, margin: int, progress: bool = True) -> He
             f"nnUNetv2_preprocess -d {dataset_number(folder.parent)} -c 2d"
         )
     dataset = infer_dataset_class(str(folder))(str(folder))
-    rule = RegionRule(window=(16, 16), margin=margin)
     boxes, shapes = [], []
     for identifier in tqdm(dataset.identifiers, desc="measuring hearts", disable=not progress):
         labels = np.asarray(dataset.load_case(identifier)[1][:])[0]
         shapes.append(tuple(labels.shape))
-        mask = labels > 0
-        if mask.any():
-            boxes.append(find_region(mask, rule).box.size)
+        centre = labels > 0 if centre_labels is None else np.isin(labels, centre_labels)
+        if centre.any():
+            boxes.append(centred_box(labels > 0, centre, margin))
     if not boxes:
         raise UserError(f"{folder}: none of {len(shapes)} cases has a labelled voxel; check labelsTr.")
     return HeartGeometry(boxes, shapes)
+
+
+def centred_box(mask: np.ndarray, centre: np.ndarray, margin: int) -> tuple[int, int]:
+    """Size of the in-plane box that holds a heart and is centred on a part of it.
+
+    Args:
+        mask: Whole heart (Z, Y, X); the box holds its largest component with the margin.
+        centre: Part whose own enlarged box gives the centre.
+        margin: Pixels on each side, clipped at the border of the image.
+
+    Returns:
+        Sides (y, x) in pixels.
+    """
+    box, middle = (find_region(m, RegionRule((16, 16), margin)).box for m in (mask, centre))
+    rows, columns = (
+        max(first + last - 2 * start, 2 * stop - first - last)
+        for start, stop, first, last in zip(box.start, box.stop, middle.start, middle.stop, strict=True)
+    )
+    return rows, columns
 
 
 def crop_configuration(
@@ -102,6 +129,8 @@ def crop_configuration(
     network_kwargs: Mapping[str, Any] | None = None,
     jitter: int = 8,
     coarse_labels: str = "predicted",
+    coarse_trainer: str | None = None,
+    inherits_from: str = "2d",
 ) -> dict[str, Any]:
     """Make the entry of a cropping configuration.
 
@@ -114,6 +143,8 @@ def crop_configuration(
         jitter: Largest shift of a training window in pixels.
         coarse_labels: `predicted` (first-stage validation results, out of fold) or `simulated` (corrupted reference
             labels where those are missing).
+        coarse_trainer: Trainer of the first stage, if it is another one.
+        inherits_from: Configuration whose preprocessed data are shared.
 
     Returns:
         The entry, JSON-ready.
@@ -127,28 +158,59 @@ def crop_configuration(
     }
     if network_class_name is not None:
         arch_kwargs |= {"network_class_name": network_class_name, "network_kwargs": dict(network_kwargs or {})}
-    return {
-        "inherits_from": coarse,
+    entry = {
+        "inherits_from": inherits_from,
         "previous_stage": coarse,
         "next_stage": None,
         "patch_size": list(patch_size),
         "batch_dice": False,
-        "architecture": {
-            "network_class_name": CROP_NETWORK,
-            "arch_kwargs": arch_kwargs,
-            "_kw_requires_import": [],
-        },
+        "architecture": architecture(CROP_NETWORK, arch_kwargs),
         "jitter": jitter,
         "coarse_labels": coarse_labels,
     }
+    return entry if coarse_trainer is None else {**entry, "coarse_trainer": coarse_trainer}
 
 
-def with_configurations(plans: Mapping[str, Any], entries: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Return plans with cropping configurations added or replaced, and their first stages pointing at them.
+def roi_configuration(network_class_name: str, patch_size: Sequence[int], per_slice: bool = False) -> dict[str, Any]:
+    """Make the entry of a configuration that regresses the box of the heart: slices in training, stacks at prediction.
+
+    Args:
+        network_class_name: Dotted path of the regressor.
+        patch_size: Inference patch (z, y, x); its slices are the training patch, so that every slice is seen whole.
+        per_slice: One box per slice instead of one per stack.
+
+    Returns:
+        The entry, JSON-ready.
+    """
+    return {
+        "inherits_from": "2d",
+        "previous_stage": None,
+        "next_stage": None,
+        "patch_size": list(patch_size),
+        "training_patch_size": list(patch_size[-2:]),
+        "batch_dice": False,
+        "architecture": architecture(network_class_name, {"per_slice": per_slice}),
+    }
+
+
+def architecture(network_class_name: str, arch_kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the `architecture` entry of a plans file for a network whose arguments are plain JSON."""
+    return {
+        "network_class_name": network_class_name,
+        "arch_kwargs": dict(arch_kwargs),
+        "_kw_requires_import": [],
+    }
+
+
+def with_configurations(
+    plans: Mapping[str, Any], entries: Mapping[str, Mapping[str, Any]], trainer: str = FIRST_TRAINER
+) -> dict[str, Any]:
+    """Return plans with a trainer's configurations added or replaced, and their first stages pointing at them.
 
     Args:
         plans: Content of a plans file; stays as it is.
-        entries: Configuration name -> entry with a `previous_stage`.
+        entries: Configuration name -> entry; cropping ones have a `previous_stage`.
+        trainer: Trainer they are for. Entries of the same name that are another trainer's stay.
 
     Returns:
         New plans. Adding the same entries again changes nothing.
@@ -159,16 +221,23 @@ def with_configurations(plans: Mapping[str, Any], entries: Mapping[str, Mapping[
     plans = copy.deepcopy(dict(plans))
     configurations = plans["configurations"]
     for name, entry in entries.items():
-        coarse = entry["previous_stage"]
+        put_entry(configurations, name, copy.deepcopy(dict(entry)), trainer)
+        coarse = entry.get("previous_stage")
+        if coarse is None:
+            continue
         if coarse not in configurations:
             raise UserError(
                 f"plans {plans.get('plans_name')!r}: configuration {coarse!r}, the first stage of {name!r}, is "
                 f"missing; it has {', '.join(configurations)}. Plan it first: nnUNetv2_plan_experiment"
             )
-        configurations[name] = copy.deepcopy(dict(entry))
-        followers = configurations[coarse].get("next_stage") or []
-        followers = [followers] if isinstance(followers, str) else list(followers)
-        if name not in followers:
-            followers.append(name)
-        configurations[coarse]["next_stage"] = followers[0] if len(followers) == 1 else followers
+        _link(configurations[coarse], name)
     return plans
+
+
+def _link(coarse: dict[str, Any], follower: str) -> None:
+    """Enter a follower into `next_stage`, which nnU-Net reads as a name or a list of names."""
+    followers = coarse.get("next_stage") or []
+    followers = [followers] if isinstance(followers, str) else list(followers)
+    if follower not in followers:
+        followers.append(follower)
+    coarse["next_stage"] = followers[0] if len(followers) == 1 else followers

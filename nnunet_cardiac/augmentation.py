@@ -8,6 +8,7 @@ code rotates by up to 30 degrees and applies exactly one of the six to each imag
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
@@ -38,19 +39,9 @@ def crocnet_transforms(patch_size: Sequence[int], mirror_axes: Sequence[int]) ->
         Transform of `image` (C, *spatial) and `segmentation` (S, *spatial).
     """
 
-    def spatial(**chances: float) -> SpatialTransform:
-        return SpatialTransform(
-            tuple(patch_size),
-            patch_center_dist_from_border=0,
-            random_crop=False,
-            bg_style_seg_sampling=False,
-            border_mode_seg="constant",
-            padding_value_seg=-1,
-            **chances,
-        )
-
-    crop = spatial(p_elastic_deform=0, p_rotation=0, p_scaling=0)
-    affine = spatial(
+    crop = crop_transforms(patch_size)
+    affine = _spatial(
+        patch_size,
         p_elastic_deform=0,
         p_rotation=1,
         rotation=(-MAX_ROTATION, MAX_ROTATION),
@@ -58,7 +49,8 @@ def crocnet_transforms(patch_size: Sequence[int], mirror_axes: Sequence[int]) ->
         scaling=(0.8, 1.25),
         p_synchronize_scaling_across_axes=1,
     )
-    elastic = spatial(
+    elastic = _spatial(
+        patch_size,
         p_elastic_deform=1,
         elastic_deform_scale=ELASTIC_SCALE,
         elastic_deform_magnitude=ELASTIC_MAGNITUDE,
@@ -73,3 +65,20 @@ def crocnet_transforms(patch_size: Sequence[int], mirror_axes: Sequence[int]) ->
     noise = GaussianNoiseTransform(noise_variance=(0, 0.02), p_per_channel=1, synchronize_channels=True)
     after_crop = [ComposeTransforms([crop, one]) for one in (flip, blur, gamma, noise)]
     return OneOfTransform([affine, elastic, *after_crop])
+
+
+def crop_transforms(patch_size: Sequence[int]) -> BasicTransform:
+    """Cut the centre of the loader's sample to the patch and change nothing else."""
+    return _spatial(patch_size, p_elastic_deform=0, p_rotation=0, p_scaling=0)
+
+
+def _spatial(patch_size: Sequence[int], **chances: Any) -> SpatialTransform:
+    return SpatialTransform(
+        tuple(patch_size),
+        patch_center_dist_from_border=0,
+        random_crop=False,
+        bg_style_seg_sampling=False,
+        border_mode_seg="constant",
+        padding_value_seg=-1,
+        **chances,
+    )

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from nnunetv2.utilities.ddp_allgather import AllGatherGrad
 from torch import nn
+
+from nnunet_cardiac.architectures.blocks.box_corners import corners_of_mask
 
 
 class SigmoidDiceLoss(nn.Module):
@@ -43,3 +46,59 @@ class SigmoidDiceLoss(nn.Module):
             overlap, total = (AllGatherGrad.apply(t).sum(0) for t in (overlap, total))
         dice = (2 * overlap + self.smooth) / (total + self.smooth)
         return 1 - dice.mean()
+
+
+class CrossEntropyDiceLoss(nn.Module):
+    """0.5 binary cross-entropy + 0.5 Dice on probabilities that sum to one over the classes (HALSR-Net, section 3).
+
+    The cross-entropy is the mean over one-hot channels and pixels, background included; the Dice loss the mean over
+    foreground classes of 1 - (2 sum(p g) + e) / (sum(p) + sum(g) + e), pooled over batch and space.
+
+    Args:
+        smooth: e above.
+        ddp: Pool the Dice sums over the processes of distributed training as well.
+
+    Shape:
+        Logits or log-probabilities (B, K+1, *spatial), target label map (B, 1, *spatial); returns a scalar.
+    """
+
+    #: Largest log-probability that enters log(1 - p): float32 rounds anything closer to 0 up to p = 1.
+    _HIGHEST = -1e-7
+
+    def __init__(self, smooth: float = 1e-5, ddp: bool = False) -> None:
+        super().__init__()
+        self.smooth = smooth
+        self.ddp = ddp
+
+    def forward(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Compute the loss."""
+        log_p = F.log_softmax(logits.float(), dim=1)
+        g = torch.zeros_like(log_p).scatter_(1, target.long(), 1.0)
+        log_not_p = torch.log(-torch.expm1(log_p.clamp(max=self._HIGHEST)))
+        cross_entropy = -(g * log_p + (1 - g) * log_not_p).mean()
+        return 0.5 * cross_entropy + 0.5 * self._dice(log_p.exp()[:, 1:], g[:, 1:])
+
+    def _dice(self, p: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
+        axes = (0, *range(2, p.ndim))
+        overlap, total = (p * g).sum(axes), (p + g).sum(axes)
+        if self.ddp:
+            overlap, total = (AllGatherGrad.apply(t).sum(0) for t in (overlap, total))
+        return 1 - ((2 * overlap + self.smooth) / (total + self.smooth)).mean()
+
+
+class CornerLoss(nn.Module):
+    """Mean squared error of the corners of the region of interest (HALSR-Net, Eq. 1).
+
+    Slices without a target have no corners and are left out.
+
+    Shape:
+        Corners (B, 4) as fractions of the padded square, or the drawn box as logits (B, K+1, H, W), which validation
+        sees; target mask (B, 1, H, W), 1 inside the true box. Returns a scalar, 0 if no slice has a target.
+    """
+
+    def forward(self, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Compute the loss."""
+        corners, present = corners_of_mask(target[:, 0] > 0)
+        predicted = output if output.ndim == 2 else corners_of_mask(output.argmax(1) > 0)[0]
+        squared = (predicted.float() - corners.to(predicted.device)).square().mean(1)
+        return (squared * present).sum() / present.sum().clamp(min=1)

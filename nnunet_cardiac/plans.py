@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nnunet_cardiac.cascade.configurations import crop_configuration, measure_hearts, with_configurations
+from nnunet_cardiac.cascade.configurations import (
+    CROP_NETWORK,
+    architecture,
+    crop_configuration,
+    measure_hearts,
+    roi_configuration,
+    with_configurations,
+)
 from nnunet_cardiac.cascade.roi import RegionRule
 from nnunet_cardiac.checks.plans import check_plans
 from nnunet_cardiac.errors import UserError
@@ -17,37 +24,12 @@ from nnunet_cardiac.files import read_json, write_json
 from nnunet_cardiac.folders import dataset_number
 from nnunet_cardiac.registry import TRAINERS, anatomy_labels
 from nnunet_cardiac.splits import patient_splits, shared_patients
+from nnunet_cardiac.systems import ROI_REGRESSOR, SYSTEMS, System
 
 logger = logging.getLogger(__name__)
 
-_SPECIALISTS = "nnunet_cardiac.architectures.specialists.SpecialistNetworks"
-
-#: Cropping configurations: the inner network and its arguments; None leaves the network to the trainer.
-CROP_NETWORKS: dict[str, tuple[str, dict[str, Any]] | None] = {
-    "2d_crop": None,
-    "2d_crop_uncoupled": (_SPECIALISTS, {"mode": "uncoupled"}),
-    "2d_crop_single": (_SPECIALISTS, {"mode": "single"}),
-}
-
-
 #: Ending of the name of plans with small networks.
 SMALL_SUFFIX = "Small"
-
-#: Half the width of the paper's networks, about a quarter of the arithmetic, and a recipe for short trainings.
-_SMALL_COARSE = ("nnunet_cardiac.architectures.e2a_unet.E2AUNet", {"features": [16, 32, 64, 128, 256]})
-_SMALL_SPECIALISTS = {"base_width": 8, "layer_scale_init": 0.1}
-_SMALL_RECIPE = {
-    "initial_lr": 1e-3,
-    "schedule": "poly",
-    "loss": "dice_ce",
-    "batch_size": 4,
-    "iterations": 29,
-    "val_iterations": 2,
-    "test_time_mirroring": False,
-}
-
-#: Three networks on each sample: smaller batches for the same time. At the first stage's rate they learn too slowly.
-_SMALL_CROP_RECIPE = {**_SMALL_RECIPE, "initial_lr": 3e-3, "batch_size": 3, "iterations": 55}
 
 
 @dataclass(frozen=True)
@@ -56,21 +38,25 @@ class CropOptions:
 
     Attributes:
         window: Side of the square window in pixels; None takes it from the data set.
-        margin: Safety margin in pixels.
+        margin: Safety margin in pixels; None takes the paper's.
         per_slice: One box per slice instead of one per stack.
         mask_outside: Zero the window outside the enlarged box.
         jitter: Largest shift of a training window in pixels.
         coarse_labels: `predicted` or `simulated`.
         small: Write plans of another name with networks of half the width, for machines without a GPU.
+        localiser: Configuration to crop from; None takes the system's own.
+        localiser_trainer: Trainer of that configuration; None means the same.
     """
 
     window: int | None = None
-    margin: int = 15
+    margin: int | None = None
     per_slice: bool = False
     mask_outside: bool = False
     jitter: int = 8
     coarse_labels: str = "predicted"
     small: bool = False
+    localiser: str | None = None
+    localiser_trainer: str | None = None
 
 
 def plan_crops(
@@ -107,39 +93,34 @@ def plan_crops(
         )
     plans = read_json(path)
     check_plans(plans, path)
-    facts = TRAINERS[trainer]
-    anatomy_labels(read_json(preprocessed / "dataset.json")["labels"], facts.anatomies)
-    names = [name for name in facts.configurations if name in CROP_NETWORKS]
-    entries = _entries(names, preprocessed / plans["configurations"]["2d"]["data_identifier"], options, progress)
-    new = with_configurations(plans, entries)
+    labels = anatomy_labels(read_json(preprocessed / "dataset.json")["labels"], TRAINERS[trainer].anatomies)
+    data = preprocessed / plans["configurations"]["2d"]["data_identifier"]
+    entries = _entries(SYSTEMS[trainer], data, labels, options, progress)
     if options.small:
-        new = _with_small_networks(new, names)
-        path = preprocessed / f"{new['plans_name']}.json"
+        path = preprocessed / f"{plans['plans_name']}{SMALL_SUFFIX}.json"
+        plans = read_json(path) if path.is_file() else {**plans, "plans_name": path.stem}
+        entries = _small(SYSTEMS[trainer], {"2d": plans["configurations"]["2d"], **entries})
+    new = with_configurations(plans, entries, trainer)
     if not path.is_file():
         write_json(path, new)
     elif new != read_json(path):
         shutil.copy2(path, _free_backup_name(path))
         write_json(path, new)
-    return path, entries
+    return path, {name: entry for name, entry in entries.items() if name != "2d"}
 
 
-def _with_small_networks(plans: dict[str, Any], crops: Sequence[str]) -> dict[str, Any]:
-    """Rename the plans and put the narrow networks in; their preprocessed data stay the same."""
-    plans["plans_name"] += SMALL_SUFFIX
-    network_class_name, kwargs = _SMALL_COARSE
-    coarse = plans["configurations"]["2d"]
-    coarse["architecture"] = {
-        "network_class_name": network_class_name,
-        "arch_kwargs": dict(kwargs),
-        "_kw_requires_import": [],
-    }
-    coarse["recipe"] = dict(_SMALL_RECIPE)
-    for name in crops:
-        arch_kwargs = plans["configurations"][name]["architecture"]["arch_kwargs"]
-        arch_kwargs.setdefault("network_class_name", _SPECIALISTS)
-        arch_kwargs["network_kwargs"] = {**_SMALL_SPECIALISTS, **arch_kwargs.get("network_kwargs", {})}
-        plans["configurations"][name]["recipe"] = dict(_SMALL_CROP_RECIPE)
-    return plans
+def _small(system: System, entries: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Put the narrow networks and short recipes in; their preprocessed data stay the same."""
+    small = {}
+    for name, entry in entries.items():
+        path, kwargs = system.small[name]
+        if name in system.crops:
+            arguments = {**entry["architecture"]["arch_kwargs"], "network_class_name": path, "network_kwargs": kwargs}
+            new = architecture(CROP_NETWORK, arguments)
+        else:
+            new = architecture(path, {**entry["architecture"]["arch_kwargs"], **kwargs} if name != "2d" else kwargs)
+        small[name] = {**entry, "architecture": new, "recipe": dict(system.small_recipe[name])}
+    return small
 
 
 def ensure_patient_splits(preprocessed: Path, raw: Path | None) -> Path:
@@ -177,24 +158,32 @@ def ensure_patient_splits(preprocessed: Path, raw: Path | None) -> Path:
     return path
 
 
-def _entries(names: Sequence[str], data: Path, options: CropOptions, progress: bool) -> dict[str, dict[str, Any]]:
-    hearts = measure_hearts(data, options.margin, progress)
+def _entries(
+    system: System, data: Path, labels: Mapping[str, int], options: CropOptions, progress: bool
+) -> dict[str, dict[str, Any]]:
+    margin = system.margin if options.margin is None else options.margin
+    centre = [labels[anatomy] for anatomy in system.centre] if system.centre else None
+    hearts = measure_hearts(data, margin, progress, centre)
     window = hearts.window() if options.window is None else (options.window, options.window)
     try:
-        rule = RegionRule(window, options.margin, 16, options.per_slice, options.mask_outside)
+        rule = RegionRule(window, margin, 16, options.per_slice, options.mask_outside)
     except ValueError as error:
         raise UserError(f"--window or --margin: {error}") from error
     entries = {}
-    for name in names:
-        network_class_name, network_kwargs = CROP_NETWORKS[name] or (None, None)
+    if system.roi:
+        # Without room for larger images: what is padded would make the heart smaller in the network's fixed grid.
+        entries["2d_roi"] = roi_configuration(ROI_REGRESSOR, hearts.inference_patch(room=1.0), options.per_slice)
+    for name, network in system.crops.items():
+        network_class_name, network_kwargs = network or (None, None)
         entries[name] = crop_configuration(
-            "2d",
+            options.localiser or system.localiser,
             rule,
             hearts.inference_patch(),
             network_class_name=network_class_name,
             network_kwargs=network_kwargs,
             jitter=options.jitter,
             coarse_labels=options.coarse_labels,
+            coarse_trainer=options.localiser_trainer,
         )
     return entries
 

@@ -28,9 +28,11 @@ class Recipe:
         batch_size: Samples per step; None takes the plans' value.
         iterations: Steps per epoch; None means one pass over the training images.
         val_iterations: Validation steps per epoch; None means one pass, at most 50.
-        loss: `dice` (the paper's), `dice_sum` (denominator of sums, pushes false positives of absent structures down)
-            or `dice_ce` (nnU-Net's).
-        augmentation: `paper` or `nnunet`.
+        loss: `dice` (sigmoid Dice with squares), `dice_sum` (denominator of sums, pushes false positives of absent
+            structures down), `bce_dice` (half binary cross-entropy, half Dice) or `dice_ce` (nnU-Net's).
+        augmentation: `paper` (the system's own) or `nnunet`.
+        patience: Epochs without a better moving average of the validation Dice after which training stops and the best
+            weights become the final ones; None trains all epochs.
         test_time_mirroring: Whether prediction averages over flipped images, as nnU-Net does.
     """
 
@@ -47,6 +49,7 @@ class Recipe:
     loss: str = "dice"
     augmentation: str = "paper"
     test_time_mirroring: bool = True
+    patience: int | None = None
 
     def __post_init__(self) -> None:
         """Check the choices, so that a typing error in a plans file is found before training."""
@@ -54,7 +57,7 @@ class Recipe:
         for name, allowed in _CHOICES.items():
             if getattr(self, name) not in allowed:
                 raise UserError(f"recipe: {name} is {getattr(self, name)!r}, expected one of {', '.join(allowed)}.")
-        for name in ("epochs", "initial_lr", "gamma", "batch_size", "iterations", "val_iterations"):
+        for name in ("epochs", "initial_lr", "gamma", "batch_size", "iterations", "val_iterations", "patience"):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise UserError(f"recipe: {name} is {value!r}, expected a positive number.")
@@ -76,12 +79,15 @@ class Recipe:
 _CHOICES = {
     "optimizer": ("adam", "sgd"),
     "schedule": ("steps", "poly"),
-    "loss": ("dice", "dice_sum", "dice_ce"),
+    "loss": ("dice", "dice_sum", "bce_dice", "dice_ce"),
     "augmentation": ("paper", "nnunet"),
 }
 
 #: Khan et al. 2024, section 4.2; batch size and length of an epoch are not stated there (8 and one pass, ours).
 CROCNET = Recipe(milestones=(100, 200))
+
+#: HALSR-Net: Adam 1e-3, batch 32, early stopping, no augmentation; patience and longest training are ours.
+HALSR = Recipe(initial_lr=1e-3, batch_size=32, loss="bce_dice", patience=20)
 
 #: nnU-Net 2.8.1's own recipe.
 NNUNET = Recipe(

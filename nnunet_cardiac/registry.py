@@ -56,6 +56,19 @@ TRAINERS: dict[str, TrainerFacts] = {
         },
         parameters={"E2AUNet": 17.06, "SpecialistNetworks": 5.338, "uncoupled": 1.648, "single": 1.648},
     ),
+    "HALSRNetTrainer": TrainerFacts(
+        name="HALSRNetTrainer",
+        system="HALSR-Net",
+        paper="Fakhfakh et al., HALSR-Net: improving CNN segmentation of cardiac left ventricle MRI with hybrid "
+        "attention and latent space reconstruction, Computerized Medical Imaging and Graphics 2025",
+        anatomies=("LV", "MYO"),
+        configurations={
+            "2d": "HALSR-Net on whole slices",
+            "2d_roi": "regression of the box of the left ventricle",
+            "2d_crop": "HALSR-Net on the window around the regressed box",
+        },
+        parameters={"HALSRNet": 10.82, "ROIRegressor": 3.847},
+    ),
 }
 
 

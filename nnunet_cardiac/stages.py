@@ -10,6 +10,7 @@ from typing import Any
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.files import read_json
 from nnunet_cardiac.folders import dataset_number
+from nnunet_cardiac.trainer_plans import plans_for
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class TrainingSetup:
                 f"{path}: no such plans file. Plan first: "
                 f"nnUNetv2_plan_and_preprocess -d {dataset_number(self.preprocessed)} -c 2d"
             )
-        return read_json(path)["configurations"]
+        return plans_for([self.trainer.split("_")[0]], read_json(path))["configurations"]
 
     def chain(self, configuration: str) -> list[str]:
         """Return the configuration and its previous stages, first stage first.

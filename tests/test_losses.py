@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
+import torch.nn.functional as F
 
-from nnunet_cardiac.losses import SigmoidDiceLoss
+from nnunet_cardiac.losses import CornerLoss, CrossEntropyDiceLoss, SigmoidDiceLoss
 
 BIG = 50.0  # a logit whose sigmoid is 1 in float32
 
@@ -55,3 +58,56 @@ def test_reductions_are_float32_under_autocast() -> None:
         loss = SigmoidDiceLoss(background=True)(logits, target)
     assert loss.dtype == torch.float32
     torch.testing.assert_close(loss, SigmoidDiceLoss(background=True)(logits.float(), target))
+
+
+def test_cross_entropy_dice_by_hand() -> None:
+    # One pixel, foreground with p = 0.8: BCE is -log 0.8 on both channels, Dice 2 * 0.8 / (0.8 + 1).
+    logits = torch.tensor([0.2, 0.8]).log().view(1, 2, 1, 1)
+    loss = CrossEntropyDiceLoss(smooth=0.0)(logits, torch.ones(1, 1, 1, 1))
+    assert loss.item() == pytest.approx(0.5 * -math.log(0.8) + 0.5 * (1 - 1.6 / 1.8), rel=1e-5)
+
+
+def test_cross_entropy_equals_torch_on_probabilities_and_ignores_a_shift_of_the_logits() -> None:
+    torch.manual_seed(1)
+    logits, target = torch.randn(2, 3, 6, 5), torch.randint(0, 3, (2, 1, 6, 5))
+    p, g = logits.softmax(1), F.one_hot(target[:, 0], 3).movedim(-1, 1).float()
+    dice = (2 * (p * g).sum((0, 2, 3)) + 1e-5) / ((p + g).sum((0, 2, 3)) + 1e-5)
+    expected = 0.5 * F.binary_cross_entropy(p, g) + 0.5 * (1 - dice[1:].mean())
+    for given in (logits, logits + 7, logits.log_softmax(1)):
+        torch.testing.assert_close(CrossEntropyDiceLoss()(given, target), expected)
+
+
+def test_certain_networks_have_a_finite_loss_and_gradient() -> None:
+    logits = torch.tensor([[-300.0, 300.0]]).view(1, 2, 1, 1).requires_grad_()
+    for label in (0, 1):
+        loss = CrossEntropyDiceLoss()(logits, torch.full((1, 1, 1, 1), label))
+        loss.backward()
+        assert torch.isfinite(loss)
+        assert torch.isfinite(logits.grad).all()
+
+
+def test_corner_loss_is_the_mean_square_over_slices_that_have_a_target() -> None:
+    target = torch.zeros(3, 1, 10, 10)
+    target[0, 0, 2:6, 1:9] = 1
+    target[2, 0, :5, :5] = 1
+    predicted = torch.tensor([[0.1, 0.2, 0.9, 0.8], [0.7, 0.7, 0.7, 0.7], [0.0, 0.0, 0.5, 0.5]], requires_grad=True)
+    loss = CornerLoss()(predicted, target)
+    assert loss.item() == pytest.approx(0.2**2 / 4 / 2)
+    loss.backward()
+    assert not predicted.grad[1].any()
+
+
+def test_corner_loss_without_any_target_is_zero_and_differentiable() -> None:
+    predicted = torch.rand(2, 4, requires_grad=True)
+    loss = CornerLoss()(predicted, torch.zeros(2, 1, 8, 8))
+    loss.backward()
+    assert loss.item() == 0
+    assert not predicted.grad.any()
+
+
+def test_corner_loss_reads_a_drawn_box() -> None:
+    target = torch.zeros(1, 1, 10, 10)
+    target[0, 0, 2:6, 1:9] = 1
+    drawn = torch.cat((-target, target), 1)
+    assert CornerLoss()(drawn, target).item() == 0
+    assert CornerLoss()(drawn.roll(1, 3), target).item() == pytest.approx(2 * 0.1**2 / 4)

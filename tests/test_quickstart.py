@@ -11,13 +11,17 @@ from nnunet_cardiac.quickstart import run as quickstart
 from nnunet_cardiac.quickstart.steps import QuickstartOptions, Step, quickstart_steps
 
 
-def test_steps_are_commands_that_agree_with_each_other(tmp_path: Path) -> None:
-    options = QuickstartOptions(tmp_path / "q", "cpu")
+@pytest.mark.parametrize(("system", "trainings", "localiser"), [("crocnet", 2, "2d"), ("halsr", 3, "2d_roi")])
+def test_steps_are_commands_that_agree_with_each_other(
+    tmp_path: Path, system: str, trainings: int, localiser: str
+) -> None:
+    options = QuickstartOptions(tmp_path / "q", "cpu", system_name=system)
     steps = quickstart_steps(options)
-    assert [step.words[0] for step in steps].count("nnUNetv2_train") == 2
-    trainers = {words[words.index("-tr") + 1] for words in (step.words for step in steps) if "-tr" in words}
+    assert [step.words[0] for step in steps].count("nnUNetv2_train") == trainings
+    stock = [step.words for step in steps if step.words[0].startswith("nnUNetv2_") and "-tr" in step.words]
+    trainers = {words[words.index("-tr") + 1] for words in stock}
     assert trainers == {options.trainer}  # nnU-Net links the stages by the trainer's name
-    assert str(options.predictions("2d")) in steps[-1].words
+    assert str(options.predictions(localiser)) in steps[-1].words
 
 
 def test_an_existing_folder_is_refused(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from copy import deepcopy
 from time import time
 from typing import Any, ClassVar
@@ -25,17 +26,19 @@ from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from torch import nn
 
-from nnunet_cardiac.augmentation import crocnet_transforms
+from nnunet_cardiac.augmentation import crop_transforms
 from nnunet_cardiac.checks.checkpoint import check_checkpoint
 from nnunet_cardiac.checks.plans import check_patch_size, check_plans
 from nnunet_cardiac.devices import usable_cores
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.files import replacing, write_json
-from nnunet_cardiac.losses import SigmoidDiceLoss
+from nnunet_cardiac.losses import CrossEntropyDiceLoss, SigmoidDiceLoss
 from nnunet_cardiac.recipes import Recipe
 from nnunet_cardiac.registry import anatomy_labels
 from nnunet_cardiac.schedules import MilestoneSchedule
 from nnunet_cardiac.splits import patient_splits
+from nnunet_cardiac.trainer_plans import plans_for
+from nnunet_cardiac.trainers.early_stopping import EarlyStop, epochs_since_best
 from nnunet_cardiac.trainers.precision import cpu_autocast
 from nnunet_cardiac.trainers.reproducibility import make_deterministic, requested_seed
 
@@ -65,6 +68,7 @@ class CardiacTrainer(nnUNetTrainer, ABC):
         device: torch.device = torch.device("cuda"),  # noqa: B008 nnU-Net's signature
     ) -> None:
         check_plans(plans, f"{plans.get('plans_name')}.json")
+        plans = plans_for([trainer.__name__ for trainer in type(self).__mro__], plans)
         anatomy_labels(dataset_json["labels"], self.required_anatomies)
         super().__init__(plans, configuration, fold, dataset_json, device)
         self.recipe = type(self).recipe.with_plans(self.configuration_manager.configuration)
@@ -113,8 +117,14 @@ class CardiacTrainer(nnUNetTrainer, ABC):
             # nnU-Net takes the cores of the whole machine; where a job owns some of them, that is many times slower.
             torch.set_num_threads(min(torch.get_num_threads(), usable_cores()))
         super().initialize()
+        divisor = getattr(self._bare_network, "divisor", 1)
+        check_patch_size(self.training_patch_size, divisor, self._place_in_plans())
+
+    @property
+    def _bare_network(self) -> nn.Module:
+        """The network without the wrappers of distributed training and compilation."""
         network = self.network.module if self.is_ddp else self.network
-        check_patch_size(self.training_patch_size, getattr(network, "divisor", 1), self._place_in_plans())
+        return getattr(network, "_orig_mod", network)
 
     def _place_in_plans(self) -> str:
         path = os.path.join(self.preprocessed_dataset_folder_base, f"{self.plans_manager.plans_name}.json")
@@ -155,6 +165,8 @@ class CardiacTrainer(nnUNetTrainer, ABC):
                 f"dataset.json has an ignore label, which the loss {self.recipe.loss!r} cannot leave out; "
                 f"train with -tr {type(self).__name__}_nnUNetRecipe."
             )
+        if self.recipe.loss == "bce_dice":
+            return CrossEntropyDiceLoss(ddp=self.is_ddp)
         squared = self.recipe.loss == "dice"
         return SigmoidDiceLoss(self.background_is_output, squared, smooth=1e-5 if squared else 1.0, ddp=self.is_ddp)
 
@@ -196,7 +208,11 @@ class CardiacTrainer(nnUNetTrainer, ABC):
         ending = self.get_validation_transforms(
             deep_supervision_scales, is_cascaded, foreground_labels, regions, ignore_label
         )
-        return ComposeTransforms([crocnet_transforms(patch_size, mirror_axes), *mask, ending])
+        return ComposeTransforms([self.paper_transforms(patch_size, mirror_axes), *mask, ending])
+
+    def paper_transforms(self, patch_size: Sequence[int], mirror_axes: Sequence[int]) -> BasicTransform:
+        """Build the augmentation of the system's paper, with the crop to the patch; here none but the crop."""
+        return crop_transforms(patch_size)
 
     # -------------------------------------------------------------------------------------------------------- data
 
@@ -248,15 +264,33 @@ class CardiacTrainer(nnUNetTrainer, ABC):
 
     @property
     def training_patch_size(self) -> tuple[int, ...]:
-        """Size of a training patch."""
-        return tuple(self.configuration_manager.patch_size)
+        """Size of a training patch: that of the plans, or their `training_patch_size` if it is another."""
+        configuration = self.configuration_manager.configuration
+        return tuple(configuration.get("training_patch_size", self.configuration_manager.patch_size))
+
+    @property
+    def predicts_stacks(self) -> bool:
+        """Whether a sample is a slice in training and a whole stack at prediction."""
+        return len(self.training_patch_size) < len(self.configuration_manager.patch_size)
 
     def get_dataloaders(self) -> tuple[Any, Any]:
-        """Build nnU-Net's loaders; with a seed, in this process, because nnU-Net's workers have no fixed order."""
+        """Build nnU-Net's loaders for the training patch; the plans' patch is that of prediction.
+
+        With a seed the samples are made in this process, because nnU-Net's workers have no fixed order.
+        """
         if self.seed is not None:
             os.environ["nnUNet_n_proc_DA"] = "0"
             make_deterministic(self.seed)
-        return super().get_dataloaders()
+        plans, stacks = self.configuration_manager, self.predicts_stacks
+        training = {**plans.configuration, "patch_size": list(self.training_patch_size)}
+        self.configuration_manager = ConfigurationManager(training)
+        try:
+            loaders = super().get_dataloaders()
+        finally:
+            self.configuration_manager = plans
+        if stacks and self.inference_allowed_mirroring_axes is not None:
+            self.inference_allowed_mirroring_axes = (1, 2)  # in-plane: base and apex are not to be swapped
+        return loaders
 
     # -------------------------------------------------------------------------------------------------------- loop
 
@@ -270,8 +304,35 @@ class CardiacTrainer(nnUNetTrainer, ABC):
         with cpu_autocast(self.device):
             return super().validation_step(batch)
 
+    def run_training(self) -> None:
+        """Train as nnU-Net does, but let the end of an epoch end the training."""
+        try:
+            super().run_training()
+        except EarlyStop as stop:
+            self.print_to_log_file(str(stop))
+            self.on_train_end()
+
+    def on_train_end(self) -> None:
+        """Make the best weights the final ones if the recipe stops early, then do as nnU-Net does."""
+        if self.recipe.patience is not None and not self.disable_checkpointing:
+            self._take_best_weights()
+        super().on_train_end()
+
+    def _take_best_weights(self) -> None:
+        if self.is_ddp:
+            torch.distributed.barrier()  # process 0 writes the checkpoint
+        path = os.path.join(self.output_folder, "checkpoint_best.pth")
+        if os.path.isfile(path):
+            checkpoint = torch.load(path, map_location=self.device, weights_only=False)
+            self._bare_network.load_state_dict(checkpoint["network_weights"])
+            self.print_to_log_file(f"The final weights are the best ones, of epoch {checkpoint['current_epoch'] - 1}.")
+
     def on_epoch_end(self) -> None:
-        """Log how long the rest will take."""
+        """Log how long the rest will take, and stop if the recipe's patience is over.
+
+        Raises:
+            EarlyStop: For `run_training`.
+        """
         super().on_epoch_end()
         left = self.num_epochs - self.current_epoch
         if left > 0:
@@ -280,6 +341,14 @@ class CardiacTrainer(nnUNetTrainer, ABC):
             self.print_to_log_file(
                 f"Epoch {self.current_epoch} of {self.num_epochs} done, about {minutes:.0f} min left for training"
             )
+        if self.recipe.patience is not None:
+            self._stop_without_progress(self.recipe.patience)
+
+    def _stop_without_progress(self, patience: int) -> None:
+        waited = epochs_since_best(self.logger.get_value("ema_fg_dice", step=None))
+        self.print_to_log_file(f"Best validation Dice {waited} epochs ago, training stops at {patience}.")
+        if waited >= patience and self.current_epoch < self.num_epochs:
+            raise EarlyStop(f"Early stop: no better moving average of the validation Dice for {waited} epochs.")
 
     def save_checkpoint(self, filename: str) -> None:
         """Write the checkpoint under a temporary name first: a job killed here keeps the previous one."""

@@ -6,8 +6,14 @@ networks", ISBI 2024.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
+from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
+from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
+
+from nnunet_cardiac.augmentation import crocnet_transforms
+from nnunet_cardiac.cascade.roi import RegionRule
 from nnunet_cardiac.recipes import CROCNET, Recipe
 from nnunet_cardiac.registry import TRAINERS
 from nnunet_cardiac.trainers.crop import CropTrainer
@@ -24,6 +30,20 @@ class CroCNetTrainer(CropTrainer):
     required_anatomies: ClassVar[tuple[str, ...]] = TRAINERS["CroCNetTrainer"].anatomies
     coarse_network: ClassVar[str] = "nnunet_cardiac.architectures.e2a_unet.E2AUNet"
     segmenter: ClassVar[str] = "nnunet_cardiac.architectures.specialists.SpecialistNetworks"
+
+    @classmethod
+    def complete_architecture(cls, kwargs: dict[str, Any], configuration_manager: ConfigurationManager) -> None:
+        """Fill in the size at which attention is calibrated, too: that of the training patch."""
+        super().complete_architecture(kwargs, configuration_manager)
+        if configuration_manager.previous_stage_name is None:
+            kwargs.setdefault("reference_size", list(configuration_manager.patch_size))
+        elif kwargs["network_class_name"] == cls.segmenter:
+            window = kwargs.get("window", RegionRule().window)
+            kwargs["network_kwargs"] = {"reference_size": list(window), **kwargs.get("network_kwargs", {})}
+
+    def paper_transforms(self, patch_size: Sequence[int], mirror_axes: Sequence[int]) -> BasicTransform:
+        """Build the augmentation of section 4.2."""
+        return crocnet_transforms(patch_size, mirror_axes)
 
     @property
     def background_is_output(self) -> bool:

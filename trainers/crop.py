@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 from typing import Any, ClassVar
 
+import torch
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 
 from nnunet_cardiac.cascade.configurations import CROP_NETWORK
@@ -24,10 +25,35 @@ class CropTrainer(CardiacTrainer):
     Attributes:
         segmenter: Dotted path of the paper's network inside the window.
         coarse_network: Dotted path of the paper's network on whole images.
+        pass_coarse: Whether the segmenter sees the coarse labels beside the image.
     """
 
     segmenter: ClassVar[str]
     coarse_network: ClassVar[str]
+    pass_coarse: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        plans: dict,
+        configuration: str,
+        fold: int,
+        dataset_json: dict,
+        device: torch.device = torch.device("cuda"),  # noqa: B008 nnU-Net's signature
+    ) -> None:
+        super().__init__(plans, configuration, fold, dataset_json, device)
+        if self.crops and self.coarse_trainer != type(self).__name__:
+            stage = f"{self.coarse_trainer}__{self.plans_manager.plans_name}__{self._previous_stage}"
+            base = Path(self.output_folder_base).parent
+            self.folder_with_segs_from_previous_stage = str(base / stage / "predicted_next_stage" / configuration)
+
+    @property
+    def coarse_trainer(self) -> str:
+        """Trainer of the first stage: this one, unless the plans name another."""
+        return self.configuration_manager.configuration.get("coarse_trainer", type(self).__name__)
+
+    @property
+    def _previous_stage(self) -> str:
+        return self.configuration_manager.previous_stage_name
 
     @property
     def crops(self) -> bool:
@@ -60,14 +86,10 @@ class CropTrainer(CardiacTrainer):
 
     @classmethod
     def complete_architecture(cls, kwargs: dict[str, Any], configuration_manager: ConfigurationManager) -> None:
-        """Fill in the segmenter, and the size for which attention is calibrated: that of the training patch."""
-        if configuration_manager.previous_stage_name is None:
-            kwargs.setdefault("reference_size", list(configuration_manager.patch_size))
-            return
-        kwargs.setdefault("network_class_name", cls.segmenter)
-        if kwargs["network_class_name"] == cls.segmenter:
-            window = kwargs.get("window", RegionRule().window)
-            kwargs["network_kwargs"] = {"reference_size": list(window), **kwargs.get("network_kwargs", {})}
+        """Fill in the segmenter, and whether it sees the coarse labels."""
+        if configuration_manager.previous_stage_name is not None:
+            kwargs.setdefault("network_class_name", cls.segmenter)
+            kwargs.setdefault("pass_coarse", cls.pass_coarse)
 
     @staticmethod
     def _crop_kwargs(configuration_manager: ConfigurationManager) -> dict[str, Any]:
@@ -77,8 +99,8 @@ class CropTrainer(CardiacTrainer):
         return dict(configuration_manager.network_arch_init_kwargs)
 
     def _do_i_compile(self) -> bool:
-        """Do not compile a crop: where the box lies depends on the data, so it would be compiled again and again."""
-        return not self.crops and super()._do_i_compile()
+        """Do not compile what finds a box in a stack: shapes depend on the data, so it would be compiled again."""
+        return not (self.crops or self.predicts_stacks) and super()._do_i_compile()
 
     # -------------------------------------------------------------------------------------------------------- data
 
@@ -90,23 +112,15 @@ class CropTrainer(CardiacTrainer):
             super().configure_rotation_dummyDA_mirroring_and_inital_patch_size()
         )
         if self.crops:
-            self.inference_allowed_mirroring_axes = (1, 2) if self.recipe.test_time_mirroring else None
             self._region_size = tuple(int(n) for n in initial_patch_size)
             mirror_axes = tuple(range(len(self.training_patch_size)))[-2:]
         return rotation, dummy_2d, initial_patch_size, mirror_axes
 
     def get_dataloaders(self) -> tuple[Any, Any]:
-        """Build the loaders for the window; the plans' patch is that of inference, a whole stack."""
-        if not self.crops:
-            return super().get_dataloaders()
-        inference = self.configuration_manager
-        training = ConfigurationManager({**inference.configuration, "patch_size": list(self.training_patch_size)})
-        self.configuration_manager = training
-        self.oversample_foreground_percent = 1.0  # every sample is centred on the region
-        try:
-            return super().get_dataloaders()
-        finally:
-            self.configuration_manager = inference
+        """Build the loaders; every sample of a cropping configuration is centred on the region."""
+        if self.crops:
+            self.oversample_foreground_percent = 1.0
+        return super().get_dataloaders()
 
     def get_tr_and_val_datasets(self) -> tuple[Any, Any]:
         """Load datasets of regions if this configuration crops."""
@@ -161,7 +175,7 @@ class CropTrainer(CardiacTrainer):
         commands = "\n".join(f"  {command}" for command in self._commands_for(missing))
         raise UserError(
             f"{self.configuration_name} crops from the predictions of "
-            f"{self.configuration_manager.previous_stage_name}, and those of {len(missing)} of {len(set(cases))} cases "
+            f"{self._previous_stage}, and those of {len(missing)} of {len(set(cases))} cases "
             f"are missing in {self.folder_with_segs_from_previous_stage}: {shown}.\nThe first stage writes them when "
             f"it validates a fold. Run\n{commands}\n(with --val for a fold that is trained already), or accept "
             "simulated coarse labels for training cases:\n"
@@ -178,7 +192,7 @@ class CropTrainer(CardiacTrainer):
         base = [
             "nnUNetv2_train",
             self.plans_manager.dataset_name,
-            self.configuration_manager.previous_stage_name,
+            self._previous_stage,
         ]
-        options = ["-tr", type(self).__name__, "-p", self.plans_manager.plans_name, "-device", self.device.type]
+        options = ["-tr", self.coarse_trainer, "-p", self.plans_manager.plans_name, "-device", self.device.type]
         return [shlex.join([*base, str(fold), *options]) for fold in folds]

@@ -10,11 +10,10 @@ from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from torch import nn
 
 from nnunet_cardiac.benchmark.options import REFERENCE, SpeedOptions, Subject
-from nnunet_cardiac.cascade.configurations import crop_configuration
+from nnunet_cardiac.cascade.configurations import crop_configuration, roi_configuration
 from nnunet_cardiac.cascade.roi import RegionRule
 from nnunet_cardiac.errors import UserError
-from nnunet_cardiac.plans import CROP_NETWORKS
-from nnunet_cardiac.registry import TRAINERS
+from nnunet_cardiac.systems import ROI_REGRESSOR, SYSTEMS, System
 from nnunet_cardiac.trainers import variants
 
 #: Numbers of nnU-Net's planner for 2d (`ExperimentPlanner.__init__`); a test compares the result with the planner's.
@@ -118,19 +117,19 @@ def _entries(trainer: str, options: SpeedOptions) -> dict[str, dict[str, Any]]:
         "spacing": [1.0, 1.0],
         "architecture": stock_architecture(options.patch),
     }
-    entries = {name: {"inherits_from": "2d"} for name in TRAINERS[trainer].configurations}
-    crops = [name for name in entries if name in CROP_NETWORKS]
-    return entries | {"2d": whole} | {name: _crop_entry(name, options) for name in crops}
+    system, stack = SYSTEMS[trainer], (_SLICES, *options.patch)
+    roi = {"2d_roi": roi_configuration(ROI_REGRESSOR, stack)} if system.roi else {}
+    return {"2d": whole, **roi, **{name: _crop_entry(system, name, options) for name in system.crops}}
 
 
-def _crop_entry(name: str, options: SpeedOptions) -> dict[str, Any]:
+def _crop_entry(system: System, name: str, options: SpeedOptions) -> dict[str, Any]:
     try:
         rule = RegionRule((options.window, options.window))
     except ValueError as error:
         raise UserError(f"--window {options.window}: {error}") from error
-    network_class_name, network_kwargs = CROP_NETWORKS[name] or (None, None)
+    network_class_name, network_kwargs = system.crops[name] or (None, None)
     return crop_configuration(
-        "2d",
+        system.localiser,
         rule,
         (_SLICES, *options.patch),
         network_class_name=network_class_name,

@@ -8,6 +8,10 @@ from pathlib import Path
 HELP = "write a synthetic cardiac MR data set with exact ground truth, ready for nnU-Net"
 
 
+#: A process is worth its start for a few patients, and a data set has tens of them.
+_MOST_PROCESSES = 4
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="nnUNet_raw folder to write into")
     parser.add_argument("-d", "--dataset", type=int, default=901, metavar="ID", help="number of the data set (901)")
@@ -34,6 +38,7 @@ def run(args: argparse.Namespace) -> int:
 
         print(draw_contact_sheet(args.contact_sheet, args.seed))
     if args.output is not None:
+        from nnunet_cardiac.devices import usable_cores
         from nnunet_cardiac.phantom.raw_dataset import write_nnunet_dataset
 
         folder = write_nnunet_dataset(
@@ -48,6 +53,7 @@ def run(args: argparse.Namespace) -> int:
             folds=args.folds,
             matrix=None if args.matrix is None else (args.matrix, args.matrix),
             progress=not getattr(args, "quiet", False),
+            processes=min(usable_cores(), _MOST_PROCESSES),
         )
         print(folder)
     return 0

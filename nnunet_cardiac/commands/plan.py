@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from nnunet_cardiac.folders import find_dataset
 from nnunet_cardiac.registry import TRAINERS
@@ -25,10 +27,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     crop = parser.add_argument_group("crop", "how the window is found in the coarse prediction")
     crop.add_argument("--window", type=int, metavar="PIXELS", help="side of the window (default: from the data set)")
-    crop.add_argument("--margin", type=int, default=15, metavar="PIXELS", help="safety margin per side (%(default)s)")
+    crop.add_argument("--margin", type=int, metavar="PIXELS", help="safety margin per side (default: the paper's)")
     crop.add_argument("--per-slice", action="store_true", help="one box per slice instead of one per stack")
     crop.add_argument("--mask-outside", action="store_true", help="zero the window outside the enlarged box")
     crop.add_argument("--jitter", type=int, default=8, metavar="PIXELS", help="shift of training windows (%(default)s)")
+    crop.add_argument(
+        "--localiser", metavar="CONFIGURATION", help="configuration to crop from (default: the system's own)"
+    )
+    crop.add_argument("--localiser-trainer", metavar="TRAINER", help="its trainer, if it is another one")
     crop.add_argument(
         "--coarse",
         choices=("predicted", "simulated"),
@@ -51,13 +57,25 @@ def run(args: argparse.Namespace) -> int:
         jitter=args.jitter,
         coarse_labels=args.coarse,
         small=args.small,
+        localiser=args.localiser,
+        localiser_trainer=args.localiser_trainer,
     )
     path, entries = plan_crops(folder, args.p, args.tr, options, progress=not args.quiet)
     raw = Path(os.environ.get("nnUNet_raw", "")) / folder.name
     splits = ensure_patient_splits(folder, raw if raw.is_dir() else None)
     for name, entry in entries.items():
-        window = " x ".join(map(str, entry["architecture"]["arch_kwargs"]["window"]))
-        patch = " x ".join(map(str, entry["patch_size"]))
-        print(f"{name}: window {window} pixels, stacks up to {patch}, coarse labels {entry['coarse_labels']}")
+        print(f"{name}: {_facts(entry)}")
     print(f"Plans: {path}\nFolds by patient: {splits}")
     return 0
+
+
+def _facts(entry: Mapping[str, Any]) -> str:
+    """What a user wants to know of a configuration that was added."""
+    stacks = f"stacks up to {' x '.join(map(str, entry['patch_size']))}"
+    if entry["previous_stage"] is None:
+        return f"localiser, {stacks}"
+    window = " x ".join(map(str, entry["architecture"]["arch_kwargs"]["window"]))
+    return (
+        f"window {window} pixels around the result of {entry['previous_stage']}, {stacks}, "
+        f"coarse labels {entry['coarse_labels']}"
+    )

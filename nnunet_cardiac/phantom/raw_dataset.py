@@ -6,8 +6,13 @@ import csv
 import json
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -36,6 +41,7 @@ def write_nnunet_dataset(
     folds: int = 5,
     matrix: tuple[int, int] | None = None,
     progress: bool = True,
+    processes: int = 1,
 ) -> Path:
     """Write `DatasetNNN_name` with images, labels, `dataset.json`, `splits_final.json` and `patients.csv`.
 
@@ -54,6 +60,8 @@ def write_nnunet_dataset(
         folds: Folds of the cross-validation.
         matrix: Pixels (y, x); None keeps the default of the kind.
         progress: Show a bar on stderr.
+        processes: Processes that make patients; they are spawned, so a script that asks for more than one has to guard
+            its main module as for any multiprocessing. The data do not depend on it.
 
     Returns:
         The folder of the data set.
@@ -69,7 +77,7 @@ def write_nnunet_dataset(
     raw_root.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".phantom_", dir=raw_root) as scratch:
         folder = Path(scratch) / target.name
-        _fill(folder, patients, test_patients, seed, kind, cine, folds, matrix, progress)
+        _fill(folder, patients, test_patients, seed, kind, cine, folds, matrix, progress, processes)
         try:
             os.rename(folder, target)
         except OSError as error:
@@ -107,28 +115,47 @@ def _fill(
     folds: int,
     matrix: tuple[int, int] | None,
     progress: bool,
+    processes: int,
 ) -> None:
     for part in ("imagesTr", "labelsTr", "imagesTs", "labelsTs", *(("cine",) if cine else ())):
         (folder / part).mkdir(parents=True)
-    rows, cases, groups = [], [], []
+    write = partial(_write_patient, folder=folder, patients=patients, seed=seed, kind=kind, cine=cine, matrix=matrix)
     total = patients + test_patients
-    for index in tqdm(range(total), desc="phantom", unit="patient", disable=not progress):
-        study = _make(index, seed, kind, matrix, cine)
-        split = "train" if index < patients else "test"
-        names = _write_cases(study, folder, "Tr" if split == "train" else "Ts")
-        rows.append(_row(study, split))
-        if cine:
-            write_series(study.images, study.geometry, folder / "cine" / f"{study.patient}_4d.nii.gz")
-            write_series(study.labels, study.geometry, folder / "cine" / f"{study.patient}_4d_gt.nii.gz")
-        if split == "train":
-            cases.append(names)
-            groups.append(rows[-1]["group"])
+    with _mapping(min(processes, total)) as map_patients:
+        written = map_patients(write, range(total))
+        done = list(tqdm(written, total=total, desc="phantom", unit="patient", disable=not progress))
+    rows = [row for row, _ in done]
+    cases = [names for _, names in done[:patients]]
+    groups = [str(row["group"]) for row in rows[:patients]]
     _write_json(folder / "dataset.json", _description(kind, sum(map(len, cases))))
     _write_json(folder / "splits_final.json", _splits(cases, stratified_folds(groups, folds, seed)))
     with (folder / "patients.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, rows[0].keys())
         writer.writeheader()
         writer.writerows(rows)
+
+
+@contextmanager
+def _mapping(processes: int) -> Iterator[Callable[..., Iterable[Any]]]:
+    """`map` over processes; in this one if it is one."""
+    if processes == 1:
+        yield map
+        return
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        yield pool.map
+
+
+def _write_patient(
+    index: int, *, folder: Path, patients: int, seed: int, kind: str, cine: bool, matrix: tuple[int, int] | None
+) -> tuple[dict[str, object], list[str]]:
+    """Make and write one patient; return the row of the table and the names of the cases."""
+    study = _make(index, seed, kind, matrix, cine)
+    split = "train" if index < patients else "test"
+    names = _write_cases(study, folder, "Tr" if split == "train" else "Ts")
+    if cine:
+        write_series(study.images, study.geometry, folder / "cine" / f"{study.patient}_4d.nii.gz")
+        write_series(study.labels, study.geometry, folder / "cine" / f"{study.patient}_4d_gt.nii.gz")
+    return _row(study, split), names
 
 
 def _make(index: int, seed: int, kind: str, matrix: tuple[int, int] | None, cine: bool) -> CineStudy | AtriumStudy:

@@ -19,13 +19,11 @@ from nnunet_cardiac.environment import EXTERNAL_TRAINERS, trainer_folder
 from nnunet_cardiac.evaluation.phases import split_case_name
 from nnunet_cardiac.evaluation.table import evaluate_folder, mean_foreground_dice
 from nnunet_cardiac.files import read_json
-from nnunet_cardiac.quickstart.steps import STAGES, QuickstartOptions
+from nnunet_cardiac.quickstart.steps import QuickstartOptions
 from nnunet_cardiac.registry import anatomy_labels
 from nnunet_cardiac.report.content import CommandRun, OverlayCase, ResultPage, Stage
 from nnunet_cardiac.report.curves import read_training_log
 from nnunet_cardiac.report.page import write_result_page
-
-_STAGE_NAMES = dict(zip(STAGES, ("Stage 1, E-2A U-Net", "Stage 2, CroCNet"), strict=True))
 
 #: Column of the phantom's table -> index as `evaluation.table.indices` names it.
 _EXACT = {
@@ -40,7 +38,7 @@ _EXACT = {
 
 _NOTES = (
     "Patients, heart and lung are computed; the trainings are far too short to judge the method by. What this page "
-    "shows is that installation, both stages and evaluation work on this machine.",
+    "shows is that installation, all stages and evaluation work on this machine.",
     "Exact volumes come from the shape of the phantom, reference volumes from its label map on thick slices; they "
     "differ as they do in patients.",
     "On your own data, in nnU-Net's raw format and with the labels named LV, MYO and RV in `dataset.json`, the same "
@@ -49,7 +47,7 @@ _NOTES = (
 
 
 def write_page(options: QuickstartOptions, runs: Sequence[CommandRun], seconds: float) -> Path:
-    """Evaluate both stages on the unseen patients and write `result.html`.
+    """Evaluate the stages on the unseen patients and write `result.html`.
 
     Args:
         options: Of the finished run.
@@ -61,14 +59,14 @@ def write_page(options: QuickstartOptions, runs: Sequence[CommandRun], seconds: 
     """
     labels = anatomy_labels(read_json(options.raw / "dataset.json")["labels"])
     patients = pd.read_csv(options.raw / "patients.csv", dtype={"patient": str}).set_index("patient")
-    stages = [_evaluate(options, stage, labels, patients) for stage in STAGES]
+    stages = [_evaluate(options, stage, labels, patients) for stage in options.system.shown]
     dice = {stage.name: mean_foreground_dice(stage.table) for stage in stages}
     page = options.folder / "result.html"
     content = ResultPage(
         title="nnunet_cardiac quickstart",
         summary=[
-            f"Two stages of CroCNet, trained for {options.epochs} short epochs each on {options.patients} synthetic "
-            f"patients, segment {options.test_patients} unseen ones: mean foreground Dice "
+            f"{options.system.name}, its stages trained for {options.epochs} short epochs each on {options.patients} "
+            f"synthetic patients, segments {options.test_patients} unseen ones: mean foreground Dice "
             + " and ".join(f"{value:.3f} ({name})" for name, value in dice.items())
             + "."
         ],
@@ -79,7 +77,10 @@ def write_page(options: QuickstartOptions, runs: Sequence[CommandRun], seconds: 
         versions=_versions(),
         overlays=_overlays(options, labels, patients),
         exact_indices=_exact_indices(patients),
-        curves={_STAGE_NAMES[stage]: read_training_log(options.fold(stage)) for stage in STAGES},
+        curves={
+            options.system.shown.get(stage, stage): read_training_log(options.fold(stage))
+            for stage in options.system.trained
+        },
         commands=[*_exports(options), *runs],
         notes=_NOTES,
         own_data_commands=_own_data_commands(options),
@@ -91,7 +92,7 @@ def write_page(options: QuickstartOptions, runs: Sequence[CommandRun], seconds: 
 def _evaluate(options: QuickstartOptions, stage: str, labels: Mapping[str, int], patients: pd.DataFrame) -> Stage:
     frames = {name: {"ED": int(row.ed_frame), "ES": int(row.es_frame)} for name, row in patients.iterrows()}
     table = evaluate_folder(options.raw / "labelsTs", options.predictions(stage), labels, progress=False, frames=frames)
-    return Stage(_STAGE_NAMES[stage], table)
+    return Stage(options.system.shown[stage], table)
 
 
 def _overlays(options: QuickstartOptions, labels: Mapping[str, int], patients: pd.DataFrame) -> list[OverlayCase]:
@@ -109,7 +110,9 @@ def _overlay(options: QuickstartOptions, case: str, labels: Mapping[str, int], p
         phase="ED" if frame == row.ed_frame else "ES",
         image=sitk.GetArrayFromImage(image),
         reference=_array(options.raw / "labelsTs" / f"{case}.nii.gz"),
-        predictions={_STAGE_NAMES[s]: _array(options.predictions(s) / f"{case}.nii.gz") for s in STAGES},
+        predictions={
+            name: _array(options.predictions(stage) / f"{case}.nii.gz") for stage, name in options.system.shown.items()
+        },
         spacing_mm=tuple(image.GetSpacing()[::-1]),
         labels=labels,
         group=str(row.group),
@@ -133,14 +136,15 @@ def _exports(options: QuickstartOptions) -> list[CommandRun]:
 
 
 def _own_data_commands(options: QuickstartOptions) -> list[str]:
+    trainer, coarse = options.system.trainer, options.system.predicted_from["2d_crop"]
     return [
         'eval "$(nnunet_cardiac env --base FOLDER)"',
         "nnunet_cardiac doctor -d ID",
         "nnUNetv2_plan_and_preprocess -d ID -c 2d --verify_dataset_integrity",
-        "nnunet_cardiac plan -d ID",
-        "nnunet_cardiac train -d ID -c 2d_crop -f 0 1 2 3 4 --all-stages",
-        "nnUNetv2_predict -i IMAGES -o COARSE -d ID -c 2d -tr CroCNetTrainer",
-        "nnUNetv2_predict -i IMAGES -o RESULT -d ID -c 2d_crop -tr CroCNetTrainer -prev_stage_predictions COARSE",
+        f"nnunet_cardiac plan -d ID -tr {trainer}",
+        f"nnunet_cardiac train -d ID -c 2d_crop -tr {trainer} -f 0 1 2 3 4 --all-stages",
+        f"nnUNetv2_predict -i IMAGES -o COARSE -d ID -c {coarse} -tr {trainer}",
+        f"nnUNetv2_predict -i IMAGES -o RESULT -d ID -c 2d_crop -tr {trainer} -prev_stage_predictions COARSE",
     ]
 
 

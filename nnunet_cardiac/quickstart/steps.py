@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from nnunet_cardiac.quickstart.systems import SYSTEMS, QuickstartSystem
+
 DATASET_ID = 900
 DATASET_NAME = "CinePhantom"
 DATASET = f"Dataset{DATASET_ID}_{DATASET_NAME}"
 PLANS = "nnUNetPlansSmall"
-STAGES = ("2d", "2d_crop")
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class QuickstartOptions:
         matrix: Pixels along each side of a slice.
         epochs: Epochs of each stage.
         seed: Of phantom and training.
+        system_name: Key of `SYSTEMS`.
     """
 
     folder: Path
@@ -35,11 +37,17 @@ class QuickstartOptions:
     matrix: int = 96
     epochs: int = 8
     seed: int = 1
+    system_name: str = "crocnet"
+
+    @property
+    def system(self) -> QuickstartSystem:
+        """What is trained and shown."""
+        return SYSTEMS[self.system_name]
 
     @property
     def trainer(self) -> str:
-        """Trainer of both stages; nnU-Net links the stages by its name."""
-        return f"CroCNetTrainer_{self.epochs}epochs"
+        """Trainer of all stages; nnU-Net links the stages by its name."""
+        return f"{self.system.trainer}_{self.epochs}epochs"
 
     @property
     def raw(self) -> Path:
@@ -92,13 +100,14 @@ def quickstart_steps(options: QuickstartOptions) -> list[Step]:
     phantom += ["--seed", str(options.seed)]
     prepare = ["nnUNetv2_plan_and_preprocess", "-d", number, "-c", "2d", "-npfp", "2", "-np", "2"]
     # One fold is trained, so the coarse labels of its training cases are simulated.
-    plan = ["nnunet_cardiac", "plan", "-d", number, "--coarse", "simulated", "--small", "--margin", "6"]
+    plan = ["nnunet_cardiac", "plan", "-d", number, "-tr", options.system.trainer, "--coarse", "simulated", "--small"]
+    plan += ["--margin", "6"]
     return [
         Step("phantom", tuple(phantom), 25),
         Step("plan and preprocess", (*prepare, "--verify_dataset_integrity"), 25),
         Step("add the crop", tuple(plan), 5),
-        *(_training(options, stage, seconds) for stage, seconds in zip(STAGES, (125, 95), strict=True)),
-        *(_prediction(options, stage) for stage in STAGES),
+        *(_training(options, stage, seconds) for stage, seconds in options.system.trained.items()),
+        *(_prediction(options, *stages) for stages in options.system.predicted_from.items()),
     ]
 
 
@@ -108,12 +117,12 @@ def _training(options: QuickstartOptions, stage: str, seconds: float) -> Step:
     return Step(f"train {stage}", words, seconds, options.epochs)
 
 
-def _prediction(options: QuickstartOptions, stage: str) -> Step:
+def _prediction(options: QuickstartOptions, stage: str, previous: str | None) -> Step:
     words = ["nnUNetv2_predict", "-i", str(options.raw / "imagesTs"), "-o", str(options.predictions(stage))]
     words += ["-d", str(DATASET_ID), "-c", stage, "-tr", options.trainer, "-p", PLANS, "-f", "0"]
     words += ["-device", options.device]
     # Without worker processes: for a handful of cases their start costs more than they save.
     words += ["-npp", "0", "-nps", "0", "--disable_tta"]
-    if stage != STAGES[0]:
-        words += ["-prev_stage_predictions", str(options.predictions(STAGES[0]))]
+    if previous is not None:
+        words += ["-prev_stage_predictions", str(options.predictions(previous))]
     return Step(f"predict {stage}", tuple(words), 18)

@@ -8,8 +8,8 @@ import torch
 from nnunet_cardiac.benchmark.networks import build_network, make_subject, stock_architecture
 from nnunet_cardiac.benchmark.options import REFERENCE, SpeedOptions, Subject
 from nnunet_cardiac.errors import UserError
-from nnunet_cardiac.plans import CROP_NETWORKS
 from nnunet_cardiac.registry import TRAINERS
+from nnunet_cardiac.systems import SYSTEMS
 
 SMALL = SpeedOptions(patch=(64, 32), window=48, channels=2, classes=3)
 
@@ -55,11 +55,17 @@ def test_size_that_nnunet_would_not_plan_is_refused(size, needed):
 
 def test_parameters_are_those_of_the_registry():
     options = SpeedOptions()
-    facts = TRAINERS["CroCNetTrainer"]
-    networks = {"2d": "E2AUNet", "2d_crop": "SpecialistNetworks", "2d_crop_single": "single"}
-    for configuration, network in networks.items():
-        built = build_network(make_subject(facts.name, configuration, options), options)
-        assert parameters(built) / 1e6 == pytest.approx(facts.parameters[network], rel=5e-4)
+    networks = [
+        ("CroCNetTrainer", "2d", "E2AUNet"),
+        ("CroCNetTrainer", "2d_crop", "SpecialistNetworks"),
+        ("CroCNetTrainer", "2d_crop_single", "single"),
+        ("HALSRNetTrainer", "2d", "HALSRNet"),
+        ("HALSRNetTrainer", "2d_roi", "ROIRegressor"),
+        ("HALSRNetTrainer", "2d_crop", "HALSRNet"),
+    ]
+    for trainer, configuration, network in networks:
+        built = build_network(make_subject(trainer, configuration, options), options)
+        assert parameters(built) / 1e6 == pytest.approx(TRAINERS[trainer].parameters[network], rel=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +73,7 @@ def test_parameters_are_those_of_the_registry():
 )
 def test_every_network_takes_its_input(trainer, configuration):
     subject = make_subject(trainer, configuration, SMALL)
-    if configuration in CROP_NETWORKS:
+    if configuration in SYSTEMS[trainer].crops:
         assert (subject.channels, subject.size) == (2 + 3 - 1, (48, 48))
     else:
         assert (subject.channels, subject.size) == (2, (64, 32))

@@ -6,14 +6,17 @@ import copy
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from nnunet_cardiac.cascade.configurations import (
     CROP_NETWORK,
     HeartGeometry,
+    centred_box,
     crop_configuration,
     measure_hearts,
+    roi_configuration,
     with_configurations,
 )
 from nnunet_cardiac.cascade.roi import RegionRule
@@ -82,3 +85,28 @@ def test_without_preprocessed_data_the_command_is_named(tmp_path: Path) -> None:
     folder = tmp_path / "Dataset027_ACDC" / "nnUNetPlans_2d"
     with pytest.raises(UserError, match="nnUNetv2_preprocess -d 27 -c 2d"):
         measure_hearts(folder, 15)
+
+
+def test_the_box_around_the_centre_labels_holds_all_labels() -> None:
+    labels = np.zeros((3, 60, 80), dtype=bool)
+    labels[1, 20:30, 10:50] = True  # right ventricle from column 10 to 30, left from 30 to 50
+    left = np.zeros_like(labels)
+    left[1, 20:30, 30:50] = True
+    # The left ventricle's centre is column 40; column 10 less a margin of 5 lies 35 away, to the left.
+    assert centred_box(labels, left, 5) == (20, 70)
+    assert centred_box(labels, labels, 5) == (20, 50)
+    assert centred_box(left, left, 0) == (10, 20)
+
+
+def test_a_regressing_configuration_sees_whole_slices_and_keeps_its_followers() -> None:
+    plans = {"plans_name": "p", "configurations": {"2d": {"patch_size": [64, 64]}}}
+    entries = {
+        "2d_roi": roi_configuration("a.ROI", [24, 320, 288], per_slice=True),
+        "2d_crop": crop_configuration("2d_roi", RegionRule(), [24, 320, 320], coarse_trainer="Other"),
+    }
+    new = with_configurations(plans, entries, "HALSRNetTrainer")["configurations"]
+    assert new["2d_roi"]["training_patch_size"] == [320, 288]
+    assert new["2d_roi"]["next_stage"] == "2d_crop"
+    assert new["2d_roi"]["architecture"]["arch_kwargs"] == {"per_slice": True}
+    assert new["2d_crop"]["inherits_from"] == "2d"
+    assert new["2d_crop"]["coarse_trainer"] == "Other"

@@ -50,7 +50,18 @@ def test_networks_of_one_input_stand_together_after_the_reference(tmp_path, caps
 
 
 def test_progress_goes_to_stderr(capsys):
-    command = ["benchmark", "speed", "-c", "2d_crop_single", "-device", "cpu", "--no-memory", *SMALL]
+    command = [
+        "benchmark",
+        "speed",
+        "-tr",
+        "CroCNetTrainer",
+        "-c",
+        "2d_crop_single",
+        "-device",
+        "cpu",
+        "--no-memory",
+        *SMALL,
+    ]
     assert cli.main(command) == 0
     out, err = capsys.readouterr()
     assert "measure CroCNetTrainer 2d_crop_single" in err

@@ -8,6 +8,7 @@ import pytest
 from nnunet_cardiac import cli
 from nnunet_cardiac.checks import devices, folders, lookup, requirements, threads
 from nnunet_cardiac.checks.finding import fail, ok, warn
+from nnunet_cardiac.registry import TRAINERS
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def test_warnings_alone_are_healthy(machine, capsys):
     assert capsys.readouterr().out.splitlines() == [
         "OK    python: 3.11",
         "OK    nnUNet_raw: /raw",
-        "OK    lookup: CroCNetTrainer",
+        "OK    lookup: " + " ".join(TRAINERS),
         "WARN  device: slow",
         "      -> Buy a faster one.",
     ]

@@ -121,3 +121,15 @@ def test_nnunet_accepts_the_data_set(tmp_path, kind) -> None:
 
     folder = write_nnunet_dataset(tmp_path, 8, "Toy", patients=2, folds=2, kind=kind, **SIZE)
     verify_dataset_integrity(str(folder), num_processes=1)
+
+
+def test_processes_make_the_same_data(tmp_path):
+    folders = [
+        write_nnunet_dataset(
+            tmp_path / str(n), 1, "P", patients=2, folds=2, seed=5, matrix=(48, 48), progress=False, processes=n
+        )
+        for n in (1, 2)
+    ]
+    files = [{p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()} for folder in folders]
+    assert files[0] == files[1]
+    assert len(files[0]) == 4 + 4 + 3

@@ -15,13 +15,6 @@ from nnunet_cardiac.files import read_json, write_json
 
 pytestmark = pytest.mark.slow
 
-TRAINER = "CroCNetTrainer_1epochs"
-
-
-def predict(workspace, configuration: str, output: Path, *options: object) -> None:
-    words = ["nnUNetv2_predict", "-i", workspace.raw / "imagesTs", "-o", output, "-d", 921, "-c", configuration]
-    workspace.run(*words, "-tr", TRAINER, "-device", "cpu", "-npp", 0, "-nps", 0, *options)
-
 
 def labels(folder: Path) -> dict[str, np.ndarray]:
     return {p.name: sitk.GetArrayFromImage(sitk.ReadImage(p)) for p in sorted(folder.glob("*.nii.gz"))}
@@ -49,8 +42,8 @@ def test_results_lie_where_nnunet_puts_them(trained) -> None:
 
 
 def test_both_stages_predict_and_keep_the_geometry(trained, tmp_path: Path) -> None:
-    predict(trained, "2d", tmp_path / "coarse", "-f", 0)
-    predict(trained, "2d_crop", tmp_path / "fine", "-f", 0, "-prev_stage_predictions", tmp_path / "coarse")
+    trained.predict("2d", tmp_path / "coarse", "-f", 0)
+    trained.predict("2d_crop", tmp_path / "fine", "-f", 0, "-prev_stage_predictions", tmp_path / "coarse")
     for path in sorted((trained.raw / "labelsTs").glob("*.nii.gz")):
         reference, result = sitk.ReadImage(path), sitk.ReadImage(tmp_path / "fine" / path.name)
         assert result.GetSize() == reference.GetSize()
@@ -59,13 +52,13 @@ def test_both_stages_predict_and_keep_the_geometry(trained, tmp_path: Path) -> N
         np.testing.assert_allclose(result.GetDirection(), reference.GetDirection(), atol=1e-5)
         assert set(np.unique(sitk.GetArrayFromImage(result))) <= {0, 1, 2, 3}
     with pytest.raises(UserError, match=r"requires the segmentations of the previous stage \(2d\)"):
-        predict(trained, "2d_crop", tmp_path / "alone", "-f", 0)
+        trained.predict("2d_crop", tmp_path / "alone", "-f", 0)
 
 
 def test_one_seed_gives_one_label_map(trained, tmp_path: Path) -> None:
-    predict(trained, "2d", tmp_path / "first", "-f", 0, "--disable_tta")
+    trained.predict("2d", tmp_path / "first", "-f", 0, "--disable_tta")
     trained.train("2d", 0)
-    predict(trained, "2d", tmp_path / "second", "-f", 0, "--disable_tta")
+    trained.predict("2d", tmp_path / "second", "-f", 0, "--disable_tta")
     first, second = labels(tmp_path / "first"), labels(tmp_path / "second")
     assert first.keys() == second.keys()
     assert all(np.array_equal(first[name], second[name]) for name in first)
@@ -101,8 +94,8 @@ def test_ablations_have_result_folders_of_their_own(trained) -> None:
 def test_fold_all_and_ensemble_of_folds(trained, tmp_path: Path) -> None:
     trained.train("2d", "all")
     trained.train("2d", 1)
-    predict(trained, "2d", tmp_path / "ensemble", "-f", 0, 1)
-    predict(trained, "2d", tmp_path / "all", "-f", "all")
+    trained.predict("2d", tmp_path / "ensemble", "-f", 0, 1)
+    trained.predict("2d", tmp_path / "all", "-f", "all")
     assert len(labels(tmp_path / "ensemble")) == len(labels(tmp_path / "all")) == 2
 
 

@@ -6,8 +6,9 @@ not be pickled. For the same reason the folder is no package.
 
 from nnunet_cardiac.trainers import variants
 from nnunet_cardiac.trainers.crocnet import CroCNetTrainer
+from nnunet_cardiac.trainers.halsr import HALSRNetTrainer
 
-__all__ = ["CroCNetTrainer"]
+__all__ = ["CroCNetTrainer", "HALSRNetTrainer"]
 
 
 def __getattr__(name: str) -> type:

@@ -1,0 +1,43 @@
+"""The systems that the quickstart can show: what is trained, from what, and what the page calls it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class QuickstartSystem:
+    """One system.
+
+    Attributes:
+        name: What the page calls it.
+        trainer: Base name of its trainer.
+        trained: Configuration -> rough seconds of its training on two cores, in the order of training.
+        predicted_from: Configuration to predict -> that of the previous stage, or None.
+        shown: Configuration to evaluate -> its name on the page.
+    """
+
+    name: str
+    trainer: str
+    trained: Mapping[str, float]
+    predicted_from: Mapping[str, str | None]
+    shown: Mapping[str, str]
+
+
+SYSTEMS: dict[str, QuickstartSystem] = {
+    "crocnet": QuickstartSystem(
+        name="CroCNet",
+        trainer="CroCNetTrainer",
+        trained={"2d": 95, "2d_crop": 125},
+        predicted_from={"2d": None, "2d_crop": "2d"},
+        shown={"2d": "Stage 1, E-2A U-Net", "2d_crop": "Stage 2, CroCNet"},
+    ),
+    "halsr": QuickstartSystem(
+        name="HALSR-Net",
+        trainer="HALSRNetTrainer",
+        trained={"2d": 120, "2d_roi": 60, "2d_crop": 100},
+        predicted_from={"2d": None, "2d_roi": None, "2d_crop": "2d_roi"},
+        shown={"2d": "Whole slices", "2d_crop": "In the regressed region"},
+    ),
+}

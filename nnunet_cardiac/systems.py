@@ -1,0 +1,95 @@
+"""What the configurations of each system look like in a plans file: networks, margins, small versions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+_E2A_UNET = "nnunet_cardiac.architectures.e2a_unet.E2AUNet"
+_SPECIALISTS = "nnunet_cardiac.architectures.specialists.SpecialistNetworks"
+_HALSR_NET = "nnunet_cardiac.architectures.halsr_net.HALSRNet"
+ROI_REGRESSOR = "nnunet_cardiac.architectures.roi_regressor.ROIRegressor"
+
+Network = tuple[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class System:
+    """What a trainer's configurations look like in a plans file.
+
+    Attributes:
+        crops: Cropping configuration -> inner network and its arguments; None leaves the network to the trainer.
+        localiser: Configuration from whose prediction they crop.
+        margin: Safety margin around the box in pixels.
+        centre: Anatomies on whose box the window is centred; None means all.
+        roi: Whether there is a configuration `2d_roi` that regresses a box.
+        small: Configuration -> narrow network, about a quarter of the arithmetic.
+        small_recipe: Configuration -> recipe of a short training with it.
+    """
+
+    crops: Mapping[str, Network | None]
+    localiser: str
+    margin: int
+    small: Mapping[str, Network]
+    small_recipe: Mapping[str, Mapping[str, Any]]
+    centre: tuple[str, ...] | None = None
+    roi: bool = False
+
+
+_SHORT = {
+    "initial_lr": 1e-3,
+    "schedule": "poly",
+    "loss": "dice_ce",
+    "batch_size": 4,
+    "iterations": 29,
+    "val_iterations": 2,
+    "test_time_mirroring": False,
+}
+
+#: Three networks on each sample: smaller batches for the same time. At the first stage's rate they learn too slowly.
+_SHORT_CROP = {**_SHORT, "initial_lr": 3e-3, "batch_size": 3, "iterations": 46}
+_SHORT_HALSR = {**_SHORT, "loss": "bce_dice", "patience": None}
+_SHORT_ROI = {**_SHORT_HALSR, "batch_size": 8, "iterations": 60}
+
+
+def _narrow_specialists(mode: str) -> Network:
+    return _SPECIALISTS, {"mode": mode, "base_width": 8, "layer_scale_init": 0.1}
+
+
+SYSTEMS: dict[str, System] = {
+    "CroCNetTrainer": System(
+        crops={
+            "2d_crop": None,
+            "2d_crop_uncoupled": (_SPECIALISTS, {"mode": "uncoupled"}),
+            "2d_crop_single": (_SPECIALISTS, {"mode": "single"}),
+        },
+        localiser="2d",
+        margin=15,
+        small={
+            "2d": (_E2A_UNET, {"features": [16, 32, 64, 128, 256]}),
+            "2d_crop": _narrow_specialists("coupled"),
+            "2d_crop_uncoupled": _narrow_specialists("uncoupled"),
+            "2d_crop_single": _narrow_specialists("single"),
+        },
+        small_recipe={
+            "2d": _SHORT,
+            "2d_crop": _SHORT_CROP,
+            "2d_crop_uncoupled": _SHORT_CROP,
+            "2d_crop_single": _SHORT_CROP,
+        },
+    ),
+    "HALSRNetTrainer": System(
+        crops={"2d_crop": None},
+        localiser="2d_roi",
+        margin=10,
+        centre=("LV", "MYO"),
+        roi=True,
+        small={
+            "2d": (_HALSR_NET, {"features": [16, 32, 64, 128, 256]}),
+            "2d_roi": (ROI_REGRESSOR, {"grid": 8}),
+            "2d_crop": (_HALSR_NET, {"features": [16, 32, 64, 128, 256]}),
+        },
+        small_recipe={"2d": _SHORT_HALSR, "2d_roi": _SHORT_ROI, "2d_crop": _SHORT_HALSR},
+    ),
+}
