@@ -49,7 +49,7 @@ def _add_action(
 def _add_speed_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "Every network has the same batch, loss, optimiser and precision; all take turns in every round. With the "
-        "default sizes it takes one and a half minutes of a processor core."
+        "default sizes it takes a few minutes on one processor core."
     )
     parser.add_argument("-tr", nargs="+", metavar="TRAINER", help=f"of {', '.join(TRAINERS)} (default: all)")
     parser.add_argument("-c", nargs="+", metavar="CONFIGURATION", help="configurations (default: all of each trainer)")
