@@ -88,7 +88,7 @@ def build_parser(commands: Sequence[str] | None = None) -> argparse.ArgumentPars
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
         description="Cardiac MRI segmentation systems as a plugin for nnU-Net v2.",
-        parents=[_common_options()],
+        parents=[common_options()],
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     parser.set_defaults(quiet=False, debug=os.environ.get(DEBUG_VARIABLE, "") not in ("", "0"))
@@ -99,12 +99,13 @@ def build_parser(commands: Sequence[str] | None = None) -> argparse.ArgumentPars
 
 
 def _add_command(subparsers: argparse._SubParsersAction, name: str, module: ModuleType) -> None:
-    subparser = subparsers.add_parser(name, help=module.HELP, description=module.HELP, parents=[_common_options()])
+    subparser = subparsers.add_parser(name, help=module.HELP, description=module.HELP, parents=[common_options()])
     module.add_arguments(subparser)
     subparser.set_defaults(run=module.run)
 
 
-def _common_options() -> argparse.ArgumentParser:
+def common_options() -> argparse.ArgumentParser:
+    """Return a new parent parser with the options that every command takes, before or after its name."""
     # SUPPRESS: a subparser's default would otherwise overwrite what was given before the subcommand. A new parser for
     # each use, because `set_defaults` changes the options it finds.
     common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)

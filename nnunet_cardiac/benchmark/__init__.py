@@ -1,1 +1,1 @@
-"""How large and how fast the networks are, beside nnU-Net's own."""
+"""Measurements of the networks that need no data set."""

@@ -1,69 +1,98 @@
-"""Results as a table for readers and as JSON for later runs."""
+"""Runs in a JSON file: a list that grows by one run, with machine, versions and arguments."""
 
 from __future__ import annotations
 
+import json
+import os
 import platform
-from collections.abc import Mapping, Sequence
-from importlib.metadata import version
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
+import torch
 
-from nnunet_cardiac.benchmark.speed import Speed
+from nnunet_cardiac.devices import usable_cores
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.files import read_json, write_json
 
-
-def table(rows: Sequence[Speed], sizes: Sequence[tuple[int, int]]) -> str:
-    """Lines of a table; the ratio is that of the training step by pixel to the first row."""
-    first = rows[0].step_per_megapixel_s
-    columns = {
-        "network": [f"{row.name} ({height} x {width})" for row, (height, width) in zip(rows, sizes, strict=True)],
-        "M parameters": [f"{row.parameters / 1e6:.2f}" for row in rows],
-        "GFLOP": [f"{row.gflop:.1f}" for row in rows],
-        "forward ms": [f"{1000 * row.forward_s:.0f}" for row in rows],
-        "step ms": [f"{1000 * row.step_s:.0f}" for row in rows],
-        "step s/Mpixel": [f"{row.step_per_megapixel_s:.2f}" for row in rows],
-        "ratio": [f"{row.step_per_megapixel_s / first:.2f}" for row in rows],
-        "peak GiB": ["-" if row.peak_memory_bytes is None else f"{row.peak_memory_bytes / 2**30:.2f}" for row in rows],
-    }
-    return pd.DataFrame(columns).to_string(index=False)
+_PACKAGES = ("nnunet_cardiac", "nnunetv2", "torch", "dynamic-network-architectures", "timm", "numpy")
+_PROCESSORS = Path("/proc/cpuinfo")
 
 
-def check_json_file(path: Path) -> None:
-    """Check that results can be added to a file, before hours are spent on them.
+def read_runs(path: Path) -> list[Any]:
+    """Read the runs of a file; none if it does not exist.
 
     Raises:
-        UserError: If it is no JSON list, or its folder is missing.
+        UserError: If it holds something else or its folder is missing.
     """
-    if not path.parent.is_dir():
-        raise UserError(f"{path.parent}: no such folder; make it first.")
-    if not path.is_file():
-        return
+    if not path.exists():
+        if not path.parent.is_dir():
+            raise UserError(f"{path}: the folder does not exist; make it first.")
+        return []
     try:
-        content = read_json(path)
-    except ValueError as error:
-        raise UserError(f"{path}: is no JSON ({error}); give another file.") from error
-    if not isinstance(content, list):
-        raise UserError(f"{path}: holds a {type(content).__name__}, expected a list of runs; give another file.")
+        runs = read_json(path)
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: no JSON ({error}); give another file.") from error
+    if not isinstance(runs, list):
+        raise UserError(
+            f"{path}: expected a list of runs, found JSON of type {type(runs).__name__}; give another file."
+        )
+    return runs
 
 
 def append_run(path: Path, run: Mapping[str, Any]) -> None:
-    """Add a run to a JSON list, atomically."""
-    runs = read_json(path) if path.is_file() else []
-    write_json(path, [*runs, dict(run)])
+    """Add a run to a file, which is replaced as a whole: it is never half-written.
+
+    Raises:
+        UserError: As :func:`read_runs`.
+    """
+    write_json(path, [*read_runs(path), dict(run)])
 
 
-def circumstances(device: str, threads: int) -> dict[str, Any]:
-    """Hardware and versions of a run."""
-    import torch
-
-    hardware = torch.cuda.get_device_name() if device == "cuda" else platform.processor() or platform.machine()
-    names = ("nnunet_cardiac", "nnunetv2", "torch")
+def describe_run(
+    action: str, arguments: Mapping[str, Any], results: list[dict[str, Any]], device: str
+) -> dict[str, Any]:
+    """Return a run with what is needed to compare it with others."""
     return {
-        "device": device,
-        "hardware": hardware,
-        "threads": threads,
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in names}},
+        "benchmark": action,
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "arguments": dict(arguments),
+        "hardware": hardware(device),
+        "versions": versions(),
+        "results": results,
     }
+
+
+def hardware(device: str) -> dict[str, Any]:
+    """Return processor, its cores, those of them that this process may use, and the GPU."""
+    return {
+        "system": platform.platform(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "usable_cores": usable_cores(),
+        "gpu": torch.cuda.get_device_name() if device == "cuda" else None,
+    }
+
+
+def versions() -> dict[str, str]:
+    """Return the version of Python and of each package that has a part in the times; absent ones are left out."""
+    found = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    # A build's own version: a package index may list a CUDA and a CPU build of torch under one number.
+    return {**found, "torch": torch.__version__}
+
+
+def _processor() -> str:
+    """Marketing name of the processor, where the system says it."""
+    if _PROCESSORS.is_file():
+        for line in _PROCESSORS.read_text(errors="replace").splitlines():
+            key, _, value = line.partition(":")
+            if key.strip() == "model name":
+                return value.strip()
+    return platform.processor() or platform.machine()

@@ -1,188 +1,176 @@
-"""Time, arithmetic and memory of networks in one run, interleaved so that a busy machine slows all of them alike."""
+"""Measure networks beside nnU-Net's own, without a data set."""
 
 from __future__ import annotations
 
-import contextlib
-import statistics
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 import torch
-import torch.nn.functional as F
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
-from nnunet_cardiac.benchmark.subjects import Subject, parameters
+from nnunet_cardiac.benchmark.measurement import Measurement
+from nnunet_cardiac.benchmark.memory import can_measure, growth_in_own_process
+from nnunet_cardiac.benchmark.options import SpeedOptions, Subject
+from nnunet_cardiac.benchmark.workload import Workload
+from nnunet_cardiac.errors import UserError
 
-#: Rounds before those that count.
+#: Untimed forward passes and training steps after those that are counted.
 _WARM_UP = 2
 
-_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+@dataclass
+class _Run:
+    """One network while it is measured."""
+
+    subject: Subject
+    workload: Workload
+    flop: tuple[int, int]
+    peak_bytes: int | None
+    forward_s: list[float] = field(default_factory=list)
+    step_s: list[float] = field(default_factory=list)
+
+    def result(self, batch: int) -> Measurement:
+        """Return what was measured; counts for one image."""
+        forward, step = self.flop
+        return Measurement(
+            subject=self.subject,
+            batch=batch,
+            parameters=self.workload.parameters,
+            forward_flop=forward / batch,
+            step_multiply_adds=step / 2 / batch,
+            forward_s=tuple(self.forward_s),
+            step_s=tuple(self.step_s),
+            peak_bytes=self.peak_bytes,
+        )
 
 
-@dataclass(frozen=True)
-class SpeedOptions:
-    """How to measure.
-
-    Attributes:
-        batch: Samples of a step.
-        classes: Output classes, background included.
-        device: Torch device.
-        precision: `float32`, or autocast to `bf16` or `fp16`.
-        rounds: Repetitions of which the median is reported.
-        compiled: Whether to run `torch.compile` first.
-    """
-
-    batch: int
-    classes: int
-    device: str
-    precision: str = "float32"
-    rounds: int = 5
-    compiled: bool = False
-
-    def autocast(self) -> contextlib.AbstractContextManager:
-        """Precision of forward passes."""
-        if self.precision == "float32":
-            return contextlib.nullcontext()
-        return torch.autocast(self.device, dtype=_DTYPES[self.precision])
-
-
-@dataclass(frozen=True)
-class Speed:
-    """What was measured of one network.
-
-    Attributes:
-        name: Of the subject.
-        parameters: Trainable ones.
-        gflop: Floating point operations of a forward pass of one sample, in billions; a multiply-add counts two.
-        forward_s: Median seconds of a forward pass of the batch.
-        step_s: Median seconds of a training step of the batch: forward, loss, backward, Adam.
-        step_per_megapixel_s: Of a training step, by million pixels of its batch.
-        peak_memory_bytes: Of a training step, on CUDA only.
-    """
-
-    name: str
-    parameters: int
-    gflop: float
-    forward_s: float
-    step_s: float
-    step_per_megapixel_s: float
-    peak_memory_bytes: int | None
-
-    def as_json(self) -> dict[str, object]:
-        """Plain values."""
-        return asdict(self)
-
-
-def measure(subjects: Sequence[Subject], options: SpeedOptions) -> list[Speed]:
-    """Measure networks side by side.
+def measure_speed(subjects: Sequence[Subject], options: SpeedOptions, progress: bool = True) -> list[Measurement]:
+    """Measure networks, all in turn in every round, so that what else the machine does meets them alike.
 
     Args:
         subjects: The networks.
-        options: How.
+        options: How to measure.
+        progress: Whether to show a progress bar.
 
     Returns:
-        One row a network, in their order.
+        One measurement for each, in their order.
+
+    Raises:
+        UserError: If a network does not take the input, the device is missing or its memory too small.
     """
-    runs = [_Run(subject, options) for subject in subjects]
-    memory = [run.peak_memory() for run in runs]
-    rounds = _WARM_UP + options.rounds
-    with tqdm(total=rounds * len(runs), desc="timing", mininterval=1.0) as bar:
-        for number in range(rounds):
+    require_device(options)
+    with (
+        _torch_settings(options),
+        tqdm(total=len(subjects) * (1 + _WARM_UP + options.rounds), disable=not progress) as bar,
+    ):
+        runs = []
+        for subject in subjects:
+            bar.set_description(f"prepare {subject.label}")
+            runs.append(_prepare(subject, options))
+            bar.update()
+        for i in range(_WARM_UP + options.rounds):
             for run in runs:
-                run.round(counts=number >= _WARM_UP)
+                bar.set_description(f"measure {run.subject.label}")
+                _time_once(run, keep=i >= _WARM_UP)
                 bar.update()
-    return [run.result(peak) for run, peak in zip(runs, memory, strict=True)]
+    return [run.result(options.batch) for run in runs]
 
 
-class _Run:
-    """One network with its optimiser, input and times."""
+def require_device(options: SpeedOptions) -> None:
+    """Check the device and whether it can autocast to the wanted type.
 
-    def __init__(self, subject: Subject, options: SpeedOptions) -> None:
-        self.subject, self.options = subject, options
-        network = subject.build().to(options.device)
-        self.parameters = parameters(network)
-        self.gflop = _gflop(network, subject, options.device)
-        self.network = torch.compile(network) if options.compiled else network
-        self.optimizer = torch.optim.Adam(network.parameters(), 1e-4)
-        shape = (options.batch, subject.channels, *subject.size)
-        self.image = torch.randn(shape, device=options.device)
-        self.target = torch.randint(0, options.classes, (options.batch, *subject.size), device=options.device)
-        self.forward_s: list[float] = []
-        self.step_s: list[float] = []
-
-    def round(self, counts: bool) -> None:
-        forward, step = self._timed(self._forward), self._timed(self._step)
-        if counts:
-            self.forward_s.append(forward)
-            self.step_s.append(step)
-
-    def result(self, peak: int | None) -> Speed:
-        step = statistics.median(self.step_s)
-        pixels = self.target.numel() / 1e6
-        return Speed(
-            self.subject.name, self.parameters, self.gflop, statistics.median(self.forward_s), step, step / pixels, peak
-        )
-
-    def peak_memory(self) -> int | None:
-        if torch.device(self.options.device).type != "cuda":
-            return None
-        before = torch.cuda.memory_allocated()
-        torch.cuda.reset_peak_memory_stats()
-        self._step()
-        own = sum(p.numel() * p.element_size() for p in self.network.parameters())
-        return torch.cuda.max_memory_allocated() - before + own
-
-    def _timed(self, work: object) -> float:
-        start = time.perf_counter()
-        work()
-        if torch.device(self.options.device).type == "cuda":
-            torch.cuda.synchronize()
-        return time.perf_counter() - start
-
-    def _forward(self) -> None:
-        self.network.eval()
-        with torch.inference_mode(), self.options.autocast():
-            self.network(self.image)
-
-    def _step(self) -> None:
-        self.network.train()
-        self.optimizer.zero_grad()
-        with self.options.autocast():
-            output = self.network(self.image)
-        training_loss(output, self.target).backward()
-        self.optimizer.step()
-
-
-def training_loss(output: torch.Tensor | list[torch.Tensor], target: torch.Tensor) -> torch.Tensor:
-    """The same loss for all: cross-entropy minus Dice, each lower resolution at half the weight, as in nnU-Net.
-
-    An output that is no map, such as the corners of a box, is trained on its mean square.
-
-    Args:
-        output: Logits (B, K+1, H, W), a list of them, or (B, N).
-        target: Labels (B, H, W).
+    Raises:
+        UserError: If it is missing or cannot.
     """
-    if isinstance(output, torch.Tensor):
-        return output.float().square().mean() if output.ndim == 2 else _dice_and_cross_entropy(output, target)
-    total = torch.zeros((), device=target.device)
-    for level, logits in enumerate(output[:-1]):  # nnU-Net gives the lowest no weight
-        smaller = F.interpolate(target[:, None].float(), logits.shape[2:])[:, 0].long()
-        total = total + 0.5**level * _dice_and_cross_entropy(logits, smaller)
-    return total
+    found = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not found[options.device]:
+        there = ", ".join(name for name, is_there in found.items() if is_there)
+        raise UserError(f"-device {options.device}: torch finds none on this machine; it finds {there}.")
+    if options.device == "cpu" and options.precision == "fp16":
+        raise UserError("--precision fp16: processors train in float32 or bf16; choose one, or -device cuda.")
 
 
-def _dice_and_cross_entropy(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    logits = logits.float()
-    p, g = logits.softmax(1), F.one_hot(target, logits.shape[1]).movedim(-1, 1)
-    dice = (2 * (p * g).sum((0, 2, 3)) + 1) / ((p + g).sum((0, 2, 3)) + 1)
-    return F.cross_entropy(logits, target) - dice.mean()
+def _prepare(subject: Subject, options: SpeedOptions) -> _Run:
+    """Build and count a network and measure its memory."""
+    with _explained(subject, options):
+        before = torch.cuda.memory_allocated() if options.device == "cuda" else 0
+        workload = Workload(subject, options)
+        flop = workload.count()
+        if options.compile:
+            workload.compile()
+        return _Run(subject, workload, flop, _peak_bytes(subject, options, workload, before))
 
 
-def _gflop(network: nn.Module, subject: Subject, device: str) -> float:
-    network.eval()
-    with FlopCounterMode(display=False) as counter, torch.no_grad():  # its hooks fail in inference mode
-        network(torch.zeros(1, subject.channels, *subject.size, device=device))
-    return counter.get_total_flops() / 1e9
+def _peak_bytes(subject: Subject, options: SpeedOptions, workload: Workload, before: int) -> int | None:
+    if not options.memory:
+        return None
+    if options.device == "cuda":
+        workload.train_step()  # cuDNN tries its algorithms, some with much memory, and Adam makes its state
+        torch.cuda.reset_peak_memory_stats()
+        workload.train_step()
+        return torch.cuda.max_memory_allocated() - before
+    if options.device == "cpu" and not options.compile and can_measure():  # the compiler's memory would count, too
+        return growth_in_own_process(_train_twice, subject, options, warm_up=_load_libraries)
+    return None
+
+
+def _train_twice(subject: Subject, options: SpeedOptions) -> None:
+    """Build and train; Adam has its state from the second step on."""
+    workload = Workload(subject, options)
+    workload.train_step()
+    workload.train_step()
+
+
+def _load_libraries(_: Subject, options: SpeedOptions) -> None:
+    """Make a small training step, so that the code of torch's libraries is in memory already."""
+    torch.set_num_threads(options.threads)
+    network = nn.Sequential(nn.Conv2d(1, 8, 3), nn.Conv2d(8, 1, 1))
+    network(torch.randn(1, 1, 16, 16)).square().mean().backward()
+    torch.optim.Adam(network.parameters(), fused=True).step()
+
+
+def _time_once(run: _Run, keep: bool) -> None:
+    forward = _seconds(run.workload, run.workload.forward)
+    step = _seconds(run.workload, run.workload.train_step)
+    if keep:
+        run.forward_s.append(forward)
+        run.step_s.append(step)
+
+
+def _seconds(workload: Workload, function: Callable[[], None]) -> float:
+    workload.wait()
+    start = time.perf_counter()
+    function()
+    workload.wait()
+    return time.perf_counter() - start
+
+
+@contextmanager
+def _torch_settings(options: SpeedOptions) -> Iterator[None]:
+    """Take the wanted threads, and cuDNN's fastest algorithms as nnU-Net does; restore what was there."""
+    threads, tries = torch.get_num_threads(), torch.backends.cudnn.benchmark
+    torch.set_num_threads(options.threads)
+    torch.backends.cudnn.benchmark = True
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.backends.cudnn.benchmark = tries
+
+
+@contextmanager
+def _explained(subject: Subject, options: SpeedOptions) -> Iterator[None]:
+    """Turn what a network says of an input that it does not take into a message for the user."""
+    height, width = subject.size
+    given = f"a batch of {options.batch} images of {height} x {width} pixels"
+    try:
+        yield
+    except UserError:
+        raise
+    except ValueError as error:
+        raise UserError(f"{subject.label} does not take {given}: {error}") from error
+    except torch.cuda.OutOfMemoryError as error:
+        raise UserError(f"{subject.label}: the GPU has too little memory for {given}; lower --batch.") from error

@@ -1,81 +1,168 @@
-"""`nnunet_cardiac benchmark`: measurements that are repeated by one command."""
+"""`nnunet_cardiac benchmark`: measurements of networks, one action for each kind."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.registry import TRAINERS
 
-HELP = "measure the networks beside nnU-Net's: parameters, arithmetic, time, memory"
+if TYPE_CHECKING:
+    from nnunet_cardiac.benchmark.options import SpeedOptions, Subject
+
+HELP = "measure networks without a data set: size, arithmetic, speed and memory beside nnU-Net's own"
+
+#: Timed rounds by device: a round takes seconds on a processor and fractions of one on a GPU.
+_ROUNDS = {"cpu": 5, "cuda": 30, "mps": 15}
+
+_SPEED = "parameters, operations, time and memory of each network, beside nnU-Net's 2d network for the same input"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the actions of `benchmark`."""
     actions = parser.add_subparsers(title="actions", dest="action", metavar="ACTION", required=True)
-    _add_speed(actions.add_parser("speed", help="size and speed of networks, without any data", description=HELP))
-
-
-def _add_speed(parser: argparse.ArgumentParser) -> None:
-    parser.epilog = (
-        "Networks take turns, so that a busy machine slows all of them alike. The ratio compares the training step by "
-        "pixel with nnU-Net's 2D network for the same patch."
-    )
-    parser.add_argument("-tr", nargs="+", metavar="TRAINER", help=f"of {', '.join(TRAINERS)} (default: all)")
-    parser.add_argument("-c", nargs="+", metavar="CONFIGURATION", help="default: all of the trainer")
-    parser.add_argument("--patch", nargs=2, type=int, default=(256, 224), metavar=("ROWS", "COLUMNS"))
-    parser.add_argument("--window", type=int, default=128, metavar="PIXELS", help="side of cropping windows")
-    parser.add_argument("--batch", type=int, default=2, metavar="N", help="samples of a step (%(default)s)")
-    parser.add_argument("--channels", type=int, default=1, metavar="N", help="image channels (%(default)s)")
-    parser.add_argument("--classes", type=int, default=4, metavar="N", help="with background (%(default)s)")
-    parser.add_argument("-device", choices=("auto", "cuda", "cpu", "mps"), default="auto", help="default: %(default)s")
-    parser.add_argument("--threads", type=int, metavar="N", help="of the processor (default: all)")
-    parser.add_argument("--precision", choices=("float32", "bf16", "fp16"), default="float32")
-    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="repetitions (%(default)s)")
-    parser.add_argument("--compile", action="store_true", dest="compiled", help="run torch.compile first")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="add the run to a JSON list")
+    _add_action(actions, "speed", _SPEED, _add_speed_arguments, _run_speed)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure and print the table."""
-    low = [name for name in ("batch", "rounds", "channels", "window") if getattr(args, name) < 1]
-    if low or args.classes < 2 or min(args.patch) < 1 or (args.threads or 1) < 1:
-        raise UserError("--batch, --rounds, --channels, --window, --patch and --threads start at 1, --classes at 2.")
-    if args.batch < 2:
-        raise UserError("--batch 1: some networks normalise over the batch and need two samples or more.")
+    """Run the chosen action."""
+    return args.run_action(args)
+
+
+def _add_action(
+    actions: argparse._SubParsersAction,
+    name: str,
+    purpose: str,
+    add: Callable[[argparse.ArgumentParser], None],
+    run_action: Callable[[argparse.Namespace], int],
+) -> None:
+    from nnunet_cardiac.cli import common_options  # the command line imports this module
+
+    parser = actions.add_parser(name, help=purpose, description=purpose, parents=[common_options()])
+    add(parser)
+    parser.set_defaults(run_action=run_action)
+
+
+def _add_speed_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = (
+        "Every network has the same batch, loss, optimiser and precision; all take turns in every round. With the "
+        "default sizes it takes a few minutes on one processor core."
+    )
+    parser.add_argument("-tr", nargs="+", metavar="TRAINER", help=f"of {', '.join(TRAINERS)} (default: all)")
+    parser.add_argument("-c", nargs="+", metavar="CONFIGURATION", help="configurations (default: all of each trainer)")
+    parser.add_argument("-device", choices=("auto", "cuda", "cpu", "mps"), default="auto", help="default: %(default)s")
+    parser.add_argument("--threads", type=_positive, metavar="N", help="processor threads (default: torch's choice)")
+    parser.add_argument(
+        "--precision",
+        choices=("auto", "float32", "bf16", "fp16"),
+        default="auto",
+        help="of training and prediction; auto takes that of the trainers: fp16 on CUDA, bf16 on processors that "
+        "compute in it, else float32 (default: %(default)s)",
+    )
+    size = parser.add_argument_group("input")
+    size.add_argument(
+        "--patch", nargs=2, type=_positive, default=(256, 224), metavar=("H", "W"), help="image, in pixels (256 224)"
+    )
+    size.add_argument(
+        "--window", type=_positive, default=128, metavar="PIXELS", help="side of the window of crops (%(default)s)"
+    )
+    size.add_argument("--batch", type=_positive, default=2, metavar="N", help="images in a batch (%(default)s)")
+    size.add_argument("--channels", type=_positive, default=1, metavar="N", help="image channels (%(default)s)")
+    size.add_argument("--classes", type=_classes, default=4, metavar="N", help="with the background (%(default)s)")
+    rounds = ", ".join(f"{number} on {device}" for device, number in _ROUNDS.items())
+    parser.add_argument("--rounds", type=_positive, metavar="N", help=f"timed rounds (default: {rounds})")
+    parser.add_argument("--compile", action="store_true", help="compile the networks, as nnU-Net does on CUDA")
+    parser.add_argument("--no-memory", action="store_true", help="do not measure the peak memory")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of weights and images (%(default)s)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="add the run to a list of runs in this file")
+
+
+def _run_speed(args: argparse.Namespace) -> int:
+    """Measure, print the tables and add the run to the file."""
+    from nnunet_cardiac.benchmark.options import choose
+
+    pairs = choose(args.tr, args.c)
     if args.json is not None:
-        from nnunet_cardiac.benchmark.record import check_json_file
+        from nnunet_cardiac.benchmark.record import read_runs
 
-        check_json_file(args.json)
-    return _speed(args)
+        read_runs(args.json)  # what is wrong with the file is said before a minute of measuring
+    from nnunet_cardiac.benchmark.networks import make_subject
+    from nnunet_cardiac.benchmark.record import append_run, describe_run
+    from nnunet_cardiac.benchmark.speed import measure_speed
+    from nnunet_cardiac.benchmark.table import speed_tables
+
+    options = _options(args)
+    subjects = _with_references([make_subject(*pair, options) for pair in pairs])
+    measured = {m.subject: m for m in measure_speed(subjects, options, progress=not args.quiet)}
+    results = [m.as_dict(measured[m.subject.reference]) for m in measured.values()]
+    described = describe_run("speed", asdict(options), results, options.device)
+    print(f"{_conditions(described)}\n\n{speed_tables(results)}")
+    if args.json is not None:
+        append_run(args.json, described)
+    return 0
 
 
-def _speed(args: argparse.Namespace) -> int:
+def _options(args: argparse.Namespace) -> SpeedOptions:
     import torch
 
-    from nnunet_cardiac.benchmark.record import append_run, circumstances, table
-    from nnunet_cardiac.benchmark.speed import SpeedOptions, measure
-    from nnunet_cardiac.benchmark.subjects import check_sizes, nnunet_subject, subjects_of
+    from nnunet_cardiac.benchmark.options import SpeedOptions
     from nnunet_cardiac.devices import choose_device, usable_cores
 
-    size, window = tuple(args.patch), (args.window, args.window)
-    subjects = []
-    for trainer in args.tr or TRAINERS:
-        wanted = [c for c in args.c if args.tr or c in TRAINERS[trainer].configurations] if args.c else None
-        subjects += [] if wanted == [] else subjects_of(trainer, wanted, args.channels, args.classes, size, window)
-    check_sizes(subjects)
-    subjects.insert(0, nnunet_subject(args.channels, args.classes, size))
     device = choose_device(args.device)
-    torch.set_num_threads(args.threads or usable_cores())
-    torch.manual_seed(0)
-    options = SpeedOptions(args.batch, args.classes, device, args.precision, args.rounds, args.compiled)
-    rows = measure(subjects, options)
-    facts = circumstances(device, torch.get_num_threads())
-    print(table(rows, [subject.size for subject in subjects]))
-    print(f"{facts['hardware']}, {device}, {facts['threads']} threads, batch {args.batch}, {args.precision}")
-    if args.json is not None:
-        settings = {"batch": args.batch, "precision": args.precision, "compiled": args.compiled, "rounds": args.rounds}
-        sized = [{**row.as_json(), "size": list(s.size)} for row, s in zip(rows, subjects, strict=True)]
-        append_run(args.json, {**facts, **settings, "networks": sized})
-    return 0
+    return SpeedOptions(
+        patch=tuple(args.patch),
+        window=args.window,
+        batch=args.batch,
+        channels=args.channels,
+        classes=args.classes,
+        device=device,
+        threads=args.threads or min(torch.get_num_threads(), usable_cores()),
+        precision=_precision(device) if args.precision == "auto" else args.precision,
+        rounds=args.rounds or _ROUNDS[device],
+        compile=args.compile,
+        memory=not args.no_memory,
+        seed=args.seed,
+    )
+
+
+def _precision(device: str) -> str:
+    """Type in which the trainers compute on a device."""
+    from nnunet_cardiac.trainers.precision import cpu_computes_bf16
+
+    if device == "cuda":
+        return "fp16"
+    return "bf16" if device == "cpu" and cpu_computes_bf16() else "float32"
+
+
+def _with_references(subjects: list[Subject]) -> list[Subject]:
+    """Put nnU-Net's network for the same input before the networks of each input."""
+    ordered = dict.fromkeys(subject.reference for subject in subjects)
+    return [s for reference in ordered for s in (reference, *(s for s in subjects if s.reference == reference))]
+
+
+def _conditions(described: dict) -> str:
+    """One line on where and how it was measured."""
+    arguments, machine = described["arguments"], described["hardware"]
+    where = machine["gpu"] or f"{machine['processor']}, threads {arguments['threads']}"
+    compiled = ", compiled" if arguments["compile"] else ""
+    return (
+        f"{where}, {arguments['precision']}{compiled}, batch {arguments['batch']}, {arguments['rounds']} rounds, "
+        f"torch {described['versions']['torch']}"
+    )
+
+
+def _positive(text: str) -> int:
+    return _whole(text, 1)
+
+
+def _classes(text: str) -> int:
+    return _whole(text, 2)
+
+
+def _whole(text: str, least: int) -> int:
+    if not text.isdecimal() or int(text) < least:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least {least}")
+    return int(text)

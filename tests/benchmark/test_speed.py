@@ -1,92 +1,115 @@
-"""`nnunet_cardiac benchmark speed` with small sizes, and its bad input."""
-
-import json
+"""The order of a measurement, its settings and its errors, with networks that only take notes."""
 
 import pytest
 import torch
-from torch import nn
 
-from nnunet_cardiac import cli
-from nnunet_cardiac.benchmark.speed import SpeedOptions, measure, training_loss
-from nnunet_cardiac.benchmark.subjects import Subject, nnunet_subject, parameters, subjects_of
+from nnunet_cardiac.benchmark import speed
+from nnunet_cardiac.benchmark.options import SpeedOptions, Subject
 from nnunet_cardiac.errors import UserError
-from nnunet_cardiac.registry import TRAINERS
 
-SMALL = ["--patch", "32", "48", "--window", "32", "--rounds", "1", "--threads", "1", "-device", "cpu"]
-
-
-def test_nnunet_is_laid_out_as_its_planner_does():
-    network = nnunet_subject(1, 4, (256, 224)).build()
-    assert list(network.encoder.output_channels) == [32, 64, 128, 256, 512, 512]  # nnU-Net's plans of ACDC
-    assert parameters(network) == pytest.approx(20.6e6, rel=0.01)
-    assert len(network.train()(torch.zeros(2, 1, 256, 224))) == 5
+SUBJECTS = [Subject("nnU-Net", "2d", 1, (8, 8)), Subject("Ours", "2d", 1, (8, 8))]
+OPTIONS = SpeedOptions(rounds=3, batch=2, memory=False, threads=1)
 
 
-def test_a_patch_that_nnunet_would_enlarge_is_refused():
-    with pytest.raises(UserError, match="the next are --patch 256 224"):
-        nnunet_subject(1, 4, (250, 220))
+@pytest.fixture
+def notes(monkeypatch):
+    """Workloads that write down what is done with them; a forward pass takes 1 s, a step 10 s, of a clock of ours."""
+    found, clock = [], [0.0]
+
+    class Notes:
+        parameters = 7
+
+        def __init__(self, subject, options):
+            self.name = subject.trainer
+
+        def forward(self):
+            self._note("forward", 1.0)
+
+        def train_step(self):
+            self._note("step", 10.0)
+
+        def _note(self, what, seconds):
+            found.append((self.name, what, torch.get_num_threads(), torch.backends.cudnn.benchmark))
+            clock[0] += seconds
+
+        def count(self):
+            return 40, 120
+
+        def compile(self):
+            found.append((self.name, "compile"))
+
+        def wait(self):
+            pass
+
+    monkeypatch.setattr(speed, "Workload", Notes)
+    monkeypatch.setattr(speed.time, "perf_counter", lambda: clock[0])
+    return found
 
 
-@pytest.mark.parametrize("trainer", list(TRAINERS))
-def test_every_configuration_of_the_registry_is_a_subject_of_its_size(trainer):
-    subjects = subjects_of(trainer, None, 1, TRAINERS[trainer].parameters and 4, (64, 64), (32, 32))
-    assert [s.name.split()[-1] for s in subjects] == list(TRAINERS[trainer].configurations)
-    for subject in subjects:
-        crops = "crop" in subject.name
-        assert subject.size == ((32, 32) if crops else (64, 64))
-        assert subject.channels == (4 if crops and trainer == "CroCNetTrainer" else 1)
+def test_all_take_turns_in_every_round(notes):
+    first, second = speed.measure_speed(SUBJECTS, OPTIONS, progress=False)
+    one_round = [(name, what) for name in ("nnU-Net", "Ours") for what in ("forward", "step")]
+    assert [note[:2] for note in notes] == one_round * (2 + 3)
+    assert (first.subject, second.subject) == tuple(SUBJECTS)
+    assert first.forward_s == (1.0,) * 3
+    assert second.step_s == (10.0,) * 3
+    assert (first.forward_flop, first.step_multiply_adds, first.parameters) == (20, 30, 7)
+    assert first.peak_bytes is None
 
 
-def test_arithmetic_is_that_of_the_layers():
-    conv = Subject("conv", lambda: nn.Conv2d(3, 5, 3, padding=1), 3, (8, 10))
-    row = measure([conv], SpeedOptions(batch=2, classes=5, device="cpu", rounds=1))[0]
-    assert row.gflop == pytest.approx(2 * 8 * 10 * 5 * 3 * 9 / 1e9)
-    assert row.parameters == 5 * 3 * 9 + 5
-    assert row.step_per_megapixel_s == pytest.approx(row.step_s / (2 * 80 / 1e6))
-    assert row.peak_memory_bytes is None
+def test_settings_hold_for_the_measurement_only(notes):
+    threads, tries = torch.get_num_threads(), torch.backends.cudnn.benchmark
+    speed.measure_speed(SUBJECTS, SpeedOptions(threads=threads + 1, memory=False), progress=False)
+    assert {note[2:] for note in notes} == {(threads + 1, True)}
+    assert (torch.get_num_threads(), torch.backends.cudnn.benchmark) == (threads, tries)
 
 
-def test_corners_are_trained_on_their_mean_square_and_the_lowest_resolution_on_nothing():
-    assert training_loss(torch.full((2, 4), 2.0), torch.zeros(2, 8, 8)).item() == 4
-    target = torch.randint(0, 3, (2, 8, 8))
-    full, half = torch.randn(2, 3, 8, 8), torch.randn(2, 3, 4, 4, requires_grad=True)
-    assert training_loss([full, half], target) == training_loss(full, target)
+def test_networks_are_compiled_before_they_are_timed(notes):
+    speed.measure_speed(SUBJECTS, SpeedOptions(compile=True, memory=False), progress=False)
+    assert [note[:2] for note in notes[:3]] == [("nnU-Net", "compile"), ("Ours", "compile"), ("nnU-Net", "forward")]
 
 
-def test_the_table_and_the_record(capsys, tmp_path):
-    path = tmp_path / "runs.json"
-    words = ["benchmark", "speed", "-tr", "HALSRNetTrainer", "-c", "2d_crop", *SMALL, "--json", str(path)]
-    for _ in range(2):
-        assert cli.main(words) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[1].strip().startswith("nnU-Net 2d (32 x 48)")
-    assert "HALSR-Net 2d_crop (32 x 32)" in lines[2]
-    runs = json.loads(path.read_text())
-    assert len(runs) == 2
-    assert runs[0]["networks"][1]["parameters"] == 10_825_912
-    assert runs[0]["threads"] == 1
+def test_memory_is_measured_where_it_can_be(notes, monkeypatch):
+    calls = []
+    monkeypatch.setattr(speed, "can_measure", lambda: True)
+    monkeypatch.setattr(speed, "growth_in_own_process", lambda *args, warm_up: calls.append(args) or 5)
+    options = SpeedOptions(memory=True)
+    assert [m.peak_bytes for m in speed.measure_speed(SUBJECTS, options, progress=False)] == [5, 5]
+    assert [args[1:] for args in calls] == [(subject, options) for subject in SUBJECTS]
+    compiled = SpeedOptions(memory=True, compile=True)
+    assert [m.peak_bytes for m in speed.measure_speed(SUBJECTS, compiled, progress=False)] == [None, None]
+    monkeypatch.setattr(speed, "can_measure", lambda: False)
+    assert [m.peak_bytes for m in speed.measure_speed(SUBJECTS, options, progress=False)] == [None, None]
+
+
+def test_input_that_a_network_does_not_take_is_explained(notes, monkeypatch):
+    def refuse(self):
+        raise ValueError("expected sides that are multiples of 16")
+
+    monkeypatch.setattr(speed.Workload, "count", refuse)
+    with pytest.raises(UserError, match="nnU-Net 2d does not take a batch of 2 images of 8 x 8 pixels: expected sides"):
+        speed.measure_speed(SUBJECTS, OPTIONS, progress=False)
+
+
+def test_too_little_memory_is_explained(notes, monkeypatch):
+    def run_out(self):
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(speed.Workload, "count", run_out)
+    with pytest.raises(UserError, match=r"too little memory for a batch of 2 .*; lower --batch"):
+        speed.measure_speed(SUBJECTS, OPTIONS, progress=False)
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("device", "precision", "message"),
     [
-        (["-tr", "Other"], "unknown trainer 'Other'; known are CroCNetTrainer"),
-        (["-tr", "CroCNetTrainer", "-c", "3d"], "CroCNetTrainer has no configuration 3d; it has 2d, 2d_crop"),
-        (["-tr", "CroCNetTrainer", "-c", "2d", "--patch", "30", "32"], "multiples of 16; pad it to 32 x 32"),
-        (["--batch", "1"], "need two samples"),
-        (["--rounds", "0"], "start at 1"),
-        (["--json", "/no/such/folder/x.json"], "no such folder"),
+        ("cuda", "float32", "-device cuda: torch finds none on this machine; it finds cpu"),
+        ("cpu", "fp16", "--precision fp16: processors train in float32 or bf16"),
     ],
 )
-def test_bad_input_is_named_before_anything_is_timed(words, message, capsys):
-    assert cli.main(["benchmark", "speed", "--threads", "1", "-device", "cpu", *words]) == 2
-    assert message in capsys.readouterr().err
-
-
-def test_a_file_that_is_no_list_is_left_alone(tmp_path, capsys):
-    path = tmp_path / "runs.json"
-    for content, message in (("{}", "holds a dict"), ("{", "is no JSON")):
-        path.write_text(content)
-        assert cli.main(["benchmark", "speed", "--json", str(path)]) == 2
-        assert message in capsys.readouterr().err
-        assert path.read_text() == content
+def test_device_that_cannot_is_refused(notes, monkeypatch, device, precision, message):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(UserError, match=message):
+        speed.measure_speed(SUBJECTS, SpeedOptions(device=device, precision=precision), progress=False)
+    assert notes == []
