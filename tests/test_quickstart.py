@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,27 @@ def test_a_missing_parent_and_a_full_disk_are_named(tmp_path: Path, monkeypatch:
     with pytest.raises(UserError, match=r"GB free, the quickstart needs 1000000000 GB"):
         quickstart.run_quickstart(QuickstartOptions(tmp_path / "q", "cpu"), {})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Rights mean nothing to the superuser, who runs many tests, so the system's answer is set here.
+    monkeypatch.setattr(quickstart.os, "access", lambda path, mode: False)
+    with pytest.raises(UserError, match=r"cannot be written; give another folder with -o"):
+        quickstart.run_quickstart(QuickstartOptions(tmp_path / "q", "cpu"), {})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_turns_read_only_leaves_nothing_half_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: object, **kwargs: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", str(tmp_path / "q" / "x"))
+
+    monkeypatch.setattr(quickstart, "check_installation", lambda environ, trainer: None)
+    monkeypatch.setattr(quickstart, "run_command", fail)
+    with pytest.raises(OSError, match="Read-only"):
+        quickstart.run_quickstart(QuickstartOptions(tmp_path / "q", "cpu"), {})
+    assert [path.name for path in tmp_path.iterdir()] == ["q.log"]
 
 
 def test_a_failing_step_leaves_the_log_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
