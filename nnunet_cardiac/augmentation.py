@@ -40,7 +40,15 @@ def crocnet_transforms(patch_size: Sequence[int], mirror_axes: Sequence[int]) ->
     """
 
     crop = crop_transforms(patch_size)
-    affine = _affine(patch_size)
+    affine = _spatial(
+        patch_size,
+        p_elastic_deform=0,
+        p_rotation=1,
+        rotation=(-MAX_ROTATION, MAX_ROTATION),
+        p_scaling=1,
+        scaling=(0.8, 1.25),
+        p_synchronize_scaling_across_axes=1,
+    )
     elastic = _spatial(
         patch_size,
         p_elastic_deform=1,
@@ -62,28 +70,6 @@ def crocnet_transforms(patch_size: Sequence[int], mirror_axes: Sequence[int]) ->
 def crop_transforms(patch_size: Sequence[int]) -> BasicTransform:
     """Cut the centre of the loader's sample to the patch and change nothing else."""
     return _spatial(patch_size, p_elastic_deform=0, p_rotation=0, p_scaling=0)
-
-
-def localiser_transforms(patch_size: Sequence[int], mirror_axes: Sequence[int]) -> BasicTransform:
-    """Rotate, scale and flip every sample, so that a network that regresses positions meets many of them.
-
-    Args:
-        patch_size: Size that leaves the pipeline, (y, x) or (z, y, x).
-        mirror_axes: Spatial axes that may be flipped.
-    """
-    return ComposeTransforms([_affine(patch_size), MirrorTransform(allowed_axes=tuple(mirror_axes))])
-
-
-def _affine(patch_size: Sequence[int]) -> SpatialTransform:
-    return _spatial(
-        patch_size,
-        p_elastic_deform=0,
-        p_rotation=1,
-        rotation=(-MAX_ROTATION, MAX_ROTATION),
-        p_scaling=1,
-        scaling=(0.8, 1.25),
-        p_synchronize_scaling_across_axes=1,
-    )
 
 
 def _spatial(patch_size: Sequence[int], **chances: Any) -> SpatialTransform:

@@ -6,17 +6,14 @@ and latent space reconstruction", Computerized Medical Imaging and Graphics 123,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
-from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
 from torch import nn
 
 from nnunet_cardiac.architectures.blocks.box_corners import corners_of_mask, draw_corners
 from nnunet_cardiac.architectures.roi_regressor import ROIRegressor
-from nnunet_cardiac.augmentation import localiser_transforms
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.evaluation.regions import add_roi_report
 from nnunet_cardiac.losses import CornerLoss
@@ -55,12 +52,6 @@ class HALSRNetTrainer(CropTrainer):
         if self.regresses:
             self.inference_allowed_mirroring_axes = None
         return loaders
-
-    def paper_transforms(self, patch_size: Sequence[int], mirror_axes: Sequence[int]) -> BasicTransform:
-        """Augment nothing, as the paper; but the regressor, which would learn the positions of its hearts by heart."""
-        if self.regresses:
-            return localiser_transforms(patch_size, mirror_axes)
-        return super().paper_transforms(patch_size, mirror_axes)
 
     def _build_loss(self) -> nn.Module:
         return CornerLoss() if self.regresses else super()._build_loss()
