@@ -95,15 +95,26 @@ class CardiacTrainer(nnUNetTrainer, ABC):
         num_output_channels: int,
         enable_deep_supervision: bool = True,
     ) -> nn.Module:
-        """Build the plans' network if it is one of this package's, else the paper's default."""
+        """Build the plans' network if it is one of this package's, else the paper's default.
+
+        Raises:
+            UserError: If the network refuses its arguments in the plans, such as switches that contradict each other.
+        """
         name, kwargs = cls.default_architecture(configuration_manager)
         if configuration_manager.network_arch_class_name.startswith("nnunet_cardiac."):
             name = configuration_manager.network_arch_class_name
             kwargs = deepcopy(configuration_manager.network_arch_init_kwargs)
             cls.complete_architecture(kwargs, configuration_manager)
-        return get_network_from_plans(
-            name, kwargs, [], num_input_channels, num_output_channels, deep_supervision=enable_deep_supervision
-        )
+        try:
+            return get_network_from_plans(
+                name, kwargs, [], num_input_channels, num_output_channels, deep_supervision=enable_deep_supervision
+            )
+        except (TypeError, ValueError, ImportError) as error:
+            plans = plans_manager.plans.get("plans_name", "plans")
+            raise UserError(
+                f"{plans}.json, network {name} with arch_kwargs {kwargs}: {str(error).rstrip('.')}. Change "
+                "'architecture' of the configuration in the plans file."
+            ) from error
 
     @classmethod
     def complete_architecture(cls, kwargs: dict[str, Any], configuration_manager: ConfigurationManager) -> None:

@@ -35,7 +35,10 @@ class CroCNetTrainer(CropTrainer):
     def complete_architecture(cls, kwargs: dict[str, Any], configuration_manager: ConfigurationManager) -> None:
         """Fill in the size at which attention is calibrated, too: that of the training patch."""
         super().complete_architecture(kwargs, configuration_manager)
+        named = configuration_manager.network_arch_class_name
         if configuration_manager.previous_stage_name is None:
+            if named.startswith("nnunet_cardiac.") and named != cls.coarse_network:
+                return  # the plans name a network of another system
             kwargs.setdefault("reference_size", list(configuration_manager.patch_size))
         elif kwargs["network_class_name"] == cls.segmenter:
             window = kwargs.get("window", RegionRule().window)

@@ -49,6 +49,10 @@ class Workspace:
         """Folder of a trained configuration."""
         return self.results / f"{trainer}__nnUNetPlans__{configuration}"
 
+    def narrow(self, plans: Path) -> None:
+        """Make the networks of a plans file narrow and their epochs short."""
+        make_narrow(plans)
+
 
 @pytest.fixture(scope="session")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:

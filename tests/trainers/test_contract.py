@@ -15,6 +15,7 @@ from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 from nnunet_cardiac.architectures import E2AUNet, SpecialistNetworks
 from nnunet_cardiac.cascade.coarse_to_fine import CropFromCoarse
 from nnunet_cardiac.environment import trainer_folder
+from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.recipes import CROCNET, NNUNET
 from nnunet_cardiac.trainers import variants
 from nnunet_cardiac.trainers.base import CardiacTrainer
@@ -96,6 +97,22 @@ def test_plans_of_nnunet_give_the_papers_networks() -> None:
     assert isinstance(crop.inner, SpecialistNetworks)
     assert sum(p.numel() for p in coarse.parameters()) == 17_060_964
     assert sum(p.numel() for p in crop.parameters()) == 5_338_025
+
+
+@pytest.mark.parametrize(
+    ("network", "kwargs", "complaint"),
+    [
+        ("halsr_net.HALSRNet", {"hapm_at": "none", "hapm_residual": True}, "hapm_at is 'none'"),
+        ("halsr_net.HALSRNet", {"hapm": "all"}, "'hapm'"),
+        ("e2a_unet.E2AUNet", {"features": []}, "features"),
+        ("e2a_unet.NoSuchNet", {}, "could not be found"),
+    ],
+)
+def test_what_a_network_refuses_is_said_of_the_plans(network: str, kwargs: dict, complaint: str) -> None:
+    path = f"nnunet_cardiac.architectures.{network}"
+    named = configuration(architecture={"network_class_name": path, "arch_kwargs": kwargs, "_kw_requires_import": []})
+    with pytest.raises(UserError, match=f"MyPlans.json.*{path}.*{complaint}.*'architecture'"):
+        CroCNetTrainer.build_network_architecture(PlansManager({"plans_name": "MyPlans"}), named, 1, 4)
 
 
 def test_plans_that_name_one_of_our_networks_win() -> None:

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from nnunet_cardiac.files import read_json
+from nnunet_cardiac.errors import UserError
+from nnunet_cardiac.files import read_json, write_json
+from nnunet_cardiac.plans import CropOptions, plan_crops
 
 pytestmark = pytest.mark.slow
 
@@ -62,3 +64,22 @@ def test_localiser_and_segmenter_predict_unseen_patients(trained, tmp_path: Path
         rows, columns = np.flatnonzero(drawn[0].any(1)), np.flatnonzero(drawn[0].any(0))
         assert drawn[0].sum() == len(rows) * len(columns)
         assert set(np.unique(sitk.GetArrayFromImage(fine))) <= {0, 1, 2, 3}
+
+
+def test_the_window_can_come_from_another_system(workspace, tmp_path: Path) -> None:
+    plans = read_json(workspace.preprocessed / "nnUNetPlans.json")
+    write_json(workspace.preprocessed / "nnUNetPlansMixed.json", {**plans, "plans_name": "nnUNetPlansMixed"})
+    localiser = "CroCNetTrainer_1epochs"
+    options = CropOptions(coarse_labels="simulated", localiser="2d", localiser_trainer=localiser)
+    path, _ = plan_crops(workspace.preprocessed, "nnUNetPlansMixed", "HALSRNetTrainer", options, progress=False)
+    workspace.narrow(path)
+    mixed = ("-p", "nnUNetPlansMixed")
+    with pytest.raises(UserError, match=f"predictions of 2d.*are missing(.|\n)*-tr {localiser}"):
+        workspace.train("2d_crop", 0, *mixed, trainer=TRAINER)
+    workspace.train("2d", 0, *mixed, trainer=localiser)
+    workspace.train("2d_crop", 0, *mixed, trainer=TRAINER)
+    workspace.predict("2d", tmp_path / "coarse", "-f", 0, *mixed, trainer=localiser)
+    previous = ("-prev_stage_predictions", tmp_path / "coarse")
+    workspace.predict("2d_crop", tmp_path / "fine", "-f", 0, *mixed, *previous, trainer=TRAINER)
+    for path in sorted((workspace.raw / "labelsTs").glob("*.nii.gz")):
+        assert sitk.ReadImage(tmp_path / "fine" / path.name).GetSize() == sitk.ReadImage(path).GetSize()
