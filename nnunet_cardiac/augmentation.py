@@ -12,6 +12,10 @@ from typing import Any
 
 import numpy as np
 from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
+from batchgeneratorsv2.transforms.intensity.brightness import (
+    BrightnessAdditiveTransform,
+    MultiplicativeBrightnessTransform,
+)
 from batchgeneratorsv2.transforms.intensity.gamma import GammaTransform
 from batchgeneratorsv2.transforms.intensity.gaussian_noise import GaussianNoiseTransform
 from batchgeneratorsv2.transforms.noise.gaussian_blur import GaussianBlurTransform
@@ -22,6 +26,9 @@ from batchgeneratorsv2.transforms.utils.random import OneOfTransform
 
 #: Largest rotation of the random affine transform, in radians (30 degrees in the authors' code).
 MAX_ROTATION = float(np.deg2rad(30))
+
+#: Largest shift as a fraction of the patch, and range of the scaling, of `mild_transforms`.
+MILD_SHIFT, MILD_SCALE = 0.08, (0.86, 1.16)
 
 #: Displacement in pixels, up to the default of the library that the authors used, and its smoothness as a fraction of
 #: the patch (theirs: five control points along each axis).
@@ -65,6 +72,48 @@ def crocnet_transforms(patch_size: Sequence[int], mirror_axes: Sequence[int]) ->
     noise = GaussianNoiseTransform(noise_variance=(0, 0.02), p_per_channel=1, synchronize_channels=True)
     after_crop = [ComposeTransforms([crop, one]) for one in (flip, blur, gamma, noise)]
     return OneOfTransform([affine, elastic, *after_crop])
+
+
+def mild_transforms(patch_size: Sequence[int]) -> BasicTransform:
+    """Shift, scale and change the brightness of every sample a little, and leave its orientation alone.
+
+    For networks that regress positions: what is where in the body helps them, so there are no flips and no rotations,
+    but without shifts they learn the training images by heart.
+
+    Args:
+        patch_size: Size that leaves the pipeline, (y, x) or (z, y, x); shifts are in-plane.
+
+    Returns:
+        Transform of `image` (C, *spatial) and `segmentation` (S, *spatial).
+    """
+    in_plane = np.arange(len(patch_size)) >= len(patch_size) - 2
+    shift = _ShiftedSpatial(tuple(patch_size), [MILD_SHIFT * n * p for n, p in zip(patch_size, in_plane, strict=True)])
+    brightness = MultiplicativeBrightnessTransform((0.8, 1.25), synchronize_channels=True)
+    offset = BrightnessAdditiveTransform(mu=0, sigma=0.15)
+    return ComposeTransforms([shift, brightness, offset])
+
+
+class _ShiftedSpatial(SpatialTransform):
+    """Scale around a point off the centre of the sample, by up to `shifts` voxels along each axis."""
+
+    def __init__(self, patch_size: tuple[int, ...], shifts: Sequence[float]) -> None:
+        super().__init__(
+            patch_size,
+            patch_center_dist_from_border=0,
+            random_crop=True,
+            p_scaling=1,
+            scaling=MILD_SCALE,
+            p_synchronize_scaling_across_axes=1,
+            border_mode_seg="constant",
+            padding_value_seg=-1,
+        )
+        self.shifts = tuple(shifts)
+
+    def get_parameters(self, **data_dict: Any) -> dict:
+        """Draw the scale and a centre; the library takes distances from the border, which depend on the sample."""
+        shape = data_dict["image"].shape[1:]
+        self.patch_center_dist_from_border = [n / 2 - shift for n, shift in zip(shape, self.shifts, strict=True)]
+        return super().get_parameters(**data_dict)
 
 
 def crop_transforms(patch_size: Sequence[int]) -> BasicTransform:

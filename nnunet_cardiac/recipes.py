@@ -30,7 +30,7 @@ class Recipe:
         val_iterations: Validation steps per epoch; None means one pass, at most 50.
         loss: `dice` (sigmoid Dice with squares), `dice_sum` (denominator of sums, pushes false positives of absent
             structures down), `bce_dice` (half binary cross-entropy, half Dice) or `dice_ce` (nnU-Net's).
-        augmentation: `paper` (the system's own) or `nnunet`.
+        augmentation: `paper` (the system's own), `nnunet`, or `mild` (small shifts, scales and changes of brightness).
         patience: Epochs without a better moving average of the validation Dice after which training stops and the best
             weights become the final ones; None trains all epochs.
         test_time_mirroring: Whether prediction averages over flipped images, as nnU-Net does.
@@ -80,7 +80,7 @@ _CHOICES = {
     "optimizer": ("adam", "sgd"),
     "schedule": ("steps", "poly"),
     "loss": ("dice", "dice_sum", "bce_dice", "dice_ce"),
-    "augmentation": ("paper", "nnunet"),
+    "augmentation": ("paper", "nnunet", "mild"),
 }
 
 #: Khan et al. 2024, section 4.2; batch size and length of an epoch are not stated there (8 and one pass, ours).

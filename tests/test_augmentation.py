@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from nnunet_cardiac.augmentation import crocnet_transforms
+from nnunet_cardiac.augmentation import crocnet_transforms, mild_transforms
 
 
 def disc(size: int, radius: int) -> torch.Tensor:
@@ -39,3 +39,35 @@ def test_repeats_with_a_seed() -> None:
         return torch.stack([transform(image=disc(40, 9).float(), segmentation=disc(40, 9))["image"] for _ in range(8)])
 
     assert torch.equal(run(), run())
+
+
+def test_mild_ones_shift_and_scale_a_little_and_never_turn() -> None:
+    torch.manual_seed(0)
+    np.random.seed(0)
+    transform = mild_transforms((100, 80))
+    wedge = torch.zeros(1, 120, 120, dtype=torch.int16)
+    wedge[0, 50:70, 50:60], wedge[0, 50:70, 60:70] = 1, 2  # 1 left of 2, around the centre
+    centres, sides = [], []
+    for _ in range(100):
+        out = transform(image=wedge.float() + 1, segmentation=wedge.clone())
+        label = out["segmentation"][0]
+        assert label.shape == (100, 80)
+        y, x = (label > 0).nonzero(as_tuple=True)
+        centres.append([(y.min() + y.max() + 1) / 2 - 50, (x.min() + x.max() + 1) / 2 - 40])
+        sides.append(y.max() + 1 - y.min())
+        assert (label == 1).nonzero()[:, 1].float().mean() < (label == 2).nonzero()[:, 1].float().mean()
+    shifts, sides = torch.tensor(centres).numpy(), np.array(sides)
+    largest = np.abs(shifts).max(0)
+    assert (largest <= np.array([8, 6.4]) / 0.86 + 1).all()  # 8 % of the patch, enlarged with what it shows
+    assert (largest > [5, 4]).all()
+    assert (np.abs(shifts.mean(0)) < 1.5).all()
+    assert 16 <= sides.min() < 18
+    assert 22 < sides.max() <= 24
+
+
+def test_mild_ones_leave_the_slices_of_a_volume_where_they_are() -> None:
+    np.random.seed(1)
+    out = mild_transforms((5, 32, 32))(
+        image=torch.ones(1, 5, 40, 40), segmentation=torch.arange(5)[None, :, None, None].expand(1, 5, 40, 40).short()
+    )
+    assert out["segmentation"][0, 2].unique().tolist() == [2]

@@ -26,7 +26,7 @@ from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from torch import nn
 
-from nnunet_cardiac.augmentation import crop_transforms
+from nnunet_cardiac.augmentation import crop_transforms, mild_transforms
 from nnunet_cardiac.checks.checkpoint import check_checkpoint
 from nnunet_cardiac.checks.plans import check_patch_size, check_plans
 from nnunet_cardiac.devices import usable_cores
@@ -199,7 +199,7 @@ class CardiacTrainer(nnUNetTrainer, ABC):
         regions: list | None = None,
         ignore_label: int | None = None,
     ) -> BasicTransform:
-        """Build nnU-Net's augmentation or the paper's, as the recipe says."""
+        """Build nnU-Net's augmentation, the mild one or the paper's, as the recipe says."""
         if self.recipe.augmentation == "nnunet":
             return super().get_training_transforms(
                 patch_size,
@@ -219,7 +219,9 @@ class CardiacTrainer(nnUNetTrainer, ABC):
         ending = self.get_validation_transforms(
             deep_supervision_scales, is_cascaded, foreground_labels, regions, ignore_label
         )
-        return ComposeTransforms([self.paper_transforms(patch_size, mirror_axes), *mask, ending])
+        mild = self.recipe.augmentation == "mild"
+        chosen = mild_transforms(patch_size) if mild else self.paper_transforms(patch_size, mirror_axes)
+        return ComposeTransforms([chosen, *mask, ending])
 
     def paper_transforms(self, patch_size: Sequence[int], mirror_axes: Sequence[int]) -> BasicTransform:
         """Build the augmentation of the system's paper, with the crop to the patch; here none but the crop."""
