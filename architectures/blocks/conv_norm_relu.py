@@ -1,4 +1,4 @@
-"""Convolution without bias, batch normalisation, ReLU: the unit that HALSR-Net is made of."""
+"""Convolution without bias, batch normalisation, ReLU: the unit that whole networks are made of."""
 
 import torch
 import torch.nn.functional as F
@@ -17,19 +17,21 @@ class ConvNormReLU(nn.Module):
         in_channels: Channels of all inputs together.
         out_channels: Channels of the output.
         separable: Whether the convolution is depthwise separable.
+        dilation: Distance of the taps of the kernel, in pixels.
 
     Shape:
         Maps `(B, C_i, H, W)`, ΣC_i = `in_channels`, to `(B, out_channels, H, W)`.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, separable: bool = False) -> None:
+    def __init__(self, in_channels: int, out_channels: int, separable: bool = False, dilation: int = 1) -> None:
         super().__init__()
+        self.dilation = dilation
         self.conv = (SeparableConv if separable else DenseConv)(in_channels, out_channels)
         self.norm = nn.BatchNorm2d(out_channels)
 
     def forward(self, *maps: torch.Tensor) -> torch.Tensor:
         """Process the stack of `maps`."""
-        return F.relu(self.norm(self.conv(*maps)), inplace=True)
+        return F.relu(self.norm(self.conv(*maps, dilation=self.dilation)), inplace=True)
 
 
 class PooledBatchNorm2d(nn.BatchNorm2d):

@@ -1,0 +1,42 @@
+"""Stacks of slices as one batch of slices, without those that only fill a stack up.
+
+nnU-Net fills short stacks up with slices of zeros, in training and at prediction. A z-scored slice is not zero
+everywhere, so the zeros themselves say which slices are real; what augments intensities has to leave them alone
+(`nnunet_cardiac.augmentation.ZeroPaddedSlices`).
+"""
+
+import torch
+
+__all__ = ["pack", "real_slices", "unpack"]
+
+
+def real_slices(x: torch.Tensor) -> torch.Tensor:
+    """Which slices of stacks `(B, C, Z, H, W)` hold anything but zeros, `(B, Z)`.
+
+    A stack of zeros alone counts as real as a whole: an output is expected of it, and statistics of no slice at all
+    do not exist.
+    """
+    real = (x != 0).any(1).flatten(2).any(2)
+    return real | ~real.any(1, keepdim=True)
+
+
+def pack(x: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
+    """Take the real slices `(S, C, H, W)` out of stacks `(B, C, Z, H, W)`, stack by stack."""
+    return x.movedim(2, 1)[real]
+
+
+def unpack(packed: torch.Tensor, real: torch.Tensor, fill: torch.Tensor) -> torch.Tensor:
+    """Put slices back into their stacks.
+
+    Args:
+        packed: Slices `(S, C, ...)`.
+        real: Which slices of the stacks they are, `(B, Z)` with S true entries.
+        fill: Values `(C,)` of every pixel of the other slices.
+
+    Returns:
+        `(B, C, Z, ...)`.
+    """
+    shape = (*real.shape, *packed.shape[1:])
+    stacks = fill.to(packed.dtype).view(-1, *[1] * (packed.ndim - 2)).expand(shape).clone()
+    stacks[real] = packed
+    return stacks.movedim(1, 2)

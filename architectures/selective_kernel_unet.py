@@ -1,0 +1,79 @@
+"""U-Net with selective kernels whose bottleneck may fuse all slices: one stage of the classifier-guided network."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from nnunet_cardiac.architectures.blocks.conv_norm_relu import ConvNormReLU
+from nnunet_cardiac.architectures.blocks.pointwise_conv import PointwiseConv
+from nnunet_cardiac.architectures.blocks.selective_kernel import SelectiveKernel
+from nnunet_cardiac.architectures.blocks.slice_fusion import SliceFusionTransformer
+from nnunet_cardiac.architectures.blocks.squeeze_excite_residual import SqueezeExciteResidual
+
+__all__ = ["SelectiveKernelUNet"]
+
+_ENCODER_BLOCKS = {"sk": SelectiveKernel, "se_res": SqueezeExciteResidual}
+
+
+class SelectiveKernelUNet(nn.Module):
+    """U-Net on packed slices: [conv 3×3, BatchNorm, ReLU, selective kernel] at each level, max-pooling, skips.
+
+    Args:
+        in_channels: Channels of a slice.
+        out_channels: Channels of the output.
+        features: Channels of the levels, top to bottom.
+        encoder_block: What follows the first convolution of an encoder level: `"sk"`, or `"se_res"` as in the SK-U-Net
+            that the paper cites, whose encoder has residual units with channel attention.
+        fusion: Arguments of the `SliceFusionTransformer` at the bottleneck; None for none.
+
+    Raises:
+        ValueError: If an argument is outside its range.
+
+    Shape:
+        Slices `(S, in_channels, H, W)`, H and W multiples of 2 to the number of levels less one, and the numbers of
+        slices of the stacks to logits `(S, out_channels, H, W)` and the map `(S, features[-1], h, w)` that the encoder
+        hands to the bottleneck.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        features: Sequence[int],
+        encoder_block: str = "sk",
+        fusion: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        if len(features) < 2 or min(features) < 1:
+            raise ValueError(f"features is {tuple(features)}, expected two or more positive numbers.")
+        if encoder_block not in _ENCODER_BLOCKS:
+            raise ValueError(f"encoder_block is {encoder_block!r}, expected one of 'sk', 'se_res'.")
+        block = _ENCODER_BLOCKS[encoder_block]
+        self.encoder = nn.ModuleList(
+            nn.Sequential(ConvNormReLU(before, width), block(width))
+            for before, width in itertools.pairwise((in_channels, *features))
+        )
+        self.fusion = None if fusion is None else SliceFusionTransformer(features[-1], **fusion)
+        self.up, self.decoder = nn.ModuleList(), nn.ModuleList()
+        for width, below in itertools.pairwise(features):
+            self.up.append(nn.ConvTranspose2d(below, width, 2, stride=2))
+            self.decoder.append(nn.Sequential(ConvNormReLU(2 * width, width), SelectiveKernel(width)))
+        self.head = PointwiseConv(features[0], out_channels)
+
+    def forward(self, x: torch.Tensor, counts: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Segment packed slices."""
+        maps = []
+        x = x.contiguous(memory_format=torch.channels_last)
+        for level, encode in enumerate(self.encoder):
+            maps.append(encode(F.max_pool2d(maps[-1], 2) if level else x))
+        bottleneck = maps.pop()
+        x = bottleneck if self.fusion is None else self.fusion(bottleneck, counts)
+        for level in reversed(range(len(maps))):
+            x = self.decoder[level](torch.cat((self.up[level](x), maps[level]), dim=1))
+        return self.head(x), bottleneck
