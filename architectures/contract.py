@@ -1,14 +1,17 @@
 """What nnU-Net asks of a network, in one base class."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 __all__ = ["SegmentationNetwork"]
+
+_CHANNELS_LAST = {2: torch.channels_last, 3: torch.channels_last_3d}
 
 
 @dataclass
@@ -19,7 +22,7 @@ class _Decoder:
 
 
 class SegmentationNetwork(nn.Module, ABC):
-    """Base of the 2D networks: checks the input, returns logits, alone or as a pyramid.
+    """Base of the networks: checks the input, returns logits, alone or as a pyramid.
 
     A subclass defines `segment`. There are no extra heads for deep supervision: the lower resolutions are averages of
     the full one, so the weights do not depend on the flag and load strictly either way.
@@ -29,23 +32,28 @@ class SegmentationNetwork(nn.Module, ABC):
         num_classes: Output channels, background included.
         deep_supervision: Whether `forward` returns a list. Can be changed later at `decoder.deep_supervision`, as
             nnU-Net's trainers do.
-        levels: Resolutions of the network; the sides of an image must be multiples of `2 ** (levels - 1)`.
+        levels: Resolutions of the network.
+        step: Step along each axis from one level to the next, where it is not 2; the sides of an input must be
+            multiples of `step ** (levels - 1)`.
         strides: Step per axis from each resolution to the next, as in a plans file; its first entry leads to the
-            highest. `None` stands for `[1, 1]` and then `[2, 2]` for each further level.
+            highest. `None` stands for ones and then `step` for each further level.
 
     Attributes:
-        divisor: What both sides of an input must be multiples of.
+        axes: Spatial axes of an input, 2 or 3; a subclass for volumes says 3.
+        divisor: What the sides of an input must be multiples of, a number for all axes or one for each.
         decoder: Carries `deep_supervision`.
 
     Raises:
-        ValueError: If a number of channels is below 1 or `strides` does not hold pairs.
+        ValueError: If a number of channels is below 1 or `strides` does not hold a step for each axis.
 
     Shape:
-        `(B, input_channels, H, W)` to contiguous logits `(B, num_classes, H, W)`, channel 0 background; with deep
-        supervision a list, one for each entry of `strides` but the last and at least one, highest resolution first.
+        `(B, input_channels, *spatial)` to contiguous logits `(B, num_classes, *spatial)`, channel 0 background, where
+        `spatial` is `(H, W)` or `(Z, H, W)`; with deep supervision a list, one for each entry of `strides` but the last
+        and at least one, highest resolution first.
     """
 
-    divisor: int = 16
+    axes: ClassVar[int] = 2
+    divisor: int | tuple[int, ...] = 16
 
     def __init__(
         self,
@@ -54,6 +62,7 @@ class SegmentationNetwork(nn.Module, ABC):
         deep_supervision: bool,
         *,
         levels: int = 5,
+        step: Sequence[int] | None = None,
         strides: Sequence[Sequence[int]] | None = None,
     ) -> None:
         super().__init__()
@@ -64,54 +73,63 @@ class SegmentationNetwork(nn.Module, ABC):
             )
         self.input_channels = input_channels
         self.num_classes = num_classes
-        self.divisor = 2 ** (levels - 1)
-        self.strides = _pairs(strides if strides is not None else [[1, 1]] + [[2, 2]] * (levels - 1))
+        self.divisor = 2 ** (levels - 1) if step is None else tuple(n ** (levels - 1) for n in step)
+        default = [[1] * self.axes] + [list(step or [2] * self.axes)] * (levels - 1)
+        self.strides = _steps(default if strides is None else strides, self.axes)
         self.decoder = _Decoder(deep_supervision)
 
     @abstractmethod
     def segment(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits `(B, num_classes, H, W)` of an image `(B, input_channels, H, W)` of a checked size."""
+        """Logits `(B, num_classes, *spatial)` of an image `(B, input_channels, *spatial)` of a checked size."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor | list[torch.Tensor]:
-        """Logits of `x` `(B, input_channels, H, W)`, see the class.
+        """Logits of `x` `(B, input_channels, *spatial)`, see the class.
 
         Raises:
             ValueError: If `x` has another number of axes or channels, or a side that `divisor` does not divide.
         """
         self._check(x)
         # Not `contiguous`, which calls a single channel channels-last whatever its strides are.
-        logits = self.segment(x.to(memory_format=torch.channels_last)).contiguous()
+        logits = self.segment(x.to(memory_format=_CHANNELS_LAST[self.axes])).contiguous()
         return self._pyramid(logits) if self.decoder.deep_supervision else logits
 
     def _check(self, x: torch.Tensor) -> None:
         name = type(self).__name__
-        if x.ndim != 4 or x.shape[1] != self.input_channels:
+        if x.ndim != 2 + self.axes or x.shape[1] != self.input_channels:
             raise ValueError(
-                f"{name}: found an input of shape {tuple(x.shape)}, expected (batch, {self.input_channels}, height, "
-                f"width)."
+                f"{name}: found an input of shape {tuple(x.shape)}, expected (batch, {self.input_channels}, "
+                f"{', '.join(('slices', 'height', 'width')[-self.axes :])})."
             )
-        height, width = x.shape[2:]
-        if height % self.divisor or width % self.divisor:
-            needed = " x ".join(str(-(-side // self.divisor) * self.divisor) for side in (height, width))
+        sides, one = x.shape[2:], isinstance(self.divisor, int)
+        divisors = (self.divisor,) * self.axes if one else self.divisor
+        if any(side % divisor for side, divisor in zip(sides, divisors, strict=True)):
+            needed = (-(-side // divisor) * divisor for side, divisor in zip(sides, divisors, strict=True))
             raise ValueError(
-                f"{name}: found an image of {height} x {width} pixels, expected sides that are multiples of "
-                f"{self.divisor}; pad it to {needed}, or give such a patch_size in the plans file."
+                f"{name}: found an image of {_product(sides)} {'pixels' if self.axes == 2 else 'voxels'}, expected "
+                f"sides that are multiples of {self.divisor if one else _product(divisors)}; pad it to "
+                f"{_product(needed)}, or give such a patch_size in the plans file."
             )
 
     def _pyramid(self, logits: torch.Tensor) -> list[torch.Tensor]:
         outputs = []
-        for stride in self.strides[:-1] or ((1, 1),):
-            logits = logits if stride == (1, 1) else self._downsample(logits, stride)
+        for stride in self.strides[:-1] or ((1,) * self.axes,):
+            logits = logits if max(stride) == 1 else self._downsample(logits, stride)
             outputs.append(logits)
         return outputs
 
-    def _downsample(self, logits: torch.Tensor, stride: tuple[int, int]) -> torch.Tensor:
-        """Bring logits `(B, num_classes, H, W)` to a lower resolution, where they have to remain what they are."""
-        return F.avg_pool2d(logits, stride, stride)
+    def _downsample(self, logits: torch.Tensor, stride: tuple[int, ...]) -> torch.Tensor:
+        """Bring logits `(B, num_classes, *spatial)` to a lower resolution, where they have to remain what they are."""
+        pool = F.avg_pool2d if self.axes == 2 else F.avg_pool3d
+        return pool(logits, stride, stride)
 
 
-def _pairs(strides: Sequence[Sequence[int]]) -> tuple[tuple[int, int], ...]:
-    pairs = tuple(tuple(int(step) for step in stride) for stride in strides)
-    if not pairs or any(len(pair) != 2 or min(pair) < 1 for pair in pairs):
-        raise ValueError(f"strides is {strides}, expected at least one pair of positive steps (rows, columns).")
-    return pairs
+def _steps(strides: Sequence[Sequence[int]], axes: int) -> tuple[tuple[int, ...], ...]:
+    steps = tuple(tuple(int(step) for step in stride) for stride in strides)
+    if not steps or any(len(stride) != axes or min(stride) < 1 for stride in steps):
+        kind = "pair of positive steps (rows, columns)" if axes == 2 else "triple of positive steps (z, y, x)"
+        raise ValueError(f"strides is {strides}, expected at least one {kind}.")
+    return steps
+
+
+def _product(numbers: Iterable[int]) -> str:
+    return " x ".join(map(str, numbers))
