@@ -145,7 +145,7 @@ class HALSRNet(SegmentationNetwork):
                 f"normalisation; take a larger batch or a larger patch."
             )
 
-    def _downsample(self, logits: torch.Tensor, stride: tuple[int, int]) -> torch.Tensor:
+    def _downsample(self, logits: torch.Tensor, stride: tuple[int, ...]) -> torch.Tensor:
         """Average logits, or the probabilities whose logarithms the output is."""
         return (
             _log_average(logits, *stride) if self.recon_fusion == "prob_mean" else super()._downsample(logits, stride)

@@ -14,6 +14,7 @@ from torch import nn
 
 from nnunet_cardiac.architectures.blocks.box_corners import draw_corners, pad_to_square, sort_corners
 from nnunet_cardiac.architectures.blocks.conv_norm_relu import ConvNormReLU
+from nnunet_cardiac.architectures.blocks.drawing import drawn_logits
 from nnunet_cardiac.architectures.blocks.grid_pooling import average_grids
 from nnunet_cardiac.architectures.blocks.pointwise_conv import PointwiseConv
 from nnunet_cardiac.architectures.contract import SegmentationNetwork
@@ -22,7 +23,6 @@ __all__ = ["ROIRegressor"]
 
 _STEP = 16  # pixels per position of the encoder's last map
 _TOLERANCE = 1.5  # largest factor between the side of an image and the size the grid is made for
-_LOGIT = 20.0
 
 
 class ROIRegressor(SegmentationNetwork):
@@ -137,14 +137,8 @@ class ROIRegressor(SegmentationNetwork):
         if not self.per_slice:
             corners = _median(corners, used)[:, None].expand_as(corners)
         inside = draw_corners(corners.flatten(0, 1), x.shape[-2:]).unflatten(0, used.shape)
-        logits = self._drawn(inside & used[..., None, None])
+        logits = drawn_logits(inside & used[..., None, None], self.num_classes)
         return logits if x.ndim == 5 else logits[:, :, 0]
-
-    def _drawn(self, inside: torch.Tensor) -> torch.Tensor:
-        """Logits `(B, num_classes, Z, H, W)` of class 1 where `inside` `(B, Z, H, W)`, background elsewhere."""
-        box = torch.where(inside, _LOGIT, -_LOGIT)
-        others = torch.full_like(box, -_LOGIT).unsqueeze(1).expand(-1, self.num_classes - 2, *[-1] * 3)
-        return torch.cat((torch.stack((-box, box), dim=1), others), dim=1)
 
     def _resized(self, square: torch.Tensor) -> torch.Tensor:
         side, made_for = square.shape[-1], _STEP * self.grid

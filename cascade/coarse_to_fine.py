@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from nnunet_cardiac.cascade.crop import crop, paste
-from nnunet_cardiac.cascade.roi import Region, RegionRule, find_region
+from nnunet_cardiac.cascade.roi import Box, Region, RegionRule, bounding_box, find_region
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ class CropFromCoarse(nn.Module):
         network_class_name: Dotted path of the inner network.
         network_kwargs: Its JSON arguments.
         pass_coarse: Whether the inner network sees the coarse channels behind the image.
-        window, margin, multiple, per_slice, mask_outside: See :class:`RegionRule`.
+        window, margin, multiple, per_slice, mask_outside, centre, clamp: See :class:`RegionRule`.
         outside_logit: Logit of the foreground classes outside the window (background has 0). -20 is a probability of
             2e-9 and far from the float16 limit of nnU-Net's accumulator.
         strides: Read by nnU-Net from the plans for its deep-supervision scales and passed to the inner network.
@@ -61,6 +61,8 @@ class CropFromCoarse(nn.Module):
         multiple: int | Sequence[int] = 16,
         per_slice: bool = False,
         mask_outside: bool = False,
+        centre: str = "box",
+        clamp: bool = False,
         outside_logit: float = -20.0,
         strides: Sequence[Sequence[int]] | None = None,
     ) -> None:
@@ -71,7 +73,9 @@ class CropFromCoarse(nn.Module):
                 f"{input_channels} input channels hold no image beside {num_classes - 1} coarse channels; "
                 "does the configuration name its previous_stage?"
             )
-        self.rule = RegionRule(tuple(window), _as_given(margin), _as_given(multiple), per_slice, mask_outside)
+        self.rule = RegionRule(
+            tuple(window), _as_given(margin), _as_given(multiple), per_slice, mask_outside, centre, clamp
+        )
         self.num_classes = num_classes
         self.pass_coarse = pass_coarse
         self.outside_logit = float(outside_logit)
@@ -110,7 +114,7 @@ class CropFromCoarse(nn.Module):
     def _segment(self, sample: torch.Tensor) -> torch.Tensor:
         """Logits (K+1, *spatial) of one sample (C, *spatial)."""
         if len(self.rule.window) == 3:
-            region = find_region(self._coarse(sample), self.rule)
+            region = self._region(sample)
             return paste(self._run(sample[None], region)[0], region.window, self._background(sample))
         if sample.ndim == 3:
             return self._segment_slices(sample[None])[0]
@@ -123,7 +127,7 @@ class CropFromCoarse(nn.Module):
         real = slices[:, : self.image_channels].abs().sum((1, 2, 3)).nonzero()[:, 0].tolist()
         groups = [[z] for z in real] if self.rule.per_slice else [real] if real else []
         for group in groups:
-            region = find_region(self._coarse(slices[group].movedim(1, 0)), self.rule)
+            region = self._region(slices[group].movedim(1, 0))
             out[group] = paste(self._run(slices[group], region), region.window, out[group])
         return out
 
@@ -133,9 +137,16 @@ class CropFromCoarse(nn.Module):
         out[0] = 0.0
         return out
 
-    def _coarse(self, sample: torch.Tensor) -> Any:
-        """Foreground of the previous stage as a boolean numpy array."""
-        return (sample[self.image_channels :] > 0.5).any(0).cpu().numpy()
+    def _region(self, sample: torch.Tensor) -> Region:
+        """Region of a sample (C, *spatial), from the foreground of the previous stage."""
+        coarse = (sample[self.image_channels :] > 0.5).any(0).cpu().numpy()
+        return find_region(coarse, self.rule, self._image_box(sample) if self.rule.clamp else None)
+
+    def _image_box(self, sample: torch.Tensor) -> Box | None:
+        """Where a sample (C, *spatial) holds an image: nnU-Net pads with exact zeros. None if it holds none."""
+        axes = len(self.rule.window)
+        box = bounding_box((sample[: self.image_channels] != 0).any(0).cpu().numpy())
+        return None if box is None else Box(box.start[-axes:], box.stop[-axes:])
 
     def _run(self, batch: torch.Tensor, region: Region) -> torch.Tensor:
         """Logits of the inner network on the window of a batch (B, C, *spatial)."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,23 +82,46 @@ def measure_hearts(
     Raises:
         UserError: If the folder is missing or no case has a label.
     """
-    folder = Path(folder)
-    if not folder.is_dir() or not any(folder.iterdir()):
-        raise UserError(
-            f"{folder}: no preprocessed data. Preprocess first: "
-            f"nnUNetv2_preprocess -d {dataset_number(folder.parent)} -c 2d"
-        )
-    dataset = infer_dataset_class(str(folder))(str(folder))
     boxes, shapes = [], []
-    for identifier in tqdm(dataset.identifiers, desc="measuring hearts", disable=not progress):
-        labels = np.asarray(dataset.load_case(identifier)[1][:])[0]
+    for labels in reference_labels(folder, "2d", progress):
         shapes.append(tuple(labels.shape))
         centre = labels > 0 if centre_labels is None else np.isin(labels, centre_labels)
         if centre.any():
             boxes.append(centred_box(labels > 0, centre, margin))
+    require_hearts(folder, boxes, shapes)
+    return HeartGeometry(boxes, shapes)
+
+
+def reference_labels(folder: Path | str, configuration: str, progress: bool) -> Iterator[np.ndarray]:
+    """Yield the reference labels (Z, Y, X) of a preprocessed data set, case by case.
+
+    Args:
+        folder: `nnUNet_preprocessed/<dataset>/<data_identifier>`.
+        configuration: What it was preprocessed for, for the message.
+        progress: Whether to show a progress bar.
+
+    Raises:
+        UserError: If the folder is missing or empty.
+    """
+    folder = Path(folder)
+    if not folder.is_dir() or not any(folder.iterdir()):
+        raise UserError(
+            f"{folder}: no preprocessed data. Preprocess first: "
+            f"nnUNetv2_preprocess -d {dataset_number(folder.parent)} -c {configuration}"
+        )
+    dataset = infer_dataset_class(str(folder))(str(folder))
+    for identifier in tqdm(dataset.identifiers, desc="measuring hearts", disable=not progress):
+        yield np.asarray(dataset.load_case(identifier)[1][:])[0]
+
+
+def require_hearts(folder: Path | str, boxes: Sequence[Any], shapes: Sequence[Any]) -> None:
+    """Refuse a data set without any labelled voxel.
+
+    Raises:
+        UserError: If there are no boxes.
+    """
     if not boxes:
         raise UserError(f"{folder}: none of {len(shapes)} cases has a labelled voxel; check labelsTr.")
-    return HeartGeometry(boxes, shapes)
 
 
 def centred_box(mask: np.ndarray, centre: np.ndarray, margin: int) -> tuple[int, int]:
@@ -127,7 +150,7 @@ def crop_configuration(
     *,
     network_class_name: str | None = None,
     network_kwargs: Mapping[str, Any] | None = None,
-    jitter: int = 8,
+    jitter: int | Sequence[int] = 8,
     coarse_labels: str = "predicted",
     coarse_trainer: str | None = None,
     inherits_from: str = "2d",
@@ -137,10 +160,10 @@ def crop_configuration(
     Args:
         coarse: Configuration of the first stage.
         rule: How the window is found.
-        patch_size: Inference patch (z, y, x).
+        patch_size: Inference patch (z, y, x), in which a whole case should fit.
         network_class_name: Dotted path of the inner network; None leaves the choice to the trainer.
         network_kwargs: Its arguments.
-        jitter: Largest shift of a training window in pixels.
+        jitter: Largest shift of a training window in voxels, a number or one per window axis.
         coarse_labels: `predicted` (first-stage validation results, out of fold) or `simulated` (corrupted reference
             labels where those are missing).
         coarse_trainer: Trainer of the first stage, if it is another one.
@@ -156,6 +179,8 @@ def crop_configuration(
         "per_slice": rule.per_slice,
         "mask_outside": rule.mask_outside,
     }
+    if rule.centre != "box" or rule.clamp:
+        arch_kwargs |= {"centre": rule.centre, "clamp": rule.clamp}
     if network_class_name is not None:
         arch_kwargs |= {"network_class_name": network_class_name, "network_kwargs": dict(network_kwargs or {})}
     entry = {
@@ -165,7 +190,7 @@ def crop_configuration(
         "patch_size": list(patch_size),
         "batch_dice": False,
         "architecture": architecture(CROP_NETWORK, arch_kwargs),
-        "jitter": jitter,
+        "jitter": jitter if isinstance(jitter, int) else list(jitter),
         "coarse_labels": coarse_labels,
     }
     return entry if coarse_trainer is None else {**entry, "coarse_trainer": coarse_trainer}

@@ -76,7 +76,7 @@ class RegionDataset:
         dataset = self._without_coarse if simulated else self._with_coarse
         image, reference, coarse, properties = dataset.load_case(identifier)
         centres = self._region_centres(identifier, reference[0] if simulated else coarse)
-        box = self._draw_box(centres)
+        box = self._draw_box(centres, reference.shape[1:])
         image = crop_and_pad_nd(image, box, 0)
         labels = crop_and_pad_nd(reference, box, -1)
         coarse = _simulate(reference, box) if simulated else crop_and_pad_nd(coarse, box, 0)
@@ -97,12 +97,20 @@ class RegionDataset:
             self._centres[identifier] = [found[id(m)] for m in masks]
         return self._centres[identifier]
 
-    def _draw_box(self, centres: list[tuple[int, ...]]) -> list[list[int]]:
-        """Draw the box (z, y, x) of a sample: one slice of a stack, or the volume."""
+    def _draw_box(self, centres: list[tuple[int, ...]], shape: Sequence[int]) -> list[list[int]]:
+        """Draw the box (z, y, x) of a sample: one slice of a stack of this shape, or the volume."""
         z = int(np.random.randint(len(centres)))
-        middle = (c + j for c, j in zip(centres[z], sample_jitter(self._jitter), strict=True))
+        middle = [c + j for c, j in zip(centres[z], sample_jitter(self._jitter), strict=True)]
+        if self._rule.clamp:
+            middle = self._clamped(middle, shape[-len(middle) :])
         box = [[m - n // 2, m - n // 2 + n] for m, n in zip(middle, self._size, strict=True)]
         return box if len(box) == 3 else [[z, z + 1], *box]
+
+    def _clamped(self, middle: list[int], shape: Sequence[int]) -> list[int]:
+        """Move the middle of a window so that the window lies in the image, as it will at inference."""
+        start = tuple(m - n // 2 for m, n in zip(middle, self._rule.window, strict=True))
+        window = Box(start, tuple(a + n for a, n in zip(start, self._rule.window, strict=True)))
+        return list(_centre(window.moved_into(Box((0,) * len(start), tuple(shape)))))
 
 
 def _centre(window: Box) -> tuple[int, ...]:

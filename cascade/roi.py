@@ -48,6 +48,14 @@ class Box:
         stop = tuple(min(b + m, n) for b, m, n in zip(self.stop, margin, shape, strict=True))
         return Box(start, stop)
 
+    def moved_into(self, other: Box) -> Box:
+        """Return the box shifted as little as needed to lie inside `other`, or to hold it where `other` is smaller."""
+        start = []
+        for a, b, first, last in zip(self.start, self.stop, other.start, other.stop, strict=True):
+            low, high = sorted((first, last - (b - a)))
+            start.append(min(max(a, low), high))
+        return Box(tuple(start), tuple(a + n for a, n in zip(start, self.size, strict=True)))
+
     def contains(self, other: Box) -> bool:
         """Tell whether `other` lies inside."""
         return all(a <= c and d <= b for a, b, c, d in zip(self.start, self.stop, other.start, other.stop, strict=True))
@@ -67,6 +75,9 @@ class RegionRule:
         per_slice: One box per slice, the literal rule of the paper for its single-slice images, instead of one per
             stack. Needs a window of two entries.
         mask_outside: Set voxels of the window outside the enlarged box to 0, as the authors' code does.
+        centre: What the window is centred on: `box`, or `centroid` of the component's voxels, for a coarse prediction
+            that marks the middle of the heart and not its outline (3D DR-UNet).
+        clamp: Shift a window that reaches outside the image into it; where the image is smaller, the window holds it.
 
     Raises:
         ValueError: If a number is out of range or the lengths do not fit.
@@ -77,6 +88,8 @@ class RegionRule:
     multiple: int | tuple[int, ...] = 16
     per_slice: bool = False
     mask_outside: bool = False
+    centre: str = "box"
+    clamp: bool = False
 
     def __post_init__(self) -> None:
         """Turn JSON lists into tuples, single numbers into one per axis, and check them."""
@@ -91,6 +104,8 @@ class RegionRule:
             object.__setattr__(self, name, values)
         if any(n < 1 or n % m for n, m in zip(self.window, self.multiple, strict=True)):
             raise ValueError(f"window {self.window} must consist of positive multiples of {self.multiple}.")
+        if self.centre not in ("box", "centroid"):
+            raise ValueError(f"centre is {self.centre!r}, expected 'box' or 'centroid'.")
         if self.per_slice and len(self.window) == 3:
             raise ValueError(f"per_slice needs a window of 2 entries, got {self.window}.")
 
@@ -122,11 +137,15 @@ def largest_component(mask: np.ndarray) -> np.ndarray:
     Returns:
         Boolean array of the same shape; all False if `mask` is.
     """
-    components, count = ndimage.label(mask, structure=np.ones((3,) * mask.ndim, dtype=bool))
-    if count <= 1:
-        return components > 0
-    sizes = np.bincount(components.ravel())[1:]
-    return components == 1 + int(sizes.argmax())
+    out = np.zeros_like(mask, dtype=bool)
+    box = bounding_box(mask)
+    if box is None:
+        return out
+    inside = tuple(slice(a, b) for a, b in zip(box.start, box.stop, strict=True))  # hearts are small, volumes are not
+    components, count = ndimage.label(mask[inside], structure=np.ones((3,) * mask.ndim, dtype=bool))
+    sizes = np.bincount(components.ravel(), minlength=count + 1)[1:]
+    out[inside] = components == 1 + int(sizes.argmax())
+    return out
 
 
 def bounding_box(mask: np.ndarray) -> Box | None:
@@ -137,29 +156,47 @@ def bounding_box(mask: np.ndarray) -> Box | None:
     return Box(tuple(s.start for s in slices[0]), tuple(s.stop for s in slices[0]))
 
 
-def fixed_window(box: Box, window: Sequence[int], multiple: Sequence[int]) -> Box:
-    """Centre a window on a box.
+def fixed_window(
+    box: Box, window: Sequence[int], multiple: Sequence[int], centre: Sequence[float] | None = None
+) -> Box:
+    """Centre a window on a box, or on a point in it.
 
     Args:
         box: What has to be inside.
         window: Least size per axis.
-        multiple: A larger box gets the next multiple of this instead.
+        multiple: Where the box does not fit, the window gets the next multiple of this instead.
+        centre: Point in voxel edges (the middle of the first voxel is 0.5); None takes the middle of the box.
 
     Returns:
         The window; it reaches outside the image where the box lies near a border.
     """
-    size = [max(n, math.ceil(b / m) * m) for n, b, m in zip(window, box.size, multiple, strict=True)]
-    start = tuple((a + b - n) // 2 for a, b, n in zip(box.start, box.stop, size, strict=True))
+    if centre is None:
+        centre = [(a + b) / 2 for a, b in zip(box.start, box.stop, strict=True)]
+    needed = centred_size(box, centre)
+    size = [max(n, math.ceil(b / m) * m) for n, b, m in zip(window, needed, multiple, strict=True)]
+    start = tuple(math.floor(c - n / 2) for c, n in zip(centre, size, strict=True))
     return Box(start, tuple(a + n for a, n in zip(start, size, strict=True)))
 
 
-def find_region(mask: np.ndarray, rule: RegionRule) -> Region:
+def centred_size(box: Box, centre: Sequence[float]) -> tuple[int, ...]:
+    """Size of the smallest box with this centre, in voxel edges, that holds `box`; rounded up to whole voxels."""
+    return tuple(math.ceil(2 * max(c - a, b - c)) for a, b, c in zip(box.start, box.stop, centre, strict=True))
+
+
+def centroid(mask: np.ndarray) -> tuple[float, ...]:
+    """Mean position of the True voxels in voxel edges: a single voxel at index i gives i + 0.5."""
+    return tuple(float(axis.mean()) + 0.5 for axis in np.nonzero(mask))
+
+
+def find_region(mask: np.ndarray, rule: RegionRule, image: Box | None = None) -> Region:
     """Find the window around the heart in a coarse foreground mask.
 
     Args:
         mask: Boolean foreground, (z, y, x) for a stack or (y, x) for a slice.
         rule: Size, margin and enlargement. With a window of two entries the region spans all slices of a stack;
             `per_slice` is the caller's business (it passes one slice at a time).
+        image: Part of the mask that is image and no padding, in the axes of `rule.window`, for the rule's `clamp` and
+            the fallback; None means all.
 
     Returns:
         The region, in the axes of `rule.window`. An empty mask gives the centre of the image and a logged warning.
@@ -171,17 +208,19 @@ def find_region(mask: np.ndarray, rule: RegionRule) -> Region:
     if mask.ndim < axes or mask.ndim > 3:
         raise ValueError(f"a window of {axes} entries does not fit a mask of shape {mask.shape}.")
     shape = mask.shape[-axes:]
-    box = bounding_box(largest_component(mask))
+    image = Box((0,) * axes, tuple(shape)) if image is None else image
+    component = largest_component(mask)
+    box = bounding_box(component)
     if box is None:
         logger.warning(
             "Empty coarse prediction (mask of shape %s): the window is taken at the centre of the image. "
             "Check the result of the previous stage for this case.",
             mask.shape,
         )
-        whole = Box((0,) * axes, tuple(shape))
-        centre = tuple((n - w) // 2 for n, w in zip(shape, rule.window, strict=True))
-        window = Box(centre, tuple(c + w for c, w in zip(centre, rule.window, strict=True)))
-        return Region(window=window, box=whole, found=False)
-    in_window_axes = Box(box.start[-axes:], box.stop[-axes:])
-    enlarged = in_window_axes.grown(rule.margin, shape)
-    return Region(window=fixed_window(enlarged, rule.window, rule.multiple), box=enlarged, found=True)
+        start = tuple((a + b - w) // 2 for a, b, w in zip(image.start, image.stop, rule.window, strict=True))
+        window = Box(start, tuple(c + w for c, w in zip(start, rule.window, strict=True)))
+        return Region(window=window, box=image, found=False)
+    enlarged = Box(box.start[-axes:], box.stop[-axes:]).grown(rule.margin, shape)
+    centre = centroid(component)[-axes:] if rule.centre == "centroid" else None
+    window = fixed_window(enlarged, rule.window, rule.multiple, centre)
+    return Region(window=window.moved_into(image) if rule.clamp else window, box=enlarged, found=True)

@@ -49,7 +49,7 @@ class SigmoidDiceLoss(nn.Module):
 
 
 class CrossEntropyDiceLoss(nn.Module):
-    """0.5 binary cross-entropy + 0.5 Dice on probabilities that sum to one over the classes (HALSR-Net, section 3).
+    """Binary cross-entropy and Dice, half of each, on probabilities that sum to one (HALSR-Net, section 3).
 
     The cross-entropy is the mean over one-hot channels and pixels, background included; the Dice loss the mean over
     foreground classes of 1 - (2 sum(p g) + e) / (sum(p) + sum(g) + e), pooled over batch and space.
@@ -57,6 +57,7 @@ class CrossEntropyDiceLoss(nn.Module):
     Args:
         smooth: e above.
         ddp: Pool the Dice sums over the processes of distributed training as well.
+        factor: Of both terms.
 
     Shape:
         Logits or log-probabilities (B, K+1, *spatial), target label map (B, 1, *spatial); returns a scalar.
@@ -65,10 +66,11 @@ class CrossEntropyDiceLoss(nn.Module):
     #: Largest log-probability that enters log(1 - p): float32 rounds anything closer to 0 up to p = 1.
     _HIGHEST = -1e-7
 
-    def __init__(self, smooth: float = 1e-5, ddp: bool = False) -> None:
+    def __init__(self, smooth: float = 1e-5, ddp: bool = False, factor: float = 0.5) -> None:
         super().__init__()
         self.smooth = smooth
         self.ddp = ddp
+        self.factor = factor
 
     def forward(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Compute the loss."""
@@ -76,14 +78,59 @@ class CrossEntropyDiceLoss(nn.Module):
         g = torch.zeros_like(log_p).scatter_(1, target.long(), 1.0)
         log_not_p = torch.log(-torch.expm1(log_p.clamp(max=self._HIGHEST)))
         cross_entropy = -(g * log_p + (1 - g) * log_not_p).mean()
-        return 0.5 * cross_entropy + 0.5 * self._dice(log_p.exp()[:, 1:], g[:, 1:])
+        return self.factor * (cross_entropy + dice_loss(log_p.exp()[:, 1:], g[:, 1:], self.smooth, self.ddp))
 
-    def _dice(self, p: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
-        axes = (0, *range(2, p.ndim))
-        overlap, total = (p * g).sum(axes), (p + g).sum(axes)
-        if self.ddp:
-            overlap, total = (AllGatherGrad.apply(t).sum(0) for t in (overlap, total))
-        return 1 - ((2 * overlap + self.smooth) / (total + self.smooth)).mean()
+
+class VolumeDiceLoss(nn.Module):
+    """Losses of the 3D DR-UNet (Vesal et al. 2020, section 3.1), corrected.
+
+    A single structure: 1 - Dice + binary cross-entropy, the mean over voxels. Several: the mean over classes of
+    1 - Dice of the softmax. Dice is (2 sum(p g) + e) / (sum(p) + sum(g) + e), pooled over batch and space. The printed
+    forms lack the factor 2, so that perfect overlap would give 0.5, and half of the cross-entropy.
+
+    Args:
+        background: Whether the mean over classes holds the background, as in the paper.
+        smooth: e above.
+        ddp: Pool the Dice sums over the processes of distributed training as well.
+
+    Shape:
+        Logits (B, K+1, *spatial), or a list of such whose losses are summed with equal weights (both networks of the
+        end-to-end variant); target label map (B, 1, *spatial). Returns a scalar, 0 for perfect overlap.
+    """
+
+    def __init__(self, background: bool = True, smooth: float = 1e-5, ddp: bool = False) -> None:
+        super().__init__()
+        self.first = 0 if background else 1
+        self.smooth = smooth
+        self.ddp = ddp
+        # With two classes that sum to one, the mean over both channels is the binary cross-entropy of one.
+        self.binary = CrossEntropyDiceLoss(smooth, ddp, factor=1.0)
+
+    def forward(self, logits: torch.Tensor | list[torch.Tensor], target: torch.Tensor) -> torch.Tensor:
+        """Compute the loss."""
+        if isinstance(logits, list | tuple):
+            return sum(self(one, target) for one in logits)
+        if logits.shape[1] == 2:
+            return self.binary(logits, target)
+        p = logits.float().softmax(dim=1)
+        g = torch.zeros_like(p).scatter_(1, target.long(), 1.0)
+        return dice_loss(p[:, self.first :], g[:, self.first :], self.smooth, self.ddp)
+
+
+def dice_loss(p: torch.Tensor, g: torch.Tensor, smooth: float, ddp: bool) -> torch.Tensor:
+    """Mean over channels of 1 - (2 sum(p g) + e) / (sum(p) + sum(g) + e), pooled over batch and space.
+
+    Args:
+        p: Probabilities (B, K, *spatial).
+        g: One-hot target of the same shape.
+        smooth: e above.
+        ddp: Pool over the processes of distributed training as well.
+    """
+    axes = (0, *range(2, p.ndim))
+    overlap, total = (p * g).sum(axes), (p + g).sum(axes)
+    if ddp:
+        overlap, total = (AllGatherGrad.apply(t).sum(0) for t in (overlap, total))
+    return 1 - ((2 * overlap + smooth) / (total + smooth)).mean()
 
 
 class CornerLoss(nn.Module):

@@ -25,11 +25,14 @@ from nnunet_cardiac.folders import dataset_number
 from nnunet_cardiac.registry import TRAINERS, anatomy_labels
 from nnunet_cardiac.splits import patient_splits, shared_patients
 from nnunet_cardiac.systems import ROI_REGRESSOR, SYSTEMS, System
+from nnunet_cardiac.volume_plans import volume_entries
 
 logger = logging.getLogger(__name__)
 
 #: Ending of the name of plans with small networks.
 SMALL_SUFFIX = "Small"
+
+_JITTER_PIXELS = 8
 
 
 @dataclass(frozen=True)
@@ -38,11 +41,11 @@ class CropOptions:
 
     Attributes:
         window: Side of the square window in pixels; None takes it from the data set.
-        margin: Safety margin in pixels; None takes the paper's.
+        margin: Safety margin in pixels, in mm for volumes; None takes the paper's.
         per_slice: One box per slice instead of one per stack.
         mask_outside: Zero the window outside the enlarged box.
-        jitter: Largest shift of a training window in pixels.
-        coarse_labels: `predicted` or `simulated`.
+        jitter: Largest shift of a training window in pixels; None means 8 pixels, or 10 mm for volumes.
+        coarse_labels: `predicted` or `simulated`; None takes the system's.
         small: Write plans of another name with networks of half the width, for machines without a GPU.
         localiser: Configuration to crop from; None takes the system's own.
         localiser_trainer: Trainer of that configuration; None means the same.
@@ -52,8 +55,8 @@ class CropOptions:
     margin: int | None = None
     per_slice: bool = False
     mask_outside: bool = False
-    jitter: int = 8
-    coarse_labels: str = "predicted"
+    jitter: int | None = None
+    coarse_labels: str | None = None
     small: bool = False
     localiser: str | None = None
     localiser_trainer: str | None = None
@@ -73,7 +76,8 @@ def plan_crops(
     `<plans>Small.json` is written.
 
     Args:
-        preprocessed: `nnUNet_preprocessed/<dataset>`, planned and preprocessed for `2d`.
+        preprocessed: `nnUNet_preprocessed/<dataset>`, planned and preprocessed for the system's base, `2d` or
+            `3d_fullres`.
         plans_name: Name of the plans file without ending.
         trainer: Name in the registry.
         options: The user's choices.
@@ -89,24 +93,28 @@ def plan_crops(
     if not path.is_file():
         raise UserError(
             f"{path}: no such plans file. Plan and preprocess first: "
-            f"nnUNetv2_plan_and_preprocess -d {dataset_number(preprocessed)} -c 2d"
+            f"nnUNetv2_plan_and_preprocess -d {dataset_number(preprocessed)} -c {SYSTEMS[trainer].base}"
         )
     plans = read_json(path)
     check_plans(plans, path)
     labels = anatomy_labels(read_json(preprocessed / "dataset.json")["labels"], TRAINERS[trainer].anatomies)
-    data = preprocessed / plans["configurations"]["2d"]["data_identifier"]
-    entries = _entries(SYSTEMS[trainer], data, labels, options, progress)
+    system = SYSTEMS[trainer]
+    if system.volumes:
+        entries = _entries_for_volumes(system, plans, preprocessed, options, progress)
+    else:
+        data = preprocessed / plans["configurations"]["2d"]["data_identifier"]
+        entries = _entries(system, data, labels, options, progress)
     if options.small:
         path = preprocessed / f"{plans['plans_name']}{SMALL_SUFFIX}.json"
         plans = read_json(path) if path.is_file() else {**plans, "plans_name": path.stem}
-        entries = _small(SYSTEMS[trainer], {"2d": plans["configurations"]["2d"], **entries})
+        entries = _small(system, {system.base: plans["configurations"][system.base], **entries})
     new = with_configurations(plans, entries, trainer)
     if not path.is_file():
         write_json(path, new)
     elif new != read_json(path):
         shutil.copy2(path, _free_backup_name(path))
         write_json(path, new)
-    return path, {name: entry for name, entry in entries.items() if name != "2d"}
+    return path, {name: entry for name, entry in entries.items() if name != system.base}
 
 
 def _small(system: System, entries: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -115,10 +123,13 @@ def _small(system: System, entries: Mapping[str, dict[str, Any]]) -> dict[str, d
     for name, entry in entries.items():
         path, kwargs = system.small[name]
         if name in system.crops:
-            arguments = {**entry["architecture"]["arch_kwargs"], "network_class_name": path, "network_kwargs": kwargs}
+            arguments = entry["architecture"]["arch_kwargs"]
+            kwargs = {**arguments.get("network_kwargs", {}), **kwargs} if system.volumes else kwargs
+            arguments = {**arguments, "network_class_name": path, "network_kwargs": kwargs}
             new = architecture(CROP_NETWORK, arguments)
         else:
-            new = architecture(path, {**entry["architecture"]["arch_kwargs"], **kwargs} if name != "2d" else kwargs)
+            own = entry["architecture"]["arch_kwargs"] if name != system.base else {}
+            new = architecture(path, {**own, **kwargs})
         small[name] = {**entry, "architecture": new, "recipe": dict(system.small_recipe[name])}
     return small
 
@@ -181,11 +192,31 @@ def _entries(
             hearts.inference_patch(),
             network_class_name=network_class_name,
             network_kwargs=network_kwargs,
-            jitter=options.jitter,
-            coarse_labels=options.coarse_labels,
+            jitter=_JITTER_PIXELS if options.jitter is None else options.jitter,
+            coarse_labels=options.coarse_labels or system.coarse_labels,
             coarse_trainer=options.localiser_trainer,
         )
     return entries
+
+
+def _entries_for_volumes(
+    system: System, plans: Mapping[str, Any], preprocessed: Path, options: CropOptions, progress: bool
+) -> dict[str, dict[str, Any]]:
+    if options.per_slice:
+        raise UserError("--per-slice: a system of volumes has one window for a volume; leave it out.")
+    return volume_entries(
+        system,
+        plans,
+        preprocessed,
+        window=options.window,
+        margin_mm=options.margin,
+        jitter=options.jitter,
+        progress=progress,
+        localiser=options.localiser,
+        mask_outside=options.mask_outside,
+        coarse_labels=options.coarse_labels or system.coarse_labels,
+        coarse_trainer=options.localiser_trainer,
+    )
 
 
 def _free_backup_name(path: Path) -> Path:

@@ -29,7 +29,9 @@ class Recipe:
         iterations: Steps per epoch; None means one pass over the training images.
         val_iterations: Validation steps per epoch; None means one pass, at most 50.
         loss: `dice` (sigmoid Dice with squares), `dice_sum` (denominator of sums, pushes false positives of absent
-            structures down), `bce_dice` (half binary cross-entropy, half Dice) or `dice_ce` (nnU-Net's).
+            structures down), `bce_dice` (half binary cross-entropy, half Dice), `softmax_dice` (Dice over all classes;
+            of a single structure Dice plus binary cross-entropy), `softmax_dice_foreground` (the same without the
+            background) or `dice_ce` (nnU-Net's).
         augmentation: `paper` (the system's own), `nnunet`, or `mild` (small shifts, scales and changes of brightness).
         patience: Epochs without a better moving average of the validation Dice after which training stops and the best
             weights become the final ones; None trains all epochs.
@@ -79,7 +81,7 @@ class Recipe:
 _CHOICES = {
     "optimizer": ("adam", "sgd"),
     "schedule": ("steps", "poly"),
-    "loss": ("dice", "dice_sum", "bce_dice", "dice_ce"),
+    "loss": ("dice", "dice_sum", "bce_dice", "softmax_dice", "softmax_dice_foreground", "dice_ce"),
     "augmentation": ("paper", "nnunet", "mild"),
 }
 
@@ -88,6 +90,10 @@ CROCNET = Recipe(milestones=(100, 200))
 
 #: HALSR-Net: Adam 1e-3, batch 32, early stopping, no augmentation; patience and longest training are ours.
 HALSR = Recipe(initial_lr=1e-3, batch_size=32, loss="bce_dice", patience=20)
+
+#: Vesal et al. 2020, section 3.3: Adam 1e-4, constant, until validation stops improving, the best weights kept, no
+#: augmentation; batch, patience and longest training are ours.
+DRUNET = Recipe(batch_size=2, loss="softmax_dice", patience=20)
 
 #: nnU-Net 2.8.1's own recipe.
 NNUNET = Recipe(

@@ -41,6 +41,11 @@ class TrainerFacts:
     parameters: Mapping[str, float]
 
 
+_VESAL = (
+    "Vesal et al., Fully automated 3D cardiac MRI localisation and segmentation using deep neural networks, "
+    "Journal of Imaging 2020"
+)
+
 TRAINERS: dict[str, TrainerFacts] = {
     "CroCNetTrainer": TrainerFacts(
         name="CroCNetTrainer",
@@ -68,6 +73,26 @@ TRAINERS: dict[str, TrainerFacts] = {
             "2d_crop": "HALSR-Net on the window around the regressed box",
         },
         parameters={"HALSRNet": 10.82, "ROIRegressor": 3.847},
+    ),
+    "DRUNetTrainer": TrainerFacts(
+        name="DRUNetTrainer",
+        system="3D DR-UNet",
+        paper=_VESAL,
+        anatomies=(),
+        configurations={
+            "3d_fullres": "3D DR-UNet on nnU-Net's patches",
+            "3d_locate": "small 3D DR-UNet on whole volumes of low resolution, whose activation map marks the heart",
+            "3d_crop": "3D DR-UNet on the window around the heart",
+        },
+        parameters={"DilatedResidualUNet": 10.15, "GCAMLocaliser": 0.639},
+    ),
+    "DRUNetEndToEndTrainer": TrainerFacts(
+        name="DRUNetEndToEndTrainer",
+        system="3D DR-UNet",
+        paper=_VESAL,
+        anatomies=(),
+        configurations={"3d_joint": "both 3D DR-UNets as one network on nnU-Net's patches"},
+        parameters={"JointDilatedResidualUNet": 10.79},
     ),
 }
 

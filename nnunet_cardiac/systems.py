@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 _E2A_UNET = "nnunet_cardiac.architectures.e2a_unet.E2AUNet"
 _SPECIALISTS = "nnunet_cardiac.architectures.specialists.SpecialistNetworks"
 _HALSR_NET = "nnunet_cardiac.architectures.halsr_net.HALSRNet"
+DR_UNET = "nnunet_cardiac.architectures.dilated_residual_unet.DilatedResidualUNet"
+GCAM_LOCALISER = "nnunet_cardiac.architectures.gcam_localiser.GCAMLocaliser"
+JOINT_DR_UNET = "nnunet_cardiac.architectures.dilated_residual_joint.JointDilatedResidualUNet"
 ROI_REGRESSOR = "nnunet_cardiac.architectures.roi_regressor.ROIRegressor"
 
 Network = tuple[str, dict[str, Any]]
@@ -21,9 +24,12 @@ class System:
     Attributes:
         crops: Cropping configuration -> inner network and its arguments; None leaves the network to the trainer.
         localiser: Configuration from whose prediction they crop.
-        margin: Safety margin around the box in pixels.
+        margin: Safety margin around the box in pixels; around the heart in mm, where the system is one of volumes.
         centre: Anatomies on whose box the window is centred; None means all.
         roi: Whether there is a configuration `2d_roi` that regresses a box.
+        volumes: Configurations for volumes without a previous stage -> network; a system that has some derives all of
+            its configurations from `3d_fullres`, the others theirs from `2d`.
+        coarse_labels: `predicted` or `simulated`: what training windows follow where the user does not say.
         small: Configuration -> narrow network, about a quarter of the arithmetic.
         small_recipe: Configuration -> recipe of a short training with it.
     """
@@ -35,6 +41,13 @@ class System:
     small_recipe: Mapping[str, Mapping[str, Any]]
     centre: tuple[str, ...] | None = None
     roi: bool = False
+    volumes: Mapping[str, str] = field(default_factory=dict)
+    coarse_labels: str = "predicted"
+
+    @property
+    def base(self) -> str:
+        """Configuration of nnU-Net's from which those of the system derive."""
+        return "3d_fullres" if self.volumes else "2d"
 
 
 _SHORT = {
@@ -52,6 +65,7 @@ _SHORT_CROP = {**_SHORT, "initial_lr": 3e-3, "batch_size": 3, "iterations": 46}
 _SHORT_HALSR = {**_SHORT, "loss": "bce_dice", "patience": None}
 #: A regressor needs many steps; without dropout its error after a short training is half as large.
 _SHORT_ROI = {**_SHORT_HALSR, "iterations": 110, "augmentation": "mild"}
+_SHORT_VOLUMES = {**_SHORT, "loss": "softmax_dice", "batch_size": 2, "iterations": 20, "patience": None}
 
 
 def _narrow_specialists(mode: str) -> Network:
@@ -92,5 +106,29 @@ SYSTEMS: dict[str, System] = {
             "2d_crop": (_HALSR_NET, {"features": [16, 32, 64, 128, 256]}),
         },
         small_recipe={"2d": _SHORT_HALSR, "2d_roi": _SHORT_ROI, "2d_crop": _SHORT_HALSR},
+    ),
+    "DRUNetTrainer": System(
+        crops={"3d_crop": None},
+        localiser="3d_locate",
+        margin=15,
+        volumes={"3d_locate": GCAM_LOCALISER},
+        coarse_labels="simulated",
+        small={
+            "3d_fullres": (DR_UNET, {"filters": 8}),
+            "3d_locate": (GCAM_LOCALISER, {"filters": 4}),
+            "3d_crop": (DR_UNET, {"filters": 8}),
+        },
+        small_recipe=dict.fromkeys(("3d_fullres", "3d_locate", "3d_crop"), _SHORT_VOLUMES),
+    ),
+    "DRUNetEndToEndTrainer": System(
+        crops={},
+        localiser="",
+        margin=15,
+        volumes={"3d_joint": JOINT_DR_UNET},
+        small={
+            "3d_fullres": (JOINT_DR_UNET, {"coarse_filters": 4, "filters": 8}),
+            "3d_joint": (JOINT_DR_UNET, {"coarse_filters": 4, "filters": 8}),
+        },
+        small_recipe=dict.fromkeys(("3d_fullres", "3d_joint"), _SHORT_VOLUMES),
     ),
 }

@@ -8,7 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from nnunet_cardiac.losses import CornerLoss, CrossEntropyDiceLoss, SigmoidDiceLoss
+from nnunet_cardiac.losses import CornerLoss, CrossEntropyDiceLoss, SigmoidDiceLoss, VolumeDiceLoss
 
 BIG = 50.0  # a logit whose sigmoid is 1 in float32
 
@@ -111,3 +111,46 @@ def test_corner_loss_reads_a_drawn_box() -> None:
     drawn = torch.cat((-target, target), 1)
     assert CornerLoss()(drawn, target).item() == 0
     assert CornerLoss()(drawn.roll(1, 3), target).item() == pytest.approx(2 * 0.1**2 / 4)
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+@pytest.mark.parametrize("background", [True, False])
+def test_volume_loss_of_perfect_overlap_is_zero(classes: int, background: bool) -> None:
+    target = torch.arange(24).view(1, 1, 2, 3, 4) % classes
+    logits = (F.one_hot(target[:, 0], classes).movedim(-1, 1) * 2.0 - 1.0) * BIG
+    assert VolumeDiceLoss(background)(logits, target).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_volume_loss_of_one_structure_by_hand() -> None:
+    # p = 0.8 on a voxel of the structure, 0.4 on one of the background: 2 * 0.8 / (0.8 + 0.4 + 1) = 8 / 11.
+    p = torch.tensor([0.8, 0.4]).view(1, 1, 1, 1, 2)
+    logits = torch.cat((torch.zeros_like(p), p.logit()), 1)
+    loss = VolumeDiceLoss(smooth=0.0)(logits, torch.tensor([1, 0]).view(1, 1, 1, 1, 2))
+    expected = 1 - 8 / 11 - (math.log(0.8) + math.log(0.6)) / 2
+    assert loss.item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_volume_loss_of_several_structures_by_hand() -> None:
+    # Three classes, two voxels of class 1 and 2. Dice: 0 for the background, 2 * 0.5 / (0.5 + 0.2 + 1), 2 * 0.6 / ...
+    p = torch.tensor([[0.25, 0.5, 0.25], [0.2, 0.2, 0.6]]).T.reshape(1, 3, 1, 1, 2)
+    target = torch.tensor([1, 2]).view(1, 1, 1, 1, 2)
+    dice = [0.0, 1.0 / 1.7, 1.2 / 1.85]
+    assert VolumeDiceLoss(smooth=0.0)(p.log(), target).item() == pytest.approx(1 - sum(dice) / 3, rel=1e-5)
+    assert VolumeDiceLoss(False, smooth=0.0)(p.log(), target).item() == pytest.approx(1 - sum(dice) / 2, rel=1e-5)
+
+
+def test_volume_loss_of_two_networks_is_the_sum() -> None:
+    torch.manual_seed(0)
+    fine, coarse = torch.randn(2, 2, 3, 2, 4, 4)
+    target = torch.randint(0, 3, (2, 1, 2, 4, 4))
+    loss = VolumeDiceLoss()
+    torch.testing.assert_close(loss([fine, coarse], target), loss(fine, target) + loss(coarse, target))
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_volume_loss_has_finite_gradients_where_a_structure_is_absent(classes: int) -> None:
+    logits = torch.tensor([300.0, -300.0, -300.0][:classes]).view(1, classes, 1, 1, 1).repeat(1, 1, 2, 2, 2)
+    logits.requires_grad_()
+    for label in (0, 1):
+        VolumeDiceLoss()(logits, torch.full((1, 1, 2, 2, 2), label)).backward()
+        assert torch.isfinite(logits.grad).all()

@@ -32,7 +32,7 @@ from nnunet_cardiac.checks.plans import check_patch_size, check_plans
 from nnunet_cardiac.devices import usable_cores
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.files import replacing, write_json
-from nnunet_cardiac.losses import CrossEntropyDiceLoss, SigmoidDiceLoss
+from nnunet_cardiac.losses import CrossEntropyDiceLoss, SigmoidDiceLoss, VolumeDiceLoss
 from nnunet_cardiac.recipes import Recipe
 from nnunet_cardiac.registry import anatomy_labels
 from nnunet_cardiac.schedules import MilestoneSchedule
@@ -178,6 +178,8 @@ class CardiacTrainer(nnUNetTrainer, ABC):
             )
         if self.recipe.loss == "bce_dice":
             return CrossEntropyDiceLoss(ddp=self.is_ddp)
+        if self.recipe.loss.startswith("softmax_dice"):
+            return VolumeDiceLoss(background=self.recipe.loss == "softmax_dice", ddp=self.is_ddp)
         squared = self.recipe.loss == "dice"
         return SigmoidDiceLoss(self.background_is_output, squared, smooth=1e-5 if squared else 1.0, ddp=self.is_ddp)
 

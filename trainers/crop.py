@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -138,7 +139,7 @@ class CropTrainer(CardiacTrainer):
         plain = self.dataset_class(self.preprocessed_dataset_folder, list(dataset.identifiers))
         return super()._count_images(plain)
 
-    def _regions(self, cases: list[str], size: tuple[int, ...], jitter: int) -> RegionDataset:
+    def _regions(self, cases: list[str], size: tuple[int, ...], jitter: int | Sequence[int]) -> RegionDataset:
         missing = set(self._without_coarse_prediction(cases))
         folder = self.preprocessed_dataset_folder
         predicted = self.dataset_class(

@@ -13,9 +13,12 @@ import torch
 from nnunet_cardiac.recipes import NNUNET
 from nnunet_cardiac.trainers.base import CardiacTrainer
 from nnunet_cardiac.trainers.crocnet import CroCNetTrainer
+from nnunet_cardiac.trainers.dilated_residual_unet import DRUNetEndToEndTrainer, DRUNetTrainer
 from nnunet_cardiac.trainers.halsr import HALSRNetTrainer
 
-BASES: dict[str, type[CardiacTrainer]] = {trainer.__name__: trainer for trainer in (CroCNetTrainer, HALSRNetTrainer)}
+BASES: dict[str, type[CardiacTrainer]] = {
+    trainer.__name__: trainer for trainer in (CroCNetTrainer, HALSRNetTrainer, DRUNetTrainer, DRUNetEndToEndTrainer)
+}
 
 _NAME = re.compile(r"(?P<base>[A-Za-z0-9]+?)(?P<nnunet>_nnUNetRecipe)?(?:_(?P<epochs>[1-9]\d*)epochs)?")
 

@@ -72,8 +72,16 @@ class Subject:
         return Subject(REFERENCE, "2d", self.channels, self.size)
 
 
+def _slice_trainers() -> dict[str, list[str]]:
+    """Trainers with those of their configurations whose networks take slices."""
+    slices = {}
+    for name, facts in TRAINERS.items():
+        slices[name] = [entry for entry in facts.configurations if not entry.startswith("3d")]
+    return {name: entries for name, entries in slices.items() if entries}
+
+
 def choose(trainers: Sequence[str] | None, configurations: Sequence[str] | None) -> list[tuple[str, str]]:
-    """Return the pairs of trainer and configuration to measure, in the order of the registry.
+    """Return the pairs of trainer and configuration to measure, in the order of the registry; those of slices alone.
 
     Args:
         trainers: Names in the registry; None takes all.
@@ -82,9 +90,10 @@ def choose(trainers: Sequence[str] | None, configurations: Sequence[str] | None)
     Raises:
         UserError: If a name is unknown.
     """
-    trainers = tuple(TRAINERS) if trainers is None else trainers
-    _refuse_unknown("trainer", trainers, tuple(TRAINERS))
-    known = [(name, entry) for name in TRAINERS if name in trainers for entry in TRAINERS[name].configurations]
+    measurable = _slice_trainers()
+    trainers = tuple(measurable) if trainers is None else trainers
+    _refuse_unknown("trainer", trainers, tuple(measurable))
+    known = [(name, entry) for name in measurable if name in trainers for entry in measurable[name]]
     if configurations is None:
         return known
     _refuse_unknown("configuration", configurations, tuple(dict.fromkeys(entry for _, entry in known)))

@@ -94,22 +94,24 @@ def _plan_again(plans: Mapping[str, Any]) -> str:
     return f"Plan again with: nnUNetv2_plan_and_preprocess -d {number}"
 
 
-def check_patch_size(patch_size: Sequence[int], divisor: int, place: str) -> None:
+def check_patch_size(patch_size: Sequence[int], divisor: int | Sequence[int], place: str) -> None:
     """Check that a network takes the patch of the plans, before data are unpacked for training.
 
     nnU-Net plans patches for its own networks; for images below 100 pixels they may not fit others.
 
     Args:
         patch_size: Sides in voxels.
-        divisor: What the network needs them to be multiples of.
+        divisor: What the network needs them to be multiples of, a number for all sides or one for each.
         place: Plans file and configuration, for the message.
 
     Raises:
         UserError: If a side is no multiple.
     """
-    if any(side % divisor for side in patch_size):
-        needed = [-(-side // divisor) * divisor for side in patch_size]
+    divisors = [divisor] * len(patch_size) if isinstance(divisor, int) else list(divisor)
+    if any(side % n for side, n in zip(patch_size, divisors, strict=True)):
+        needed = [-(-side // n) * n for side, n in zip(patch_size, divisors, strict=True)]
         raise UserError(
-            f"{place}: patch_size is {list(patch_size)}, and the network needs multiples of {divisor}. Change it to "
+            f"{place}: patch_size is {list(patch_size)}, and the network needs multiples of "
+            f"{divisor if isinstance(divisor, int) else divisors}. Change it to "
             f"{needed} there; nothing has to be preprocessed again."
         )

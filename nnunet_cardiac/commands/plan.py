@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nnunet_cardiac.folders import find_dataset
+from nnunet_cardiac.folders import dataset_number, find_dataset
 from nnunet_cardiac.registry import TRAINERS
 
 HELP = "add the configurations that a trainer needs to nnU-Net's plans file"
@@ -16,7 +16,10 @@ HELP = "add the configurations that a trainer needs to nnU-Net's plans file"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `plan`."""
-    parser.epilog = "Run nnUNetv2_plan_and_preprocess -d ID -c 2d first. No second preprocessing is needed afterwards."
+    parser.epilog = (
+        "Run nnUNetv2_plan_and_preprocess -d ID -c 2d first, or -c 3d_fullres for the trainers of 3D networks. A "
+        "configuration that needs data of its own is named with the command that makes them."
+    )
     parser.add_argument("-d", required=True, metavar="DATASET", help="number or name of the data set")
     parser.add_argument("-tr", choices=tuple(TRAINERS), default="CroCNetTrainer", help="default: %(default)s")
     parser.add_argument("-p", default="nnUNetPlans", metavar="PLANS", help="name of the plans file (%(default)s)")
@@ -27,10 +30,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     crop = parser.add_argument_group("crop", "how the window is found in the coarse prediction")
     crop.add_argument("--window", type=int, metavar="PIXELS", help="side of the window (default: from the data set)")
-    crop.add_argument("--margin", type=int, metavar="PIXELS", help="safety margin per side (default: the paper's)")
+    crop.add_argument("--margin", type=int, metavar="PIXELS", help="margin per side, mm in volumes (default: ours)")
     crop.add_argument("--per-slice", action="store_true", help="one box per slice instead of one per stack")
     crop.add_argument("--mask-outside", action="store_true", help="zero the window outside the enlarged box")
-    crop.add_argument("--jitter", type=int, default=8, metavar="PIXELS", help="shift of training windows (%(default)s)")
+    crop.add_argument(
+        "--jitter", type=int, metavar="PIXELS", help="shift of training windows (default: 8, in volumes 10 mm)"
+    )
     crop.add_argument(
         "--localiser", metavar="CONFIGURATION", help="configuration to crop from (default: the system's own)"
     )
@@ -38,9 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     crop.add_argument(
         "--coarse",
         choices=("predicted", "simulated"),
-        default="predicted",
         help="coarse labels of training cases: predicted out of fold by the first stage (all folds have to be "
-        "trained), or simulated from the reference where predictions are missing (default: %(default)s)",
+        "trained), or simulated from the reference where predictions are missing (default: predicted; simulated for "
+        "DRUNetTrainer, whose training windows follow the reference in the paper)",
     )
 
 
@@ -65,6 +70,8 @@ def run(args: argparse.Namespace) -> int:
     splits = ensure_patient_splits(folder, raw if raw.is_dir() else None)
     for name, entry in entries.items():
         print(f"{name}: {_facts(entry)}")
+        if "data_identifier" in entry and not (folder / entry["data_identifier"]).is_dir():
+            print(f"  preprocess it: nnUNetv2_preprocess -d {dataset_number(folder)} -c {name} -plans_name {path.stem}")
     print(f"Plans: {path}\nFolds by patient: {splits}")
     return 0
 
@@ -73,7 +80,9 @@ def _facts(entry: Mapping[str, Any]) -> str:
     """What a user wants to know of a configuration that was added."""
     stacks = f"stacks up to {' x '.join(map(str, entry['patch_size']))}"
     if entry["previous_stage"] is None:
-        return f"localiser, {stacks}"
+        spacing = "" if "spacing" not in entry else f", {' x '.join(f'{s:g}' for s in entry['spacing'])} mm"
+        kind = "localiser" if "training_patch_size" in entry else "whole images"
+        return f"{kind}, {stacks}{spacing}"
     window = " x ".join(map(str, entry["architecture"]["arch_kwargs"]["window"]))
     return (
         f"window {window} pixels around the result of {entry['previous_stage']}, {stacks}, "

@@ -17,8 +17,11 @@ def two_trainers(monkeypatch):
     monkeypatch.setattr(options, "TRAINERS", registry)
 
 
-def test_everything_by_default():
-    assert choose(None, None) == [(name, entry) for name, facts in TRAINERS.items() for entry in facts.configurations]
+def test_everything_for_slices_by_default():
+    pairs = [(name, entry) for name, facts in TRAINERS.items() for entry in facts.configurations]
+    assert choose(None, None) == [pair for pair in pairs if pair[1].startswith("2d")]
+    with pytest.raises(UserError, match="unknown trainer 'DRUNetTrainer'"):
+        choose(["DRUNetTrainer"], None)
 
 
 @pytest.mark.parametrize(

@@ -76,3 +76,9 @@ def test_a_patch_that_the_network_cannot_take_is_refused_with_the_next_size():
     check_patch_size((64, 96), 16, "plans.json, configuration '2d'")
     with pytest.raises(UserError, match=r"plans.json, configuration '2d': patch_size is \[56, 64\].*to \[64, 64\]"):
         check_patch_size((56, 64), 16, "plans.json, configuration '2d'")
+
+
+def test_a_network_for_volumes_has_a_divisor_for_each_axis():
+    check_patch_size([5, 96, 64], (1, 8, 8), "plans.json")
+    with pytest.raises(UserError, match=r"multiples of \[8, 8, 8\]. Change it to \[8, 96, 64\]"):
+        check_patch_size([5, 96, 64], (8, 8, 8), "plans.json")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,7 @@ DATASET_ID = 921
 class Workspace:
     """nnU-Net's folders with one data set in them."""
 
+    number: int
     base: Path
     environ: Mapping[str, str]
     raw: Path
@@ -36,48 +37,65 @@ class Workspace:
 
     def train(self, configuration: str, fold: object, *options: str, trainer: str = "CroCNetTrainer_1epochs") -> str:
         """Train with the stock command on the CPU."""
-        return self.run("nnUNetv2_train", DATASET_ID, configuration, fold, "-tr", trainer, "-device", "cpu", *options)
+        return self.run("nnUNetv2_train", self.number, configuration, fold, "-tr", trainer, "-device", "cpu", *options)
 
     def predict(
         self, configuration: str, output: Path, *options: object, trainer: str = "CroCNetTrainer_1epochs"
     ) -> None:
         """Segment the unseen patients with the stock command."""
-        words = ["nnUNetv2_predict", "-i", self.raw / "imagesTs", "-o", output, "-d", DATASET_ID, "-c", configuration]
+        words = ["nnUNetv2_predict", "-i", self.raw / "imagesTs", "-o", output, "-d", self.number, "-c", configuration]
         self.run(*words, "-tr", trainer, "-device", "cpu", "-npp", 0, "-nps", 0, *options)
 
     def model(self, configuration: str, trainer: str = "CroCNetTrainer_1epochs") -> Path:
         """Folder of a trained configuration."""
         return self.results / f"{trainer}__nnUNetPlans__{configuration}"
 
-    def narrow(self, plans: Path) -> None:
-        """Make the networks of a plans file narrow and their epochs short."""
-        make_narrow(plans)
+    @staticmethod
+    def narrow(path: Path) -> None:
+        """Make the networks for slices narrow, see `make_narrow`."""
+        make_narrow(path)
 
 
 @pytest.fixture(scope="session")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """Five training patients and one unseen, `2d` and cropping configurations, narrow networks, two steps an epoch."""
-    base = tmp_path_factory.mktemp("nnunet")
-    folders = {name: str(base / name) for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")}
-    for folder in folders.values():
-        Path(folder).mkdir()
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("nnUNet_")}
-    quick = {"nnUNet_def_n_proc": "2"}
-    environ = {**kept, **folders, **quick, "NNUNET_CARDIAC_SEED": "3"}
-    raw = write_nnunet_dataset(
-        base / "nnUNet_raw", DATASET_ID, "Phantom", patients=5, test_patients=1, seed=7, matrix=(96, 96), progress=False
-    )
-    run_command(
-        ["nnUNetv2_plan_and_preprocess", "-d", str(DATASET_ID), "-c", "2d", "-npfp", "1", "-np", "1"],
-        environ,
-        log=base / "log_plan.txt",
-    )
-    preprocessed = base / "nnUNet_preprocessed" / raw.name
-    ensure_patient_splits(preprocessed, raw)
+def make_workspace(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Workspace]:
+    """Function that makes a phantom data set of five training patients and one unseen, planned and preprocessed."""
+
+    def make(kind: str, number: int, configurations: Sequence[str]) -> Workspace:
+        base = tmp_path_factory.mktemp("nnunet")
+        folders = {name: str(base / name) for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")}
+        for folder in folders.values():
+            Path(folder).mkdir()
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("nnUNet_")}
+        environ = {**kept, **folders, "nnUNet_def_n_proc": "2", "NNUNET_CARDIAC_SEED": "3"}
+        matrix = (96, 96) if kind == "sax" else None
+        raw = write_nnunet_dataset(
+            base / "nnUNet_raw",
+            number,
+            "Phantom",
+            patients=5,
+            test_patients=1,
+            seed=7,
+            kind=kind,
+            matrix=matrix,
+            progress=False,
+        )
+        words = ["nnUNetv2_plan_and_preprocess", "-d", str(number), "-c", *configurations, "-npfp", "1"]
+        run_command([*words, "-np", *["1"] * len(configurations)], environ, log=base / "log_plan.txt")
+        preprocessed = base / "nnUNet_preprocessed" / raw.name
+        ensure_patient_splits(preprocessed, raw)
+        return Workspace(number, base, environ, raw, preprocessed, base / "nnUNet_results" / raw.name)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def workspace(make_workspace: Callable[..., Workspace]) -> Workspace:
+    """`2d` and cropping configurations on cine, narrow networks, two steps an epoch."""
+    space = make_workspace("sax", DATASET_ID, ("2d",))
     for trainer in ("CroCNetTrainer", "HALSRNetTrainer"):
-        plan_crops(preprocessed, trainer=trainer, options=CropOptions(coarse_labels="simulated"), progress=False)
-    make_narrow(preprocessed / "nnUNetPlans.json")
-    return Workspace(base, environ, raw, preprocessed, base / "nnUNet_results" / raw.name)
+        plan_crops(space.preprocessed, trainer=trainer, options=CropOptions(coarse_labels="simulated"), progress=False)
+    make_narrow(space.preprocessed / "nnUNetPlans.json")
+    return space
 
 
 SHORT = {"iterations": 2, "val_iterations": 1, "batch_size": 2, "initial_lr": 1e-3}
@@ -94,13 +112,18 @@ def make_narrow(path: Path) -> None:
     configurations["2d"]["architecture"] = architecture(E2A_UNET, {"features": [4, 8, 16, 32, 64]})
     own = {**configurations["2d"], "architecture": architecture(HALSR_NET, halsr_kwargs), "recipe": SHORT}
     configurations["2d"]["trainers"] = {"HALSRNetTrainer": own}
-    configurations["2d_roi"]["architecture"]["arch_kwargs"]["grid"] = 2
     for name, configuration in configurations.items():
+        if name.startswith("3d"):
+            continue
         configuration["recipe"] = SHORT
         if name.startswith("2d_crop"):
             kwargs = configuration["architecture"]["arch_kwargs"]
             kwargs["network_class_name"] = SPECIALISTS
             kwargs["network_kwargs"] = {"base_width": 4, **kwargs.get("network_kwargs", {})}
+    if "2d_roi" not in configurations:
+        write_json(path, plans)
+        return
+    configurations["2d_roi"]["architecture"]["arch_kwargs"]["grid"] = 2
     # Enough steps for a box of some size: a regressor that knows nothing says one pixel, which resampling can lose.
     configurations["2d_roi"]["recipe"] = {**SHORT, "iterations": 40, "batch_size": 8}
     halsr_crop = configurations["2d_crop"]["trainers"]["HALSRNetTrainer"]

@@ -1,0 +1,39 @@
+"""Activation checkpointing that leaves the statistics of batch normalisation as they are without it."""
+
+import contextlib
+from collections.abc import Iterator
+
+import torch
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+__all__ = ["run_block"]
+
+
+def run_block(block: nn.Module, *inputs: torch.Tensor, recompute: bool) -> torch.Tensor:
+    """Run a block, and keep its inner activations for the backward pass or compute them again there.
+
+    Args:
+        block: Called with `inputs`.
+        inputs: Tensors.
+        recompute: Whether to save memory at the price of a second forward pass. Has no effect without gradients.
+    """
+    if not (recompute and torch.is_grad_enabled()):
+        return block(*inputs)
+    return checkpoint(
+        block, *inputs, use_reentrant=False, context_fn=lambda: (contextlib.nullcontext(), _frozen_statistics(block))
+    )
+
+
+@contextlib.contextmanager
+def _frozen_statistics(block: nn.Module) -> Iterator[None]:
+    """Keep running averages as they are: the second pass over a batch must not count a second time."""
+    norms = [layer for layer in block.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+    try:
+        yield
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum

@@ -1,0 +1,86 @@
+"""The entries of systems for volumes in a plans file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from nnunet_cardiac.cascade.volume_configurations import (
+    BASE,
+    VolumeGeometry,
+    divisor_for,
+    joint_configuration,
+    keeps_z,
+    locate_configuration,
+    measure_volumes,
+    volume_crop_configuration,
+)
+from nnunet_cardiac.errors import UserError
+from nnunet_cardiac.systems import DR_UNET, GCAM_LOCALISER, System
+
+
+def volume_entries(
+    system: System,
+    plans: Mapping[str, Any],
+    preprocessed: Path,
+    *,
+    window: int | None = None,
+    margin_mm: float | None = None,
+    jitter: int | None = None,
+    progress: bool = True,
+    **options: Any,
+) -> dict[str, dict[str, Any]]:
+    """Make the configurations of a system for volumes.
+
+    Args:
+        system: Which one.
+        plans: Content of nnU-Net's plans file.
+        preprocessed: `nnUNet_preprocessed/<dataset>`.
+        window: In-plane side of the window in voxels; None takes it from the data set.
+        margin_mm: Around the heart, if the window is taken from the data set; None takes the system's.
+        jitter: Largest shift of a training window in-plane in voxels; None takes 10 mm along each axis.
+        progress: Whether to show a progress bar.
+        options: `localiser` (None takes the system's), `mask_outside`, `coarse_labels` and `coarse_trainer`.
+
+    Returns:
+        Configuration -> entry.
+
+    Raises:
+        UserError: If there is nothing three-dimensional to derive them from, or the window does not fit.
+    """
+    base = plans["configurations"].get(BASE)
+    if base is None:
+        raise UserError(
+            f"plans {plans.get('plans_name')!r} have no configuration {BASE}, from which the 3D networks derive; they "
+            f"have {', '.join(plans['configurations'])}. nnU-Net plans it for volumes of more than one slice."
+        )
+    if not system.crops:
+        return {
+            name: joint_configuration(network, base["spacing"], base["patch_size"])
+            for name, network in system.volumes.items()
+        }
+    volumes = measure_volumes(preprocessed / base["data_identifier"], base["spacing"], progress)
+    entries = {
+        name: locate_configuration(network, volumes, f"{plans['plans_name']}_{name}")
+        for name, network in system.volumes.items()
+        if network == GCAM_LOCALISER
+    }
+    localiser = options.pop("localiser") or system.localiser
+    margin = system.margin if margin_mm is None else margin_mm
+    for name in system.crops:
+        try:
+            entries[name] = volume_crop_configuration(
+                localiser, DR_UNET, volumes, _window(volumes, window, margin), margin, jitter=jitter, **options
+            )
+        except ValueError as error:
+            raise UserError(f"--window {window}: {error}") from error
+    return entries
+
+
+def _window(volumes: VolumeGeometry, side: int | None, margin_mm: float) -> tuple[int, ...] | None:
+    """Window (z, y, x) with a given side in-plane; along z it is that of the data set."""
+    if side is None:
+        return None
+    depth = volumes.window(divisor_for(keeps_z(volumes.spacing)), margin_mm)[0]
+    return depth, side, side

@@ -1,0 +1,129 @@
+"""3D DR-UNet: a small localiser on a coarse grid and a network on the window around the heart, or both end to end.
+
+Vesal, Maier and Ravikumar, "Fully automated 3D cardiac MRI localisation and segmentation using deep neural networks",
+Journal of Imaging 6 (2020) 65.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
+
+from nnunet_cardiac.architectures.gcam_localiser import GCAMLocaliser
+from nnunet_cardiac.cascade.volume_configurations import BASE, keeps_z
+from nnunet_cardiac.errors import UserError
+from nnunet_cardiac.recipes import DRUNET, Recipe
+from nnunet_cardiac.systems import DR_UNET, GCAM_LOCALISER, JOINT_DR_UNET
+from nnunet_cardiac.trainers.crop import CropTrainer
+
+_NETWORKS = (DR_UNET, GCAM_LOCALISER, JOINT_DR_UNET)
+
+
+class DRUNetTrainer(CropTrainer):
+    """Train the stages of the 3D DR-UNet.
+
+    Configuration `3d_locate` trains the `GCAMLocaliser` on whole volumes of low resolution, `3d_crop` the
+    `DilatedResidualUNet` on the window around the centroid of its map, `3d_fullres` the same network on nnU-Net's
+    patches. Any structures will do. Plans that name a network of this package train that.
+    """
+
+    recipe: ClassVar[Recipe] = DRUNET
+    coarse_network: ClassVar[str] = DR_UNET
+    segmenter: ClassVar[str] = DR_UNET
+    pass_coarse: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        plans: dict,
+        configuration: str,
+        fold: int,
+        dataset_json: dict,
+        device: torch.device = torch.device("cuda"),  # noqa: B008 nnU-Net's signature
+    ) -> None:
+        super().__init__(plans, configuration, fold, dataset_json, device)
+        if len(self.configuration_manager.spacing) != 3:
+            raise UserError(
+                f"{type(self).__name__} trains networks for volumes, and configuration {configuration!r} is for "
+                f"slices. Train {BASE}, or plan others: nnunet_cardiac plan -d {self.plans_manager.dataset_name} -tr "
+                f"{type(self).__name__.split('_')[0]}"
+            )
+
+    # ---------------------------------------------------------------------------------------------------- networks
+
+    @classmethod
+    def complete_architecture(cls, kwargs: dict[str, Any], configuration_manager: ConfigurationManager) -> None:
+        """Fill in whether pooling leaves the slice axis alone, too: as the spacing of the plans says."""
+        super().complete_architecture(kwargs, configuration_manager)
+        keep_z = keeps_z(configuration_manager.spacing)
+        if configuration_manager.previous_stage_name is not None:
+            if kwargs["network_class_name"] in _NETWORKS:
+                kwargs["network_kwargs"] = {"keep_z": keep_z, **kwargs.get("network_kwargs", {})}
+        elif configuration_manager.network_arch_class_name in _NETWORKS or not kwargs:
+            kwargs.setdefault("keep_z", keep_z)
+
+    def initialize(self) -> None:
+        """Build everything as nnU-Net does, and say so if the pooling does not suit the spacing."""
+        super().initialize()
+        steps = [module.step for module in self._bare_network.modules() if hasattr(module, "step")]
+        spacing = self.configuration_manager.spacing
+        if steps and (steps[0][0] == 1) != keeps_z(spacing):
+            shown = " x ".join(f"{side:g}" for side in spacing)
+            reason = "loses slices at the lower levels" if steps[0][0] > 1 else "sees little along the slice axis"
+            self.print_to_log_file(
+                f"WARNING: the plans say keep_z {steps[0][0] == 1}, but with a spacing of {shown} mm such a network "
+                f"{reason}. Take the entry out to have it chosen by the spacing."
+            )
+
+    @property
+    def locates(self) -> bool:
+        """Whether this configuration exports an activation map instead of a segmentation."""
+        return isinstance(self._bare_network, GCAMLocaliser)
+
+    def _do_i_compile(self) -> bool:
+        """Do not compile the localiser: it is small, and its map is made for prediction only."""
+        return not self.locates and super()._do_i_compile()
+
+    # -------------------------------------------------------------------------------------------------------- data
+
+    def configure_rotation_dummyDA_mirroring_and_inital_patch_size(  # noqa: N802 nnU-Net's name
+        self,
+    ) -> tuple[Any, bool, Any, tuple[int, ...]]:
+        """Load no more than the patch where nothing is rotated; mirror windows in-plane, and a map not at all."""
+        rotation, dummy_2d, initial_patch_size, mirror_axes = (
+            super().configure_rotation_dummyDA_mirroring_and_inital_patch_size()
+        )
+        if self.recipe.augmentation == "paper":
+            initial_patch_size = list(self.training_patch_size)
+            self._region_size = tuple(self.training_patch_size)
+        if self.inference_allowed_mirroring_axes is not None:
+            self.inference_allowed_mirroring_axes = None if self.locates else (1, 2)
+        return rotation, dummy_2d, initial_patch_size, mirror_axes
+
+    # -------------------------------------------------------------------------------------------------------- loop
+
+    def train_step(self, batch: dict) -> dict:
+        """Take a step of nnU-Net's; the localiser's target is the union of all structures."""
+        return super().train_step(_with_union(batch) if self.locates else batch)
+
+    def validation_step(self, batch: dict) -> dict:
+        """Take a step of nnU-Net's; the localiser is judged by its segmentation, not by its thresholded map."""
+        if not self.locates:
+            return super().validation_step(batch)
+        with self._bare_network.segmenting():
+            return super().validation_step(_with_union(batch))
+
+
+class DRUNetEndToEndTrainer(DRUNetTrainer):
+    """Train both networks of the 3D DR-UNet as one, with the sum of their losses.
+
+    Configuration `3d_joint`, or `3d_fullres`, trains the `JointDilatedResidualUNet` on nnU-Net's patches.
+    """
+
+    coarse_network: ClassVar[str] = JOINT_DR_UNET
+
+
+def _with_union(batch: dict) -> dict:
+    """Replace the label map (B, 1, Z, Y, X) by the mask of all structures."""
+    return {**batch, "target": (batch["target"] > 0).to(batch["target"].dtype)}
