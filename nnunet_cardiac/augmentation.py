@@ -22,6 +22,7 @@ from batchgeneratorsv2.transforms.noise.gaussian_blur import GaussianBlurTransfo
 from batchgeneratorsv2.transforms.spatial.mirroring import MirrorTransform
 from batchgeneratorsv2.transforms.spatial.spatial import SpatialTransform
 from batchgeneratorsv2.transforms.utils.compose import ComposeTransforms
+from batchgeneratorsv2.transforms.utils.pseudo2d import Convert2DTo3DTransform, Convert3DTo2DTransform
 from batchgeneratorsv2.transforms.utils.random import OneOfTransform
 
 #: Largest rotation of the random affine transform, in radians (30 degrees in the authors' code).
@@ -29,6 +30,9 @@ MAX_ROTATION = float(np.deg2rad(30))
 
 #: Largest shift as a fraction of the patch, and range of the scaling, of `mild_transforms`.
 MILD_SHIFT, MILD_SCALE = 0.08, (0.86, 1.16)
+
+#: Largest shift of a stack as a fraction of the patch.
+STACK_SHIFT = 0.1
 
 #: Displacement in pixels, up to the default of the library that the authors used, and its smoothness as a fraction of
 #: the patch (theirs: five control points along each axis).
@@ -87,25 +91,73 @@ def mild_transforms(patch_size: Sequence[int]) -> BasicTransform:
         Transform of `image` (C, *spatial) and `segmentation` (S, *spatial).
     """
     in_plane = np.arange(len(patch_size)) >= len(patch_size) - 2
-    shift = _ShiftedSpatial(tuple(patch_size), [MILD_SHIFT * n * p for n, p in zip(patch_size, in_plane, strict=True)])
+    shift = _ShiftedSpatial(
+        tuple(patch_size),
+        [MILD_SHIFT * n * p for n, p in zip(patch_size, in_plane, strict=True)],
+        p_scaling=1,
+        scaling=MILD_SCALE,
+        p_synchronize_scaling_across_axes=1,
+    )
     brightness = MultiplicativeBrightnessTransform((0.8, 1.25), synchronize_channels=True)
     offset = BrightnessAdditiveTransform(mu=0, sigma=0.15)
     return ComposeTransforms([shift, brightness, offset])
 
 
-class _ShiftedSpatial(SpatialTransform):
-    """Scale around a point off the centre of the sample, by up to `shifts` voxels along each axis."""
+def stack_transforms(patch_size: Sequence[int]) -> BasicTransform:
+    """Rotation, shift and flip of a stack in-plane, alike for all its slices, with the crop to the patch.
 
-    def __init__(self, patch_size: tuple[int, ...], shifts: Sequence[float]) -> None:
+    The classifier-guided network's paper names these four (section 3) and no magnitudes; here 30 degrees, a tenth of
+    the patch, and each flip for every second sample.
+
+    Args:
+        patch_size: Size (z, y, x) that leaves the pipeline; z has to be that of the sample.
+
+    Returns:
+        Transform of `image` (C, Z, Y, X) and `segmentation` (S, Z, Y, X).
+    """
+    in_plane = tuple(patch_size[1:])
+    turn = _ShiftedSpatial(
+        in_plane, [STACK_SHIFT * n for n in in_plane], p_rotation=1, rotation=(-MAX_ROTATION, MAX_ROTATION)
+    )
+    return ComposeTransforms(
+        [Convert3DTo2DTransform(), turn, Convert2DTo3DTransform(), MirrorTransform(allowed_axes=(1, 2))]
+    )
+
+
+class RealSlicesOnly(BasicTransform):
+    """Apply a transform, and leave the slices empty that fill up a stack.
+
+    nnU-Net's loader fills short stacks up with zeros and the label -1. Noise or brightness would turn the zeros into
+    something, and networks for stacks tell by them which slices are real. So these are found before the transform and
+    set to zero behind it.
+
+    Args:
+        inner: Transform of `image` (C, Z, Y, X) and `segmentation` (S, Z, Y, X) that keeps the slices in their order.
+    """
+
+    def __init__(self, inner: BasicTransform) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def __call__(self, **data_dict: Any) -> dict:
+        """Transform a sample."""
+        filled_up = (data_dict["segmentation"] < 0).all(0).flatten(1).all(1)
+        out = self.inner(**data_dict)
+        out["image"][:, filled_up] = 0
+        return out
+
+
+class _ShiftedSpatial(SpatialTransform):
+    """Spatial transform around a point off the centre of the sample, by up to `shifts` voxels along each axis."""
+
+    def __init__(self, patch_size: tuple[int, ...], shifts: Sequence[float], **chances: Any) -> None:
         super().__init__(
             patch_size,
             patch_center_dist_from_border=0,
             random_crop=True,
-            p_scaling=1,
-            scaling=MILD_SCALE,
-            p_synchronize_scaling_across_axes=1,
             border_mode_seg="constant",
             padding_value_seg=-1,
+            **chances,
         )
         self.shifts = tuple(shifts)
 

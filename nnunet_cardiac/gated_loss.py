@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from nnunet_cardiac.architectures.blocks.binary_logits import fuse_binary_logits
 from nnunet_cardiac.architectures.blocks.stack_packing import pack
 from nnunet_cardiac.architectures.classifier_guided import StageOutputs
 
@@ -56,9 +57,7 @@ class ClassifierGuidedLoss(nn.Module):
         loss = F.cross_entropy(output.seg.float(), labels)
         truth = one_hot(labels, output.seg.shape[1])
         present = truth.flatten(2).amax(2)  # (S, K)
-        if output.presence is not None:
-            entropy = F.binary_cross_entropy_with_logits(output.presence.float(), present, reduction="none")
-            loss = loss + self.weight * entropy.sum(1).mean()
+        loss = loss + self.weight * presence_loss(output.presence, present)
         if output.ref is not None:
             entropy = F.binary_cross_entropy_with_logits(output.ref.float(), truth, reduction="none").mean((2, 3))
             loss = loss + (self._gates(output.presence, present) * entropy).sum(1).mean()
@@ -70,6 +69,41 @@ class ClassifierGuidedLoss(nn.Module):
             return torch.ones_like(present)
         found = (presence.detach() > 0).to(present.dtype)
         return {"pred": found, "gt": present, "pred_or_gt": torch.maximum(found, present)}[self.gate_source]
+
+
+class StagesLoss(nn.Module):
+    """Any loss of a segmentation for both stages, without gates, and the classifier's as in `ClassifierGuidedLoss`.
+
+    Args:
+        inner: Loss of logits (S, K+1, H, W) and label maps (S, 1, H, W).
+        weight: Weight of the classifier's loss.
+    """
+
+    def __init__(self, inner: nn.Module, weight: float = 0.1) -> None:
+        super().__init__()
+        self.inner = inner
+        self.weight = weight
+
+    def forward(self, output: StageOutputs | torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Compute the loss; see `ClassifierGuidedLoss` for the arguments."""
+        if isinstance(output, torch.Tensor):
+            return self.inner(output, target)
+        labels = pack(target, output.real)  # (S, 1, H, W)
+        present = one_hot(labels[:, 0].long(), output.seg.shape[1]).flatten(2).amax(2)
+        loss = self.inner(output.seg, labels) + self.weight * presence_loss(output.presence, present)
+        return loss if output.ref is None else loss + self.inner(fuse_binary_logits(output.ref), labels)
+
+
+def presence_loss(presence: torch.Tensor | None, present: torch.Tensor) -> torch.Tensor:
+    """Binary cross-entropy of the classifier, summed over classes, mean over slices; 0 without a classifier.
+
+    Args:
+        presence: Logits `(S, K)`, or None.
+        present: 1 where the class is in the slice, `(S, K)`.
+    """
+    if presence is None:
+        return present.new_zeros(())
+    return F.binary_cross_entropy_with_logits(presence.float(), present, reduction="none").sum(1).mean()
 
 
 def one_hot(labels: torch.Tensor, num_classes: int) -> torch.Tensor:

@@ -14,10 +14,12 @@ from nnunet_cardiac.cascade.configurations import (
     architecture,
     crop_configuration,
     measure_hearts,
+    reference_labels,
     roi_configuration,
     with_configurations,
 )
 from nnunet_cardiac.cascade.roi import RegionRule
+from nnunet_cardiac.cascade.stack_configurations import stack_configuration
 from nnunet_cardiac.checks.plans import check_plans
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.files import read_json, write_json
@@ -99,7 +101,9 @@ def plan_crops(
     check_plans(plans, path)
     labels = anatomy_labels(read_json(preprocessed / "dataset.json")["labels"], TRAINERS[trainer].anatomies)
     system = SYSTEMS[trainer]
-    if system.volumes:
+    if system.stacks:
+        entries = _entries_for_stacks(system, plans, preprocessed, progress)
+    elif system.volumes:
         entries = _entries_for_volumes(system, plans, preprocessed, options, progress)
     else:
         data = preprocessed / plans["configurations"]["2d"]["data_identifier"]
@@ -107,7 +111,8 @@ def plan_crops(
     if options.small:
         path = preprocessed / f"{plans['plans_name']}{SMALL_SUFFIX}.json"
         plans = read_json(path) if path.is_file() else {**plans, "plans_name": path.stem}
-        entries = _small(system, {system.base: plans["configurations"][system.base], **entries})
+        base = {system.base: plans["configurations"][system.base]} if system.base in system.small else {}
+        entries = _small(system, {**base, **entries})
     new = with_configurations(plans, entries, trainer)
     if not path.is_file():
         write_json(path, new)
@@ -197,6 +202,19 @@ def _entries(
             coarse_trainer=options.localiser_trainer,
         )
     return entries
+
+
+def _entries_for_stacks(
+    system: System, plans: Mapping[str, Any], preprocessed: Path, progress: bool
+) -> dict[str, dict[str, Any]]:
+    base = plans["configurations"]["2d"]
+    folder = preprocessed / base["data_identifier"]
+    shapes = [labels.shape for labels in reference_labels(folder, "2d", progress)]
+    identifier = f"{plans['plans_name']}_2d_stack"  # one for all: they share the grid
+    return {
+        name: stack_configuration(network, shapes, base["spacing"], identifier, kwargs)
+        for name, (network, kwargs) in system.stacks.items()
+    }
 
 
 def _entries_for_volumes(

@@ -31,7 +31,11 @@ class Recipe:
         loss: `dice` (sigmoid Dice with squares), `dice_sum` (denominator of sums, pushes false positives of absent
             structures down), `bce_dice` (half binary cross-entropy, half Dice), `softmax_dice` (Dice over all classes;
             of a single structure Dice plus binary cross-entropy), `softmax_dice_foreground` (the same without the
-            background) or `dice_ce` (nnU-Net's).
+            background), `dice_ce` (nnU-Net's) or `gated` (that of the classifier-guided network; others train both
+            of its stages without gates).
+        gate_source: Who opens the gates of `gated`: the classifier (`pred`), the reference (`gt`) or either
+            (`pred_or_gt`).
+        gate_warmup: Epochs at the start in which all gates are open.
         augmentation: `paper` (the system's own), `nnunet`, or `mild` (small shifts, scales and changes of brightness).
         patience: Epochs without a better moving average of the validation Dice after which training stops and the best
             weights become the final ones; None trains all epochs.
@@ -52,6 +56,8 @@ class Recipe:
     augmentation: str = "paper"
     test_time_mirroring: bool = True
     patience: int | None = None
+    gate_source: str = "pred"
+    gate_warmup: int = 0
 
     def __post_init__(self) -> None:
         """Check the choices, so that a typing error in a plans file is found before training."""
@@ -81,7 +87,8 @@ class Recipe:
 _CHOICES = {
     "optimizer": ("adam", "sgd"),
     "schedule": ("steps", "poly"),
-    "loss": ("dice", "dice_sum", "bce_dice", "softmax_dice", "softmax_dice_foreground", "dice_ce"),
+    "loss": ("dice", "dice_sum", "bce_dice", "softmax_dice", "softmax_dice_foreground", "dice_ce", "gated"),
+    "gate_source": ("pred", "gt", "pred_or_gt"),
     "augmentation": ("paper", "nnunet", "mild"),
 }
 
@@ -94,6 +101,9 @@ HALSR = Recipe(initial_lr=1e-3, batch_size=32, loss="bce_dice", patience=20)
 #: Vesal et al. 2020, section 3.3: Adam 1e-4, constant, until validation stops improving, the best weights kept, no
 #: augmentation; batch, patience and longest training are ours.
 DRUNET = Recipe(batch_size=2, loss="softmax_dice", patience=20)
+
+#: Classifier-guided network: Adam 1e-4, constant, 200 epochs; one stack a step, as its paper has it.
+CLASSIFIER_GUIDED = Recipe(epochs=200, batch_size=1, loss="gated")
 
 #: nnU-Net 2.8.1's own recipe.
 NNUNET = Recipe(

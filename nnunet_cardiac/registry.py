@@ -74,6 +74,17 @@ TRAINERS: dict[str, TrainerFacts] = {
         },
         parameters={"HALSRNet": 10.82, "ROIRegressor": 3.847},
     ),
+    "ClassifierGuidedTrainer": TrainerFacts(
+        name="ClassifierGuidedTrainer",
+        system="Classifier-guided network",
+        paper="classifier-guided two-stage network with all-slice fusion transformer",
+        anatomies=("LV", "MYO", "RV"),
+        configurations={
+            "2d_stack": "both stages with slice fusion and classifier, on whole stacks",
+            "2d_stack_single": "ablation: one stage, slice by slice",
+        },
+        parameters={"ClassifierGuidedNet": 21.19, "single": 7.419},
+    ),
     "DRUNetTrainer": TrainerFacts(
         name="DRUNetTrainer",
         system="3D DR-UNet",

@@ -10,6 +10,7 @@ _E2A_UNET = "nnunet_cardiac.architectures.e2a_unet.E2AUNet"
 _SPECIALISTS = "nnunet_cardiac.architectures.specialists.SpecialistNetworks"
 _HALSR_NET = "nnunet_cardiac.architectures.halsr_net.HALSRNet"
 DR_UNET = "nnunet_cardiac.architectures.dilated_residual_unet.DilatedResidualUNet"
+CLASSIFIER_GUIDED = "nnunet_cardiac.architectures.classifier_guided.ClassifierGuidedNet"
 GCAM_LOCALISER = "nnunet_cardiac.architectures.gcam_localiser.GCAMLocaliser"
 JOINT_DR_UNET = "nnunet_cardiac.architectures.dilated_residual_joint.JointDilatedResidualUNet"
 ROI_REGRESSOR = "nnunet_cardiac.architectures.roi_regressor.ROIRegressor"
@@ -29,6 +30,7 @@ class System:
         roi: Whether there is a configuration `2d_roi` that regresses a box.
         volumes: Configurations for volumes without a previous stage -> network; a system that has some derives all of
             its configurations from `3d_fullres`, the others theirs from `2d`.
+        stacks: Configurations for whole stacks -> network and its arguments; on the paper's in-plane grid.
         coarse_labels: `predicted` or `simulated`: what training windows follow where the user does not say.
         small: Configuration -> narrow network, about a quarter of the arithmetic.
         small_recipe: Configuration -> recipe of a short training with it.
@@ -42,6 +44,7 @@ class System:
     centre: tuple[str, ...] | None = None
     roi: bool = False
     volumes: Mapping[str, str] = field(default_factory=dict)
+    stacks: Mapping[str, Network] = field(default_factory=dict)
     coarse_labels: str = "predicted"
 
     @property
@@ -65,7 +68,11 @@ _SHORT_CROP = {**_SHORT, "initial_lr": 3e-3, "batch_size": 3, "iterations": 46}
 _SHORT_HALSR = {**_SHORT, "loss": "bce_dice", "patience": None}
 #: A regressor needs many steps; without dropout its error after a short training is half as large.
 _SHORT_ROI = {**_SHORT_HALSR, "iterations": 110, "augmentation": "mild"}
+_SHORT_STACKS = {**_SHORT, "loss": "gated", "batch_size": 1, "iterations": 24}
 _SHORT_VOLUMES = {**_SHORT, "loss": "softmax_dice", "batch_size": 2, "iterations": 20, "patience": None}
+
+
+_NARROW_STAGE = [16, 32, 64, 64, 64]
 
 
 def _narrow_specialists(mode: str) -> Network:
@@ -106,6 +113,20 @@ SYSTEMS: dict[str, System] = {
             "2d_crop": (_HALSR_NET, {"features": [16, 32, 64, 128, 256]}),
         },
         small_recipe={"2d": _SHORT_HALSR, "2d_roi": _SHORT_ROI, "2d_crop": _SHORT_HALSR},
+    ),
+    "ClassifierGuidedTrainer": System(
+        crops={},
+        localiser="",
+        margin=0,
+        stacks={
+            "2d_stack": (CLASSIFIER_GUIDED, {}),
+            "2d_stack_single": (CLASSIFIER_GUIDED, {"ref": False, "fusion": False, "classifier": None}),
+        },
+        small={
+            "2d_stack": (CLASSIFIER_GUIDED, {"features": _NARROW_STAGE}),
+            "2d_stack_single": (CLASSIFIER_GUIDED, {"features": _NARROW_STAGE}),
+        },
+        small_recipe={"2d_stack": _SHORT_STACKS, "2d_stack_single": _SHORT_STACKS},
     ),
     "DRUNetTrainer": System(
         crops={"3d_crop": None},

@@ -12,12 +12,20 @@ import torch
 
 from nnunet_cardiac.recipes import NNUNET
 from nnunet_cardiac.trainers.base import CardiacTrainer
+from nnunet_cardiac.trainers.classifier_guided import ClassifierGuidedTrainer
 from nnunet_cardiac.trainers.crocnet import CroCNetTrainer
 from nnunet_cardiac.trainers.dilated_residual_unet import DRUNetEndToEndTrainer, DRUNetTrainer
 from nnunet_cardiac.trainers.halsr import HALSRNetTrainer
 
 BASES: dict[str, type[CardiacTrainer]] = {
-    trainer.__name__: trainer for trainer in (CroCNetTrainer, HALSRNetTrainer, DRUNetTrainer, DRUNetEndToEndTrainer)
+    trainer.__name__: trainer
+    for trainer in (
+        CroCNetTrainer,
+        HALSRNetTrainer,
+        ClassifierGuidedTrainer,
+        DRUNetTrainer,
+        DRUNetEndToEndTrainer,
+    )
 }
 
 _NAME = re.compile(r"(?P<base>[A-Za-z0-9]+?)(?P<nnunet>_nnUNetRecipe)?(?:_(?P<epochs>[1-9]\d*)epochs)?")

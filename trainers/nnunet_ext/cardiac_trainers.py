@@ -5,11 +5,12 @@ not be pickled. For the same reason the folder is no package.
 """
 
 from nnunet_cardiac.trainers import variants
+from nnunet_cardiac.trainers.classifier_guided import ClassifierGuidedTrainer
 from nnunet_cardiac.trainers.crocnet import CroCNetTrainer
 from nnunet_cardiac.trainers.dilated_residual_unet import DRUNetEndToEndTrainer, DRUNetTrainer
 from nnunet_cardiac.trainers.halsr import HALSRNetTrainer
 
-__all__ = ["CroCNetTrainer", "DRUNetEndToEndTrainer", "DRUNetTrainer", "HALSRNetTrainer"]
+__all__ = ["ClassifierGuidedTrainer", "CroCNetTrainer", "DRUNetEndToEndTrainer", "DRUNetTrainer", "HALSRNetTrainer"]
 
 
 def __getattr__(name: str) -> type:
