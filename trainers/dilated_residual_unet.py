@@ -64,7 +64,9 @@ class DRUNetTrainer(CropTrainer):
         if configuration_manager.previous_stage_name is not None:
             if kwargs["network_class_name"] in _NETWORKS:
                 kwargs["network_kwargs"] = {"keep_z": keep_z, **kwargs.get("network_kwargs", {})}
-        elif configuration_manager.network_arch_class_name in _NETWORKS or not kwargs:
+            return
+        name = configuration_manager.network_arch_class_name
+        if name in _NETWORKS or not name.startswith("nnunet_cardiac."):  # ours for volumes, or the default
             kwargs.setdefault("keep_z", keep_z)
 
     def initialize(self) -> None:
