@@ -73,7 +73,8 @@ class DRUNetTrainer(CropTrainer):
         """Build everything as nnU-Net does, and say so if the pooling does not suit the spacing."""
         super().initialize()
         steps = [module.step for module in self._bare_network.modules() if hasattr(module, "step")]
-        spacing = self.configuration_manager.spacing
+        own = self.configuration_manager.configuration
+        spacing = self.plans_manager.plans["configurations"].get(BASE, own)["spacing"]
         if steps and (steps[0][0] == 1) != keeps_z(spacing):
             shown = " x ".join(f"{side:g}" for side in spacing)
             reason = "loses slices at the lower levels" if steps[0][0] > 1 else "sees little along the slice axis"
@@ -96,7 +97,7 @@ class DRUNetTrainer(CropTrainer):
     def configure_rotation_dummyDA_mirroring_and_inital_patch_size(  # noqa: N802 nnU-Net's name
         self,
     ) -> tuple[Any, bool, Any, tuple[int, ...]]:
-        """Load no more than the patch where nothing is rotated; mirror windows in-plane, and a map not at all."""
+        """Load no more than the patch where nothing is rotated; predict mirrored in-plane alone, a map not at all."""
         rotation, dummy_2d, initial_patch_size, mirror_axes = (
             super().configure_rotation_dummyDA_mirroring_and_inital_patch_size()
         )

@@ -28,7 +28,7 @@ ATRIUM = VolumeGeometry((1.25, 1.25, 1.25), [(40, 60, 70)], [(88, 320, 300)])
 
 @pytest.mark.parametrize(
     ("spacing", "wanted"),
-    [((10, 1.5, 1.5), True), ((5, 1.4, 1.4), True), ((2.5, 1.25, 1.25), False), ((1, 1, 1), False), ((3, 1, 2), False)],
+    [((10, 1.5, 1.5), True), ((2.27, 1.04, 1.04), False), ((1, 1, 1), False), ((4, 1, 2), False)],
 )
 def test_slices_far_apart_are_kept(spacing, wanted) -> None:
     assert keeps_z(spacing) is wanted
@@ -67,6 +67,8 @@ def test_localiser_entry() -> None:
     assert entry["architecture"]["arch_kwargs"] == {"keep_z": True}
     atrium = locate_configuration(GCAM_LOCALISER, ATRIUM, "x")
     assert atrium["architecture"]["arch_kwargs"] == {"keep_z": False}
+    stack = VolumeGeometry((8.0, 1.5, 1.5), [], [(12, 256, 256)])  # 8 x 3 x 3 mm
+    assert locate_configuration(GCAM_LOCALISER, stack, "x")["architecture"]["arch_kwargs"] == {"keep_z": True}
     assert atrium["training_patch_size"] == [40, 128, 120]
 
 

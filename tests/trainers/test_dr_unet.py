@@ -64,7 +64,7 @@ def test_plans_of_nnunet_give_the_papers_networks() -> None:
 
 
 @pytest.mark.parametrize(
-    ("spacing", "divisor"), [(CINE, (1, 8, 8)), (ISOTROPIC, (8, 8, 8)), ([2.5, 1.25, 1.25], (8, 8, 8))]
+    ("spacing", "divisor"), [(CINE, (1, 8, 8)), (ISOTROPIC, (8, 8, 8)), ([2.27, 1.04, 1.04], (8, 8, 8))]
 )
 def test_the_spacing_says_whether_slices_are_pooled(spacing, divisor) -> None:
     assert build(DRUNetTrainer, spacing, channels=1).divisor == divisor
@@ -90,7 +90,8 @@ def test_pooling_that_does_not_suit_the_spacing_is_named(monkeypatch, spacing, k
     lines: list[str] = []
     trainer = DRUNetTrainer.__new__(DRUNetTrainer)
     trainer.network, trainer.is_ddp = GCAMLocaliser(1, 2, filters=1, keep_z=keep_z), False
-    trainer.configuration_manager = configuration(spacing)
+    trainer.configuration_manager = configuration([99.0, 1.0, 1.0])  # of a coarser grid; that of the data counts
+    trainer.plans_manager = PlansManager({"configurations": {"3d_fullres": {"spacing": spacing}}})
     trainer.print_to_log_file = lines.append
     monkeypatch.setattr(DRUNetTrainer.__mro__[1], "initialize", lambda self: None)
     trainer.initialize()
