@@ -15,6 +15,7 @@ from torch import nn
 
 from nnunet_cardiac.architectures.blocks.binary_logits import fuse_binary_logits
 from nnunet_cardiac.architectures.blocks.checkpointing import run_block
+from nnunet_cardiac.architectures.blocks.clahe import SliceEqualisation
 from nnunet_cardiac.architectures.blocks.dilated_residual import ConcatResidual, DilatedSum, double_unit
 from nnunet_cardiac.architectures.contract import SegmentationNetwork
 
@@ -45,6 +46,7 @@ class DilatedResidualUNet(SegmentationNetwork):
         norm: `"batch"` or `"instance"`.
         preact: Whether normalisation and ReLU stand before each convolution instead of behind it.
         checkpointing: Whether activations inside the blocks are computed again in the backward pass, for less memory.
+        clahe: Whether each slice of the input is equalised first, see `SliceEqualisation`.
         strides: Strides of a plans file, for deep supervision alone.
 
     Raises:
@@ -69,6 +71,7 @@ class DilatedResidualUNet(SegmentationNetwork):
         norm: str = "batch",
         preact: bool = False,
         checkpointing: bool = False,
+        clahe: bool = False,
         strides: Sequence[Sequence[int]] | None = None,
     ) -> None:
         if filters < 1 or not rates or min(rates) < 1:
@@ -76,6 +79,7 @@ class DilatedResidualUNet(SegmentationNetwork):
         step = pooling_step(keep_z)
         super().__init__(input_channels, num_classes, deep_supervision, levels=_LEVELS, step=step, strides=strides)
         self.step = step
+        self.prepare = SliceEqualisation() if clahe else nn.Identity()
         self.checkpointing = checkpointing
         widths = [filters * 2**level for level in range(_LEVELS)]
         self.encoder = nn.ModuleList()
@@ -92,7 +96,7 @@ class DilatedResidualUNet(SegmentationNetwork):
 
     def features(self, x: torch.Tensor) -> torch.Tensor:
         """Input `(B, filters, Z, Y, X)` of the last convolution, for `x` `(B, input_channels, Z, Y, X)`."""
-        skips = []
+        x, skips = self.prepare(x), []
         for encode in self.encoder:
             skips.append(run_block(encode, x, recompute=self.checkpointing))
             x = F.max_pool3d(skips[-1], self.step)

@@ -36,7 +36,7 @@ class GCAMLocaliser(SegmentationNetwork):
         deep_supervision: Whether `forward` returns its result in a list of one; a map has no lower resolutions.
         threshold: Share of the maximum that a voxel of the drawn map exceeds.
         score: What the map is the gradient of: `"logit"` or `"sigmoid"`, see `gcam`.
-        filters, keep_z, norm, preact, checkpointing: See `DilatedResidualUNet`.
+        filters, keep_z, norm, preact, checkpointing, clahe: See `DilatedResidualUNet`.
         strides: Taken because plans files have it; has no effect.
 
     Raises:
@@ -62,6 +62,7 @@ class GCAMLocaliser(SegmentationNetwork):
         norm: str = "batch",
         preact: bool = False,
         checkpointing: bool = False,
+        clahe: bool = False,
         strides: Sequence[Sequence[int]] | None = None,
     ) -> None:
         if not 0 <= threshold < 1 or score not in _SCORES:
@@ -74,7 +75,14 @@ class GCAMLocaliser(SegmentationNetwork):
         self.score = score
         self.draws = True
         self.network = DilatedResidualUNet(
-            input_channels, 2, filters=filters, keep_z=keep_z, norm=norm, preact=preact, checkpointing=checkpointing
+            input_channels,
+            2,
+            filters=filters,
+            keep_z=keep_z,
+            norm=norm,
+            preact=preact,
+            checkpointing=checkpointing,
+            clahe=clahe,
         )
         self.divisor = self.network.divisor
 

@@ -27,8 +27,8 @@ from nnunet_cardiac.cascade.roi import RegionRule, bounding_box, centred_size, c
 BASE = "3d_fullres"
 
 #: Slices more than this many times farther apart than pixels are not pooled: three poolings of a stack of ten slices
-#: would leave one.
-_ANISOTROPY = 2.0
+#: would leave one. nnU-Net calls data anisotropic from the same factor on.
+_ANISOTROPY = 3.0
 
 _LOW_RESOLUTION = 128
 _COVERED_PERCENT = 99
@@ -136,8 +136,8 @@ def locate_configuration(
     Returns:
         The entry, JSON-ready.
     """
-    spacing = volumes.low_resolution()
-    low, divisor = volumes.resampled(spacing), divisor_for(keeps_z(spacing))
+    spacing, keep_z = volumes.low_resolution(), keeps_z(volumes.spacing)  # a stack stays one on a coarser grid
+    low, divisor = volumes.resampled(spacing), divisor_for(keep_z)
     return {
         "inherits_from": BASE,
         "data_identifier": data_identifier,
@@ -148,7 +148,7 @@ def locate_configuration(
         "patch_size": list(low.patch(divisor, _ROOM)),
         "training_patch_size": list(low.patch(divisor)),
         "batch_dice": False,
-        "architecture": architecture(network_class_name, {"keep_z": keeps_z(spacing), **network_kwargs}),
+        "architecture": architecture(network_class_name, {"keep_z": keep_z, **network_kwargs}),
     }
 
 

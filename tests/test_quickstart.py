@@ -12,7 +12,9 @@ from nnunet_cardiac.quickstart import run as quickstart
 from nnunet_cardiac.quickstart.steps import QuickstartOptions, Step, quickstart_steps
 
 
-@pytest.mark.parametrize(("system", "trainings", "localiser"), [("crocnet", 2, "2d"), ("halsr", 3, "2d_roi")])
+@pytest.mark.parametrize(
+    ("system", "trainings", "localiser"), [("crocnet", 2, "2d"), ("halsr", 3, "2d_roi"), ("dr-unet", 3, "3d_locate")]
+)
 def test_steps_are_commands_that_agree_with_each_other(
     tmp_path: Path, system: str, trainings: int, localiser: str
 ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,6 +18,11 @@ from nnunet_cardiac.files import read_json
 from nnunet_cardiac.trainers.base import CardiacTrainer
 
 _SHOWN_CASES = 10
+
+
+def rule_of(kwargs: Mapping[str, Any]) -> RegionRule:
+    """Return the rule that the arguments of a `CropFromCoarse` describe."""
+    return RegionRule(**{name: kwargs[name] for name in RegionRule.__dataclass_fields__ if name in kwargs})
 
 
 class CropTrainer(CardiacTrainer):
@@ -64,8 +69,7 @@ class CropTrainer(CardiacTrainer):
     @property
     def region_rule(self) -> RegionRule:
         """How the window is found: the arguments of the network in the plans."""
-        kwargs = self._crop_kwargs(self.configuration_manager)
-        return RegionRule(**{k: kwargs[k] for k in RegionRule.__dataclass_fields__ if k in kwargs})
+        return rule_of(self._crop_kwargs(self.configuration_manager))
 
     @property
     def training_patch_size(self) -> tuple[int, ...]:

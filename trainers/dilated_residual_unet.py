@@ -6,6 +6,7 @@ Journal of Imaging 6 (2020) 65.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -14,9 +15,12 @@ from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 from nnunet_cardiac.architectures.gcam_localiser import GCAMLocaliser
 from nnunet_cardiac.cascade.volume_configurations import BASE, keeps_z
 from nnunet_cardiac.errors import UserError
+from nnunet_cardiac.evaluation.agreement import add_volume_agreement
+from nnunet_cardiac.evaluation.localisation import add_localisation_report
 from nnunet_cardiac.recipes import DRUNET, Recipe
+from nnunet_cardiac.registry import anatomy_labels
 from nnunet_cardiac.systems import DR_UNET, GCAM_LOCALISER, JOINT_DR_UNET
-from nnunet_cardiac.trainers.crop import CropTrainer
+from nnunet_cardiac.trainers.crop import CropTrainer, rule_of
 
 _NETWORKS = (DR_UNET, GCAM_LOCALISER, JOINT_DR_UNET)
 
@@ -60,14 +64,17 @@ class DRUNetTrainer(CropTrainer):
         if configuration_manager.previous_stage_name is not None:
             if kwargs["network_class_name"] in _NETWORKS:
                 kwargs["network_kwargs"] = {"keep_z": keep_z, **kwargs.get("network_kwargs", {})}
-        elif configuration_manager.network_arch_class_name in _NETWORKS or not kwargs:
+            return
+        name = configuration_manager.network_arch_class_name
+        if name in _NETWORKS or not name.startswith("nnunet_cardiac."):  # ours for volumes, or the default
             kwargs.setdefault("keep_z", keep_z)
 
     def initialize(self) -> None:
         """Build everything as nnU-Net does, and say so if the pooling does not suit the spacing."""
         super().initialize()
         steps = [module.step for module in self._bare_network.modules() if hasattr(module, "step")]
-        spacing = self.configuration_manager.spacing
+        own = self.configuration_manager.configuration
+        spacing = self.plans_manager.plans["configurations"].get(BASE, own)["spacing"]
         if steps and (steps[0][0] == 1) != keeps_z(spacing):
             shown = " x ".join(f"{side:g}" for side in spacing)
             reason = "loses slices at the lower levels" if steps[0][0] > 1 else "sees little along the slice axis"
@@ -90,7 +97,7 @@ class DRUNetTrainer(CropTrainer):
     def configure_rotation_dummyDA_mirroring_and_inital_patch_size(  # noqa: N802 nnU-Net's name
         self,
     ) -> tuple[Any, bool, Any, tuple[int, ...]]:
-        """Load no more than the patch where nothing is rotated; mirror windows in-plane, and a map not at all."""
+        """Load no more than the patch where nothing is rotated; predict mirrored in-plane alone, a map not at all."""
         rotation, dummy_2d, initial_patch_size, mirror_axes = (
             super().configure_rotation_dummyDA_mirroring_and_inital_patch_size()
         )
@@ -113,6 +120,38 @@ class DRUNetTrainer(CropTrainer):
             return super().validation_step(batch)
         with self._bare_network.segmenting():
             return super().validation_step(_with_union(batch))
+
+    def perform_actual_validation(self, save_probabilities: bool = False) -> None:
+        """Validate as nnU-Net does; add what the localiser misses, or how volumes agree, to summary and log."""
+        super().perform_actual_validation(save_probabilities)
+        if self.local_rank == 0:
+            for name, line in self._reports().items():
+                self.print_to_log_file(f"{name}: {line}")
+
+    def _reports(self) -> dict[str, object]:
+        validation = Path(self.output_folder) / "validation"
+        references = Path(self.preprocessed_dataset_folder_base) / "gt_segmentations"
+        ending = self.dataset_json["file_ending"]
+        try:
+            if self.locates:
+                return self._localisation(validation, references, ending)
+            labels = anatomy_labels(self.dataset_json["labels"])
+            found = add_volume_agreement(validation, references, labels, ending)
+            return {f"Volume agreement, {name}": value for name, value in found.items()}
+        except (UserError, ValueError) as error:  # after hours of training this is no reason to fail
+            return {"Not computed": error}
+
+    def _localisation(self, validation: Path, references: Path, ending: str) -> dict[str, object]:
+        """What windows of the cropping configurations for volumes would miss."""
+        followers = self.plans_manager.plans["configurations"][self.configuration_name].get("next_stage") or []
+        reports: dict[str, object] = {}
+        for name in [followers] if isinstance(followers, str) else followers:
+            configuration = self.plans_manager.get_configuration(name)
+            rule = rule_of(self._crop_kwargs(configuration))
+            if len(rule.window) == 3:
+                report = add_localisation_report(validation, references, rule, configuration.spacing, ending)
+                reports[f"Localisation for {name}"] = report
+        return reports
 
 
 class DRUNetEndToEndTrainer(DRUNetTrainer):

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.registry import TRAINERS
 
 if TYPE_CHECKING:
@@ -20,11 +21,14 @@ _ROUNDS = {"cpu": 5, "cuda": 30, "mps": 15}
 
 _SPEED = "parameters, operations, time and memory of each network, beside nnU-Net's 2d network for the same input"
 
+_STAGES = "time and memory of the two stages of the 3D DR-UNet against one pass of its network over the whole volume"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the actions of `benchmark`."""
     actions = parser.add_subparsers(title="actions", dest="action", metavar="ACTION", required=True)
     _add_action(actions, "speed", _SPEED, _add_speed_arguments, _run_speed)
+    _add_action(actions, "stages", _STAGES, _add_stages_arguments, _run_stages)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -102,6 +106,59 @@ def _run_speed(args: argparse.Namespace) -> int:
     print(f"{_conditions(described)}\n\n{speed_tables(results)}")
     if args.json is not None:
         append_run(args.json, described)
+    return 0
+
+
+def _add_stages_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-device", choices=("auto", "cuda", "cpu", "mps"), default="auto", help="default: %(default)s")
+    parser.add_argument("--threads", type=_positive, metavar="N", help="processor threads (default: torch's choice)")
+    size = parser.add_argument_group("input", "slices, rows and columns; rows and columns multiples of 8")
+    for name, default, what in (
+        ("--volume", (16, 256, 256), "volume"),
+        ("--low", (16, 128, 128), "grid of the localiser"),
+        ("--window", (16, 128, 128), "window"),
+    ):
+        shown = " ".join(map(str, default))
+        text = f"{what} ({shown})"
+        size.add_argument(name, nargs=3, type=_positive, default=default, metavar=("Z", "Y", "X"), help=text)
+    size.add_argument("--filters", type=_positive, default=32, metavar="N", help="of the network (%(default)s)")
+    size.add_argument("--classes", type=_classes, default=4, metavar="N", help="with the background (%(default)s)")
+    parser.add_argument("--rounds", type=_positive, default=3, metavar="N", help="timed rounds (%(default)s)")
+    parser.add_argument("--no-memory", action="store_true", help="do not measure the peak memory")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of weights and images (%(default)s)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="add the run to a list of runs in this file")
+
+
+def _run_stages(args: argparse.Namespace) -> int:
+    """Measure, print the table and add the run to the file."""
+    if any(side % 8 for size in (args.volume, args.low, args.window) for side in size[1:]):
+        raise UserError("--volume, --low and --window: expected rows and columns that are multiples of 8.")
+    if any(a > b for a, b in zip(args.window, args.volume, strict=True)):
+        raise UserError(f"--window {args.window}: expected no side larger than that of --volume {args.volume}.")
+    import torch
+
+    from nnunet_cardiac.benchmark.record import append_run, describe_run, read_runs
+    from nnunet_cardiac.benchmark.stages import StagesOptions, measure_stages, stages_table
+    from nnunet_cardiac.devices import choose_device, usable_cores
+
+    if args.json is not None:
+        read_runs(args.json)
+    options = StagesOptions(
+        volume=tuple(args.volume),
+        low=tuple(args.low),
+        window=tuple(args.window),
+        filters=args.filters,
+        classes=args.classes,
+        device=choose_device(args.device),
+        threads=args.threads or min(torch.get_num_threads(), usable_cores()),
+        rounds=args.rounds,
+        memory=not args.no_memory,
+        seed=args.seed,
+    )
+    results = measure_stages(options, progress=not args.quiet)
+    print(stages_table(results))
+    if args.json is not None:
+        append_run(args.json, describe_run("stages", asdict(options), results, options.device))
     return 0
 
 

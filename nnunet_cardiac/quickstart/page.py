@@ -136,15 +136,17 @@ def _exports(options: QuickstartOptions) -> list[CommandRun]:
 
 
 def _own_data_commands(options: QuickstartOptions) -> list[str]:
-    trainer, coarse = options.system.trainer, options.system.predicted_from["2d_crop"]
+    system = options.system
+    trainer, final, coarse = system.trainer, system.final, system.predicted_from[system.final]
     return [
         'eval "$(nnunet_cardiac env --base FOLDER)"',
         "nnunet_cardiac doctor -d ID",
-        "nnUNetv2_plan_and_preprocess -d ID -c 2d --verify_dataset_integrity",
+        f"nnUNetv2_plan_and_preprocess -d ID -c {system.base} --verify_dataset_integrity",
         f"nnunet_cardiac plan -d ID -tr {trainer}",
-        f"nnunet_cardiac train -d ID -c 2d_crop -tr {trainer} -f 0 1 2 3 4 --all-stages",
+        *(f"nnUNetv2_preprocess -d ID -c {name}" for name in system.preprocessed),
+        f"nnunet_cardiac train -d ID -c {final} -tr {trainer} -f 0 1 2 3 4 --all-stages",
         f"nnUNetv2_predict -i IMAGES -o COARSE -d ID -c {coarse} -tr {trainer}",
-        f"nnUNetv2_predict -i IMAGES -o RESULT -d ID -c 2d_crop -tr {trainer} -prev_stage_predictions COARSE",
+        f"nnUNetv2_predict -i IMAGES -o RESULT -d ID -c {final} -tr {trainer} -prev_stage_predictions COARSE",
     ]
 
 

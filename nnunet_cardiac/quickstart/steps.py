@@ -98,14 +98,17 @@ def quickstart_steps(options: QuickstartOptions) -> list[Step]:
     phantom += ["--name", DATASET_NAME, "--patients", str(options.patients)]
     phantom += ["--test-patients", str(options.test_patients), "--matrix", str(options.matrix)]
     phantom += ["--seed", str(options.seed)]
-    prepare = ["nnUNetv2_plan_and_preprocess", "-d", number, "-c", "2d", "-npfp", "2", "-np", "2"]
+    prepare = ["nnUNetv2_plan_and_preprocess", "-d", number, "-c", options.system.base]
+    prepare += ["-npfp", "2", "-np", "2"]
     # One fold is trained, so the coarse labels of its training cases are simulated.
     plan = ["nnunet_cardiac", "plan", "-d", number, "-tr", options.system.trainer, "--coarse", "simulated", "--small"]
-    plan += ["--margin", "6"]
+    plan += options.system.plan_options
+    own = ["nnUNetv2_preprocess", "-d", number, "-plans_name", PLANS, "-np", "2", "-c"]
     return [
         Step("phantom", tuple(phantom), 25),
         Step("plan and preprocess", (*prepare, "--verify_dataset_integrity"), 25),
         Step("add the crop", tuple(plan), 5),
+        *(Step(f"preprocess {name}", (*own, name), 12) for name in options.system.preprocessed),
         *(_training(options, stage, seconds) for stage, seconds in options.system.trained.items()),
         *(_prediction(options, *stages) for stages in options.system.predicted_from.items()),
     ]

@@ -16,6 +16,10 @@ class QuickstartSystem:
         trained: Configuration -> rough seconds of its training on two cores, in the order of training.
         predicted_from: Configuration to predict -> that of the previous stage, or None.
         shown: Configuration to evaluate -> its name on the page.
+        base: Configuration of nnU-Net's that is planned and preprocessed.
+        preprocessed: Configurations with data of their own.
+        final: Configuration of the last stage.
+        plan_options: Further options of `nnunet_cardiac plan`.
     """
 
     name: str
@@ -23,6 +27,10 @@ class QuickstartSystem:
     trained: Mapping[str, float]
     predicted_from: Mapping[str, str | None]
     shown: Mapping[str, str]
+    base: str = "2d"
+    preprocessed: tuple[str, ...] = ()
+    final: str = "2d_crop"
+    plan_options: tuple[str, ...] = ("--margin", "6")
 
 
 SYSTEMS: dict[str, QuickstartSystem] = {
@@ -39,5 +47,16 @@ SYSTEMS: dict[str, QuickstartSystem] = {
         trained={"2d": 120, "2d_roi": 60, "2d_crop": 100},
         predicted_from={"2d": None, "2d_roi": None, "2d_crop": "2d_roi"},
         shown={"2d": "Whole slices", "2d_crop": "In the regressed region"},
+    ),
+    "dr-unet": QuickstartSystem(
+        name="3D DR-UNet",
+        trainer="DRUNetTrainer",
+        trained={"3d_fullres": 150, "3d_locate": 80, "3d_crop": 140},
+        predicted_from={"3d_fullres": None, "3d_locate": None, "3d_crop": "3d_locate"},
+        shown={"3d_fullres": "Whole volumes", "3d_crop": "In the window around the activation map"},
+        base="3d_fullres",
+        preprocessed=("3d_locate",),
+        final="3d_crop",
+        plan_options=(),
     ),
 }

@@ -16,7 +16,7 @@ from nnunet_cardiac.systems import DR_UNET
 pytestmark = pytest.mark.slow
 
 TRAINER, JOINT, CROCNET = "DRUNetTrainer_1epochs", "DRUNetEndToEndTrainer_1epochs", "CroCNetTrainer_1epochs"
-SHORT = {"iterations": 2, "val_iterations": 1, "batch_size": 2, "initial_lr": 1e-3}
+SHORT = {"iterations": 2, "val_iterations": 1, "batch_size": 2, "initial_lr": 1e-3, "test_time_mirroring": False}
 NARROW = {
     "3d_locate": {"filters": 2},
     "3d_crop": {"filters": 2},
@@ -34,8 +34,6 @@ def make_narrow(path: Path) -> None:
             arguments = arguments["network_kwargs"]
         arguments.update(kwargs)
         configurations[name]["recipe"] = SHORT
-    # A localiser that has learned nothing marks anything; some steps let it find the middle of the image.
-    configurations["3d_locate"]["recipe"] = {**SHORT, "iterations": 15}
     whole = {**configurations["3d_fullres"], "architecture": architecture(DR_UNET, {"filters": 2}), "recipe": SHORT}
     configurations["3d_fullres"]["trainers"] = {"DRUNetTrainer": whole}
     write_json(path, plans)
@@ -56,7 +54,8 @@ def trained(request, make_workspace):
     preprocess(space, "3d_locate")
     space.train("3d_locate", 0, trainer=TRAINER)
     space.train("3d_crop", 0, trainer=TRAINER)
-    space.train("3d_joint", 0, trainer=JOINT)
+    if kind == "sax":
+        space.train("3d_joint", 0, trainer=JOINT)
     return space
 
 
@@ -81,10 +80,13 @@ def test_the_log_tells_of_early_stopping(trained) -> None:
 def test_both_stages_and_the_joint_network_predict_unseen_patients(trained, tmp_path: Path) -> None:
     trained.predict("3d_locate", tmp_path / "map", "-f", 0, trainer=TRAINER)
     trained.predict("3d_crop", tmp_path / "fine", "-f", 0, "-prev_stage_predictions", tmp_path / "map", trainer=TRAINER)
-    trained.predict("3d_joint", tmp_path / "joint", "-f", 0, trainer=JOINT)
+    folders = ["map", "fine"]
+    if classes(trained) != {0, 1}:
+        trained.predict("3d_joint", tmp_path / "joint", "-f", 0, trainer=JOINT)
+        folders.append("joint")
     for path in sorted((trained.raw / "labelsTs").glob("*.nii.gz")):
         reference = sitk.ReadImage(path)
-        for folder in ("map", "fine", "joint"):
+        for folder in folders:
             result = sitk.ReadImage(tmp_path / folder / path.name)
             assert result.GetSize() == reference.GetSize()
             np.testing.assert_allclose(result.GetSpacing(), reference.GetSpacing(), rtol=1e-5)
@@ -93,6 +95,8 @@ def test_both_stages_and_the_joint_network_predict_unseen_patients(trained, tmp_
 
 
 def test_the_full_volume_network_trains_on_nnunets_patches(trained) -> None:
+    if classes(trained) == {0, 1}:
+        pytest.skip("seen on cine")
     trained.train("3d_fullres", 0, trainer=TRAINER)
     assert (trained.model("3d_fullres", TRAINER) / "fold_0" / "checkpoint_final.pth").is_file()
 
