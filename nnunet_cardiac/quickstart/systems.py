@@ -48,6 +48,16 @@ SYSTEMS: dict[str, QuickstartSystem] = {
         predicted_from={"2d": None, "2d_roi": None, "2d_crop": "2d_roi"},
         shown={"2d": "Whole slices", "2d_crop": "In the regressed region"},
     ),
+    "classifier-guided": QuickstartSystem(
+        name="The classifier-guided network",
+        trainer="ClassifierGuidedTrainer",
+        trained={"2d_stack_single": 100, "2d_stack": 200},
+        predicted_from={"2d_stack_single": None, "2d_stack": None},
+        shown={"2d_stack_single": "One stage, slice by slice", "2d_stack": "Two stages, all slices, classifier"},
+        preprocessed=("2d_stack",),
+        final="2d_stack",
+        plan_options=(),
+    ),
     "dr-unet": QuickstartSystem(
         name="3D DR-UNet",
         trainer="DRUNetTrainer",
