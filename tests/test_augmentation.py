@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
 
-from nnunet_cardiac.augmentation import crocnet_transforms, mild_transforms
+from nnunet_cardiac.augmentation import RealSlicesOnly, crocnet_transforms, mild_transforms, stack_transforms
 
 
 def disc(size: int, radius: int) -> torch.Tensor:
@@ -71,3 +72,37 @@ def test_mild_ones_leave_the_slices_of_a_volume_where_they_are() -> None:
         image=torch.ones(1, 5, 40, 40), segmentation=torch.arange(5)[None, :, None, None].expand(1, 5, 40, 40).short()
     )
     assert out["segmentation"][0, 2].unique().tolist() == [2]
+
+
+def test_stacks_are_turned_as_a_whole_and_keep_their_order() -> None:
+    torch.manual_seed(0)
+    np.random.seed(0)
+    transform = stack_transforms((4, 64, 64))
+    marker = torch.zeros(1, 4, 90, 90, dtype=torch.int16)
+    marker[0, :3, 40:60, 35:45] = torch.tensor([1, 2, 3], dtype=torch.int16)[:, None, None]
+    marker[0, 3] = -1
+    places = []
+    for _ in range(40):
+        out = transform(image=marker.float(), segmentation=marker.clone())["segmentation"][0]
+        assert out.shape == (4, 64, 64)
+        assert [set(out[z].unique().tolist()) - {0, -1} for z in range(3)] == [{1}, {2}, {3}]
+        assert set(out[3].unique().tolist()) == {-1}
+        masks = [(out[z] == z + 1) for z in range(3)]
+        assert all(torch.equal(masks[0], mask) for mask in masks[1:])
+        places.append(masks[0].nonzero().float().mean(0))
+    spread = torch.stack(places).std(0)
+    assert (spread > 2).all()
+
+
+def test_filled_up_slices_stay_empty_under_noise() -> None:
+    class Noise(BasicTransform):
+        def __call__(self, **data) -> dict:
+            return {"image": data["image"] + 1, "segmentation": data["segmentation"].clamp(min=0)}
+
+    image, segmentation = torch.zeros(2, 3, 4, 4), torch.zeros(1, 3, 4, 4)
+    segmentation[0, 0] = -1
+    segmentation[0, 1, :2] = -1  # a real slice of which a part lies outside
+    out = RealSlicesOnly(Noise())(image=image, segmentation=segmentation)
+    assert out["image"][:, 0].eq(0).all()
+    assert out["image"][:, 1:].eq(1).all()
+    assert out["segmentation"].eq(0).all()

@@ -10,6 +10,7 @@ from typing import Any
 
 from nnunet_cardiac.folders import dataset_number, find_dataset
 from nnunet_cardiac.registry import TRAINERS
+from nnunet_cardiac.systems import SYSTEMS
 
 HELP = "add the configurations that a trainer needs to nnU-Net's plans file"
 
@@ -68,20 +69,23 @@ def run(args: argparse.Namespace) -> int:
     path, entries = plan_crops(folder, args.p, args.tr, options, progress=not args.quiet)
     raw = Path(os.environ.get("nnUNet_raw", "")) / folder.name
     splits = ensure_patient_splits(folder, raw if raw.is_dir() else None)
+    to_preprocess: dict[str, str] = {}  # data folder -> first configuration that needs it
     for name, entry in entries.items():
-        print(f"{name}: {_facts(entry)}")
+        print(f"{name}: {_facts(entry, name in SYSTEMS[args.tr].stacks)}")
         if "data_identifier" in entry and not (folder / entry["data_identifier"]).is_dir():
-            print(f"  preprocess it: nnUNetv2_preprocess -d {dataset_number(folder)} -c {name} -plans_name {path.stem}")
+            to_preprocess.setdefault(entry["data_identifier"], name)
+    for name in to_preprocess.values():
+        print(f"To do: nnUNetv2_preprocess -d {dataset_number(folder)} -c {name} -plans_name {path.stem}")
     print(f"Plans: {path}\nFolds by patient: {splits}")
     return 0
 
 
-def _facts(entry: Mapping[str, Any]) -> str:
+def _facts(entry: Mapping[str, Any], whole_stacks: bool) -> str:
     """What a user wants to know of a configuration that was added."""
     stacks = f"stacks up to {' x '.join(map(str, entry['patch_size']))}"
     if entry["previous_stage"] is None:
         spacing = "" if "spacing" not in entry else f", {' x '.join(f'{s:g}' for s in entry['spacing'])} mm"
-        kind = "localiser" if "training_patch_size" in entry else "whole images"
+        kind = "localiser" if "training_patch_size" in entry and not whole_stacks else "whole images"
         return f"{kind}, {stacks}{spacing}"
     window = " x ".join(map(str, entry["architecture"]["arch_kwargs"]["window"]))
     return (

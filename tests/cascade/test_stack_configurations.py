@@ -1,0 +1,30 @@
+"""The entry for whole stacks."""
+
+from __future__ import annotations
+
+import pytest
+
+from nnunet_cardiac.cascade.stack_configurations import stack_configuration
+from nnunet_cardiac.errors import UserError
+
+
+def test_patches_cover_the_longest_stack_and_the_largest_slice_on_the_papers_grid() -> None:
+    entry = stack_configuration("a.Net", [(10, 200, 256), (18, 216, 240)], (1.5, 1.5), "Plans_2d_stack", {"ref": True})
+    # 216 and 256 pixels of 1.5 mm are 249.2 and 295.4 of 1.3 mm
+    assert entry["spacing"] == [1.3, 1.3]
+    assert entry["patch_size"] == [24, 320, 384]
+    assert entry["training_patch_size"] == [24, 192, 192]
+    assert entry["architecture"]["arch_kwargs"] == {"ref": True}
+    assert entry["data_identifier"] == "Plans_2d_stack"
+    assert entry["previous_stage"] is None
+
+
+def test_small_images_get_small_patches_and_long_stacks_long_ones() -> None:
+    entry = stack_configuration("a.Net", [(40, 96, 80)], (1.3, 1.3), "x")
+    assert entry["patch_size"] == [50, 128, 112]
+    assert entry["training_patch_size"] == [50, 96, 80]
+
+
+def test_volumes_are_refused() -> None:
+    with pytest.raises(UserError, match=r"88 slices.*first axis is not the slice axis.*DRUNetTrainer"):
+        stack_configuration("a.Net", [(10, 96, 96), (88, 96, 96)], (1.0, 1.0), "x")
