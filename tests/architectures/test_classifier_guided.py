@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from nnunet_cardiac.architectures import ClassifierGuidedNet
 from nnunet_cardiac.architectures.blocks.presence_gate import close_gates
@@ -114,6 +115,20 @@ def test_padded_slices_are_not_computed() -> None:
     with torch.inference_mode():
         net(x)
     assert seen == [6]
+
+
+def test_cost_is_linear_in_the_number_of_slices() -> None:
+    # At full width: the attention between slices is the one part that grows with their square.
+    net = ClassifierGuidedNet(1, 4).eval()
+
+    def flop_per_slice(slices: int) -> float:
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            net(torch.ones(1, 1, slices, 32, 32))
+        return counter.get_total_flops() / slices
+
+    one, ten, forty = (flop_per_slice(slices) for slices in (1, 10, 40))
+    assert one < ten < forty  # it is counted
+    assert forty / one < 1.05
 
 
 def test_order_of_slices_has_no_effect_without_positions() -> None:
