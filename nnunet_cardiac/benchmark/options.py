@@ -76,7 +76,7 @@ def _slice_trainers() -> dict[str, list[str]]:
     """Trainers with those of their configurations whose networks take slices."""
     slices = {}
     for name, facts in TRAINERS.items():
-        slices[name] = [entry for entry in facts.configurations if not entry.startswith("3d")]
+        slices[name] = [entry for entry in facts.configurations if not entry.startswith(("3d", "2d_stack"))]
     return {name: entries for name, entries in slices.items() if entries}
 
 
