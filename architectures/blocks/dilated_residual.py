@@ -9,6 +9,8 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from nnunet_cardiac.architectures.blocks.volume_conv import VolumeConv
+
 __all__ = ["ConcatResidual", "ConvUnit", "DilatedSum", "double_unit"]
 
 _NORMS = {
@@ -41,7 +43,7 @@ class ConvUnit(nn.Sequential):
     ) -> None:
         if norm not in _NORMS:
             raise ValueError(f"norm is {norm!r}, expected one of {', '.join(map(repr, _NORMS))}.")
-        conv = nn.Conv3d(in_channels, out_channels, 3, padding=dilation, dilation=dilation, bias=False)
+        conv = VolumeConv(in_channels, out_channels, 3, padding=dilation, dilation=dilation, bias=False)
         rest = [_NORMS[norm](in_channels if preact else out_channels), nn.ReLU(inplace=True)]
         super().__init__(*([*rest, conv] if preact else [conv, *rest]))
 

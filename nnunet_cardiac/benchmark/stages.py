@@ -90,7 +90,8 @@ class TwoStages(nn.Module):
         self.low = options.low
         self.foreground = options.classes - 1
         heart = torch.zeros(options.volume)
-        middle = [slice(n // 2 - w // 4, n // 2 + w // 4) for n, w in zip(options.volume, options.window, strict=True)]
+        halves = [max(n // 4, 1) for n in options.window]
+        middle = [slice(n // 2 - half, n // 2 + half) for n, half in zip(options.volume, halves, strict=True)]
         heart[tuple(middle)] = 1
         self.register_buffer("heart", heart)
 
@@ -98,8 +99,8 @@ class TwoStages(nn.Module):
         """Locate and segment `x`."""
         volume = x.shape[2:]
         drawn = self.localiser(F.interpolate(x, self.low, mode="trilinear"))
-        found = F.interpolate(drawn, volume, mode="trilinear").argmax(1)
-        coarse = [self.heart * (found[0] >= 0)] + [torch.zeros_like(self.heart)] * (self.foreground - 1)
+        found = F.interpolate(drawn[:, 1:2], volume, mode="trilinear")[0, 0]
+        coarse = [self.heart * found.isfinite()] + [torch.zeros_like(self.heart)] * (self.foreground - 1)
         return self.segmenter(torch.cat((x, torch.stack(coarse)[None]), dim=1))
 
 
