@@ -7,8 +7,8 @@ from scipy.spatial import cKDTree
 from scipy.spatial.distance import cdist
 
 from nnunet_cardiac.evaluation.distances import (
-    bounding_box,
     boundary,
+    bounding_box,
     hd95_mm,
     pooled_boundary_distances,
     surface_distances,
@@ -128,7 +128,8 @@ def test_every_metric_equals_brute_force(shape: tuple[int, ...]) -> None:
         found = surface_distances(a, b, spacing)
         if not (a.any() and b.any()):
             assert not found.defined
-            assert math.isnan(found.hd_mm()) and math.isnan(found.asd_pooled_mm())
+            assert math.isnan(found.hd_mm())
+            assert math.isnan(found.asd_pooled_mm())
             continue
         compared += 1
         for name, expected in brute_force(a, b, spacing).items():
