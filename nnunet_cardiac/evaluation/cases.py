@@ -23,6 +23,10 @@ IMAGE_ENDINGS = (".nii.gz", ".nii", ".mha", ".nrrd")
 TOLERANCES = {"spacing": 1e-3, "origin": 1e-2, "direction": 1e-3}
 
 
+#: Direction cosine from which on an axis counts as parallel to one of the body.
+_PARALLEL = 0.9999
+
+
 @dataclass(frozen=True)
 class CasePair:
     """The two files of one case."""
@@ -40,13 +44,15 @@ class LabelMapPair:
         reference: Label map (Z, Y, X).
         prediction: Label map of the same shape.
         spacing_mm: Voxel size (z, y, x).
-        right_handed: Whether the directions of the x, y and z index form a right-handed system.
+        right_handed: Whether the directions of the x, y and z index form a right-handed system; None if they are
+        parallel
+            to the body's axes, which in a short-axis stack means that the orientation was lost.
     """
 
     reference: npt.NDArray[np.uint8]
     prediction: npt.NDArray[np.uint8]
     spacing_mm: tuple[float, float, float]
-    right_handed: bool = True
+    right_handed: bool | None = None
 
 
 def match_cases(reference: Path, prediction: Path, cases: Iterable[str] | None = None) -> list[CasePair]:
@@ -127,7 +133,8 @@ def read_pair(pair: CasePair, allowed: Iterable[int], translation: Mapping[int, 
     _check_geometry(pair, reference, prediction)
     allowed = {0, *allowed}
     x, y, z = reference.GetSpacing()
-    handed = bool(np.linalg.det(np.reshape(reference.GetDirection(), (3, 3))) > 0)
+    direction = np.reshape(reference.GetDirection(), (3, 3))
+    handed = None if np.abs(direction).max(axis=0).min() > _PARALLEL else bool(np.linalg.det(direction) > 0)
     predicted = _label_array(pair.prediction, prediction, allowed if translation is None else {0, *translation})
     if translation is not None:
         table = np.zeros(256, np.uint8)

@@ -7,8 +7,8 @@ no radial thickness in a short-axis stack and stays NaN.
 
 Angles count from the middle of the septum, the circular mean of the myocardial pixels that touch the right ventricle in
 basal and mid slices. The way round follows from the position of the base and the handedness of the grid: seen from the
-apex, anterior wall, septum, inferior and lateral wall follow each other counter-clockwise. So patient axes, which many
-public files lack, are not needed.
+apex, anterior wall, septum, inferior and lateral wall follow each other counter-clockwise. A header without rotation
+(as in ACDC) tells nothing, for a short-axis plane is never parallel to the axes of the body: the usual view is assumed.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ SEGMENTS = (
 )
 RAYS = 180
 #: Step along a ray in parts of a pixel: the lengths of a segment's rays average out well below a tenth of a pixel.
-_STEP_PIXELS = 0.1
+_STEP_PIXELS = 0.2
 #: Level -> (first segment, number of segments, angle of the border between the last and the first segment). With the
 #: septum's middle at 0 degrees, the border of segments 2 and 3 lies there, and the apical septum spans -45 to 45.
 _LEVEL_SEGMENTS = {"base": (1, 6, -120.0), "mid": (7, 6, -120.0), "apex": (13, 4, -135.0)}
@@ -46,7 +46,7 @@ def wall_thickness(
     label_map: npt.NDArray[np.integer],
     labels: Mapping[str, int],
     spacing_mm: Sequence[float],
-    right_handed: bool = True,
+    right_handed: bool | None = None,
 ) -> list[dict[str, object]]:
     """Mean radial thickness of each segment.
 
@@ -54,7 +54,9 @@ def wall_thickness(
         label_map: Label map (Z, Y, X) of a short-axis stack.
         labels: Structure -> label value.
         spacing_mm: Voxel size (z, y, x).
-        right_handed: Whether the directions of the x, y and z index form a right-handed system (determinant +1).
+        right_handed: Whether the directions of the x, y and z index form a right-handed system (determinant +1); None
+        if the
+            header does not tell. Then the usual view from the apex is assumed, x to the right and y downwards.
 
     Returns:
         17 rows: `segment` (1 to 17), `name`, `thickness_mm` (mean over the rays of all its slices, NaN if none crosses
@@ -66,8 +68,9 @@ def wall_thickness(
     septum = _septum_angle(label_map, labels, levels, spacing_mm)
     if septum is None:
         return []
-    # counter-clockwise from the apex is the way of growing atan2(y, x) if z grows from base to apex
-    sense = -1.0 if base_is_last(label_map, labels) == right_handed else 1.0
+    # Seen from the apex, counter-clockwise is the way of growing atan2(y, x) if z grows from base to apex.
+    from_apex = right_handed is None or base_is_last(label_map, labels) == right_handed
+    sense = -1.0 if from_apex else 1.0
     angles = np.arange(RAYS) * 360.0 / RAYS
     lengths: dict[int, list[float]] = {segment: [] for segment in range(1, len(SEGMENTS) + 1)}
     for z, level in enumerate(levels):
@@ -112,7 +115,7 @@ def _radial_thickness(
     plane: npt.NDArray[np.integer], labels: Mapping[str, int], angles: npt.NDArray[np.float64], step_mm: Sequence[float]
 ) -> npt.NDArray[np.float64]:
     """Length in mm of each ray inside the myocardium, up to where it leaves the wall for the first time."""
-    ring = np.isin(plane, (labels["LV"], labels["MYO"]))
+    ring = (plane == labels["LV"]) | (plane == labels["MYO"])
     centre = np.argwhere(plane == labels["LV"]).mean(axis=0)
     step = _STEP_PIXELS * min(step_mm)
     reach = np.abs(np.argwhere(ring) - centre).max(axis=0) * step_mm
