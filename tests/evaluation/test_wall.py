@@ -68,8 +68,8 @@ def test_base_last_and_left_handed_grids_name_the_same_walls() -> None:
 
 
 def test_patient_axes_of_the_phantom_agree() -> None:
-    """Anterior segments lie in front (negative second patient coordinate) of inferior ones: the header is the
-    oracle.""" study = make_study(3, "NOR", matrix=(128, 128), spacing=(8.0, 1.4), phases_only=True)
+    """The header is the oracle: patient axes tell which wall is in front (negative second coordinate)."""
+    study = make_study(3, "NOR", matrix=(128, 128), spacing=(8.0, 1.4), phases_only=True)
     image, labels = study.phase(study.ed_frame)
     values, geometry = study.label_values, study.geometry
     z = next(z for z in range(len(labels) // 2, len(labels)) if (labels[z] == values["LV"]).any())
