@@ -33,6 +33,7 @@ COMMANDS: dict[str, str] = {
     "plan": "nnunet_cardiac.commands.plan",
     "train": "nnunet_cardiac.commands.train",
     "evaluate": "nnunet_cardiac.commands.evaluate",
+    "report": "nnunet_cardiac.commands.report",
     "phantom": "nnunet_cardiac.commands.phantom",
     "benchmark": "nnunet_cardiac.commands.benchmark",
 }

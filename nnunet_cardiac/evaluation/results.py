@@ -12,18 +12,24 @@ from typing import Any
 
 import pandas as pd
 
+from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.evaluation.agreement import agreement
 from nnunet_cardiac.evaluation.comparison import compare, rank
 from nnunet_cardiac.evaluation.indices import indices, volume_curves, wall_indices
 from nnunet_cardiac.evaluation.patients import PatientTable
-from nnunet_cardiac.evaluation.summary import level_table, presence, summary_table
+from nnunet_cardiac.evaluation.summary import ALL, level_table, presence, summary_table
 from nnunet_cardiac.evaluation.table import Evaluation
-from nnunet_cardiac.files import replacing, write_json
+from nnunet_cardiac.files import read_json, replacing, write_json
 from nnunet_cardiac.version import __version__
 
 JSON_NAME = "evaluation.json"
 #: Tables that the JSON file repeats: small ones, without rows for single cases.
 _IN_JSON = ("summary", "agreement", "presence", "comparison", "ranking")
+#: Columns of text.
+_NAMES = (
+    "method", "case", "patient", "phase", "group", "structure", "level", "metric", "index", "unit", "name", "source",
+    "method_a", "method_b",
+)  # fmt: skip
 _VERSIONS = ("numpy", "scipy", "pandas", "SimpleITK")
 
 
@@ -121,7 +127,8 @@ def write_results(folder: Path, results: Results) -> list[Path]:
             written.append(path)
         else:
             path.unlink(missing_ok=True)
-    summaries = {name: _records(results.tables[name]) for name in _IN_JSON if name in results.tables}
+    tables = dict(results.tables, summary=_at_most_one_split(results.tables["summary"]))
+    summaries = {name: _records(tables[name]) for name in _IN_JSON if name in tables}
     write_json(folder / JSON_NAME, {**results.facts, **summaries})
     return [folder / JSON_NAME, *written]
 
@@ -142,6 +149,11 @@ TABLES = (
 )
 
 
+def _at_most_one_split(summary: pd.DataFrame) -> pd.DataFrame:
+    """Summaries by phase, by group or by level; their combinations stay in the CSV file."""
+    return summary[(summary[["phase", "group", "level"]] != ALL).sum(axis=1) <= 1]
+
+
 def _counts(cases: pd.DataFrame, column: str) -> dict[str, dict[str, int]]:
     counts = cases.groupby(["method", "structure"], sort=False)[column].sum().astype(int)
     return {method: counts[method].to_dict() for method in counts.index.unique("method")}
@@ -158,3 +170,28 @@ def _records(table: pd.DataFrame) -> Sequence[dict[str, Any]]:
 def _versions() -> dict[str, str]:
     versions = {"nnunet_cardiac": __version__, "Python": platform.python_version()}
     return versions | {name: version(name) for name in _VERSIONS}
+
+
+def read_results(folder: Path) -> Results:
+    """Read what :func:`write_results` wrote.
+
+    Raises:
+        UserError: If the folder holds no finished evaluation.
+    """
+    path = folder / JSON_NAME
+    if not path.is_file():
+        raise UserError(
+            f"{folder}: no {JSON_NAME}; expected the folder of a finished nnunet_cardiac evaluate (its -o)."
+        )
+    facts = {name: value for name, value in read_json(path).items() if name not in _IN_JSON}
+    tables = {name: _read_table(file) for name in TABLES if (file := folder / f"{name}.csv").is_file()}
+    return Results(tables, facts)
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    """Numbers as numbers, names as text: an empty phase is no gap, and a patient called 001 or NA keeps its name."""
+    header = pd.read_csv(path, nrows=0).columns
+    names = {name: str for name in _NAMES if name in header}
+    return pd.read_csv(
+        path, dtype=names, keep_default_na=False, na_values={name: [""] for name in header if name not in names}
+    )

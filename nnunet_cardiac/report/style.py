@@ -48,6 +48,11 @@ tfoot tr:first-child > * { border-top: 1.5px solid var(--ink); }
 td small { display: inline-block; min-width: 3.3em; margin-left: 4px; font-size: 0.78rem; font-weight: 400; }
 .paired th, .paired td { padding-left: 4px; padding-right: 4px; }
 .paired tfoot th:first-child { white-space: normal; }
+.dense { font-size: 0.82rem; }
+.dense th, .dense td { padding: 4px 8px; }
+.dense thead th { white-space: normal; }
+.review td:last-child { text-align: left; white-space: normal; min-width: 14em; }
+figure > figcaption:last-child { color: var(--muted); font-size: 0.85rem; margin: -8px 0 0; }
 .worst > * { color: var(--warn); font-weight: 600; }
 figure { margin: 0 0 28px; break-inside: avoid; }
 figcaption { margin: 0 0 8px; font-size: 0.95rem; }

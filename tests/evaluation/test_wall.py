@@ -70,7 +70,7 @@ def test_base_last_and_left_handed_grids_name_the_same_walls() -> None:
 def test_patient_axes_of_the_phantom_agree() -> None:
     """The header is the oracle: patient axes tell which wall is in front (negative second coordinate)."""
     study = make_study(3, "NOR", matrix=(128, 128), spacing=(8.0, 1.4), phases_only=True)
-    image, labels = study.phase(study.ed_frame)
+    _image, labels = study.phase(study.ed_frame)
     values, geometry = study.label_values, study.geometry
     z = next(z for z in range(len(labels) // 2, len(labels)) if (labels[z] == values["LV"]).any())
     myo = labels[z] == values["MYO"]
