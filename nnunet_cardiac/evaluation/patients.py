@@ -48,7 +48,9 @@ def read_patient_table(path: Path) -> PatientTable:
             height or weight is no plausible number of cm or kg.
     """
     try:
-        table = pd.read_csv(path, sep=None, engine="python", dtype=str)
+        head = path.read_text(encoding="utf-8-sig").partition("\n")[0]
+        separator = max(",;\t", key=head.count)
+        table = pd.read_csv(path, sep=separator, dtype=str, encoding="utf-8-sig", skipinitialspace=True)
     except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise UserError(
             f"{path}: cannot be read as a table ({error}); expected CSV with a column `patient`."

@@ -78,7 +78,7 @@ def evaluation_page_html(results: Results, overlays: Mapping[str, OverlayCase], 
     body = "".join(
         [
             _header(results, title),
-            section("cases", "Lowest, median and highest", _overlays(overlays)),
+            section("cases", "Lowest, median and highest Dice", _overlays(overlays)),
             section(
                 "overlap",
                 "Overlap and distances",
@@ -121,7 +121,7 @@ def _header(results: Results, title: str) -> str:
         tiles.append((f"Mean Dice, {method}", number(float(part["mean"].mean()), 3)))
     found = results.table("agreement")
     for row in found[found["index"] == "LV EF"].to_dict("records") if len(found) else ():
-        tiles.append((f"LV EF error (MAE), {row['method']}", f"{number(row['mae'], 1)} %"))
+        tiles.append((f"LV EF error (MAE), {row['method']}", f"{number(row['mae'], 1)} points"))
     key = "".join(f"<div><dt>{escape(name)}</dt><dd{css_class('')}>{escape(value)}</dd></div>" for name, value in tiles)
     order = ", ".join(f"{value} {name}" for name, value in facts["labels"].items())
     words = [f"Predictions of {' and '.join(facts['methods'])} against references, labels {order}."]
@@ -148,7 +148,9 @@ def _overlays(overlays: Mapping[str, OverlayCase]) -> str:
             f"<figure><figcaption><strong>{escape(overlay.case)}</strong> {words}"
             f'<span class="badge">{escape(badge)}</span></figcaption>{png_image(data, alternative, "film")}</figure>'
         )
-    return legend(list(overlays.values())) + "".join(figures)
+    last = list(next(iter(overlays.values())).predictions)[-1]
+    chosen = f'<p class="muted">Chosen by the mean Dice over the structures, {escape(last)}.</p>'
+    return chosen + legend(list(overlays.values())) + "".join(figures)
 
 
 def _boxes(means: pd.DataFrame) -> str:

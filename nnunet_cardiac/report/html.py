@@ -109,7 +109,7 @@ def png_image(data: bytes, alternative: str, css: str = "") -> str:
     )
 
 
-def svg_image(data: bytes, alternative: str, css: str = "plot") -> str:
+def svg_image(data: bytes, alternative: str, css: str = "plot wide") -> str:
     """An SVG that is part of the page; arguments as :func:`png_image`."""
     source = base64.b64encode(data).decode("ascii")
     return (

@@ -64,6 +64,7 @@ img { display: block; max-width: 100%; height: auto; }
 .film img { margin: 0 auto; }
 .plot { background: #ffffff; border: 1px solid var(--rule); border-radius: 8px; padding: 8px; }
 .plot img { margin: 0 auto; }
+.plot.wide img { width: 100%; }
 .legend { display: flex; flex-wrap: wrap; gap: 6px 20px; list-style: none; margin: 0 0 20px; padding: 0;
   font-size: 0.9rem; }
 .legend i { display: inline-block; width: 22px; height: 12px; margin-right: 8px; border: 2px solid;
@@ -97,6 +98,8 @@ footer { margin-top: 56px; padding-top: 16px; border-top: 1px solid var(--rule);
   h2 { break-after: avoid; margin-top: 28px; }
   tr { break-inside: avoid; }
   .scroll, pre { overflow: visible; }
+  .dense { font-size: 7pt; } .dense th, .dense td { padding: 2px 4px; }
+  .plot { border: 0; padding: 0; }
   pre { white-space: pre-wrap; overflow-wrap: anywhere; }
   table { font-size: 8.5pt; } th, td { padding: 3px 6px; }
   .film, .key div { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
