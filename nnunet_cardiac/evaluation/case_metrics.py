@@ -74,13 +74,14 @@ def case_metrics(maps: LabelMapPair, structures: Mapping[str, int], tolerance_mm
         for z, level in enumerate(levels):
             plane = _metrics(pair[0][z], pair[1][z], maps.spacing_mm[1:], tolerance_mm)
             slice_rows.append({"structure": name, "slice": box[0].start + z, "level": level, **plane})
+    cropped = LabelMapPair(reference, prediction, maps.spacing_mm)
     size = max(structures.values()) + 1
     pairs = np.bincount(reference.ravel().astype(np.intp) * size + prediction.ravel(), minlength=size * size)
     return CaseMetrics(
         volume_rows,
         slice_rows,
-        _by_side(maps, lambda labels: wall_thickness(labels, structures, maps.spacing_mm, maps.right_handed)),
-        _by_side(LabelMapPair(reference, prediction, maps.spacing_mm), lambda labels: plausibility(labels, structures)),
+        _by_side(cropped, lambda labels: wall_thickness(labels, structures, maps.spacing_mm, maps.right_handed)),
+        _by_side(cropped, lambda labels: plausibility(labels, structures)),
         pairs.reshape(size, size),
         contacts(reference, size),
     )

@@ -208,6 +208,11 @@ def _shown(values: Sequence[float]) -> str:
 
 def _label_array(path: Path, image: sitk.Image, allowed: set[int]) -> npt.NDArray[np.uint8]:
     array = sitk.GetArrayFromImage(image)
+    if array.dtype == np.uint8:  # as good files are: a table is ten times faster than sorting all voxels
+        known = np.zeros(256, bool)
+        known[list(allowed)] = True
+        if known[array].all():
+            return array
     values = np.unique(array)
     other = [value for value in values.tolist() if value not in allowed]
     if other:

@@ -61,13 +61,13 @@ class SurfaceDistances:
 
     def hd95_pooled_mm(self) -> float:
         """95th percentile of the pooled distances, interpolated linearly between ranks."""
-        return float(np.percentile(self.pooled, 95)) if self.defined else NAN
+        return _percentile95(self.pooled) if self.defined else NAN
 
     def hd95_max_of_directed_mm(self) -> float:
         """Larger of the 95th percentiles of the two directions."""
         if not self.defined:
             return NAN
-        return float(max(np.percentile(self.from_reference, 95), np.percentile(self.from_prediction, 95)))
+        return max(_percentile95(self.from_reference), _percentile95(self.from_prediction))
 
     def asd_pooled_mm(self) -> float:
         """Mean of the pooled distances."""
@@ -149,6 +149,15 @@ def pooled_boundary_distances(
 def hd95_mm(reference: npt.ArrayLike, prediction: npt.ArrayLike, spacing_mm: Sequence[float]) -> float:
     """HD95 pooled of two masks in mm; NaN if either is empty. Arguments as :func:`surface_distances`."""
     return surface_distances(reference, prediction, spacing_mm).hd95_pooled_mm()
+
+
+def _percentile95(values: npt.NDArray[np.float64]) -> float:
+    """95th percentile of (N,), linear between ranks; for the few hundred points of a slice much faster than NumPy's."""
+    position = 0.95 * (len(values) - 1)
+    low = int(position)
+    high = min(low + 1, len(values) - 1)
+    ordered = np.partition(values, (low, high))
+    return float(ordered[low] + (position - low) * (ordered[high] - ordered[low]))
 
 
 def _directed(

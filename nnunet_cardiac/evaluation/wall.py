@@ -35,6 +35,8 @@ SEGMENTS = (
     "apex",
 )
 RAYS = 180
+#: Edge neighbours within a slice.
+_IN_PLANE = np.array([[[0, 0, 0]] * 3, [[0, 1, 0], [1, 1, 1], [0, 1, 0]], [[0, 0, 0]] * 3], bool)
 #: Step along a ray in parts of a pixel: the lengths of a segment's rays average out well below a tenth of a pixel.
 _STEP_PIXELS = 0.2
 #: Level -> (first segment, number of segments, angle of the border between the last and the first segment). With the
@@ -98,11 +100,12 @@ def _septum_angle(
 ) -> float | None:
     """Direction of the septum's middle in degrees, atan2(y, x) in mm; None if no pixel of the wall touches the RV."""
     found = []
+    beside = ndimage.binary_dilation(label_map == labels["RV"], _IN_PLANE)
     for z, level in enumerate(levels):
         cavity = label_map[z] == labels["LV"]
         if level not in LEVELS[:2] or not cavity.any():
             continue
-        touching = (label_map[z] == labels["MYO"]) & ndimage.binary_dilation(label_map[z] == labels["RV"])
+        touching = (label_map[z] == labels["MYO"]) & beside[z]
         offsets = np.argwhere(touching) - np.argwhere(cavity).mean(axis=0)
         found.append(np.arctan2(offsets[:, 0] * spacing_mm[1], offsets[:, 1] * spacing_mm[2]))
     angles = np.concatenate(found) if found else np.empty(0)
