@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import numpy.typing as npt
 import SimpleITK as sitk
 
 from nnunet_cardiac.errors import UserError
+from nnunet_cardiac.evaluation.header import spacing_is_absent
 
 logger = logging.getLogger(__name__)
 
@@ -20,6 +21,10 @@ IMAGE_ENDINGS = (".nii.gz", ".nii", ".mha", ".nrrd")
 #: Absolute tolerances in mm (spacing, origin) and of the direction cosines: NIfTI stores single precision and rotations
 #: as quaternions, so equal grids differ in the last digits.
 TOLERANCES = {"spacing": 1e-3, "origin": 1e-2, "direction": 1e-3}
+
+
+#: Direction cosine from which on an axis counts as parallel to one of the body.
+_PARALLEL = 0.9999
 
 
 @dataclass(frozen=True)
@@ -39,11 +44,15 @@ class LabelMapPair:
         reference: Label map (Z, Y, X).
         prediction: Label map of the same shape.
         spacing_mm: Voxel size (z, y, x).
+        right_handed: Whether the directions of the x, y and z index form a right-handed system; None if they are
+        parallel
+            to the body's axes, which in a short-axis stack means that the orientation was lost.
     """
 
     reference: npt.NDArray[np.uint8]
     prediction: npt.NDArray[np.uint8]
     spacing_mm: tuple[float, float, float]
+    right_handed: bool | None = None
 
 
 def match_cases(reference: Path, prediction: Path, cases: Iterable[str] | None = None) -> list[CasePair]:
@@ -61,23 +70,58 @@ def match_cases(reference: Path, prediction: Path, cases: Iterable[str] | None =
         UserError: If a folder is missing or holds no label map, `cases` is empty, a case exists in two formats, or
             a reference or a prediction is missing.
     """
-    references, predictions = _label_maps(reference), _label_maps(prediction)
+    return [pair for _, pair in match_method(reference, [prediction], cases)[0]]
+
+
+def match_method(
+    reference: Path, folders: Sequence[Path], cases: Iterable[str] | None = None, *, allow_missing: bool = False
+) -> tuple[list[tuple[int, CasePair]], list[str]]:
+    """Match the predictions of one method, which may lie in several folders.
+
+    Args:
+        reference: Folder with reference label maps.
+        folders: Folders of predictions. A case in several of them was predicted several times, as by several seeds;
+        folders
+            that share no case are folds.
+        cases: Names to evaluate; by default all of `reference`.
+        allow_missing: Leave out cases without a prediction instead of refusing.
+
+    Returns:
+        Pairs with the number of the run, counted from 0 for each case, ordered by case; and the cases left out.
+
+    Raises:
+        UserError: As :func:`match_cases`, a case being missing if no folder holds it, or if nothing is left.
+    """
+    references = _label_maps(reference)
+    found = {folder: _label_maps(folder) for folder in folders}
+    predicted = set().union(*found.values())
     wanted = sorted(references if cases is None else set(cases))
     if not wanted:
         raise UserError(f"{reference}: the list of cases to evaluate is empty; name at least one case.")
+    missing = [case for case in wanted if case not in predicted]
+    where = ", ".join(map(str, folders))
+    if allow_missing and len(missing) < len(wanted):
+        wanted = sorted(set(wanted) - set(missing))
+    elif missing:
+        _require(wanted, {case: path for held in found.values() for case, path in held.items()}, where, "prediction")
     _require(wanted, references, reference, "reference")
-    _require(wanted, predictions, prediction, "prediction")
-    if cases is None and (extra := sorted(set(predictions) - set(references))):
-        logger.warning("%s: no reference for %s; not evaluated.", prediction, ", ".join(extra))
-    return [CasePair(case, references[case], predictions[case]) for case in wanted]
+    if cases is None and (extra := sorted(predicted - set(references))):
+        logger.warning("%s: no reference for %s; not evaluated.", where, ", ".join(extra))
+    pairs = [
+        (run, CasePair(case, references[case], path))
+        for case in wanted
+        for run, path in enumerate(held[case] for held in found.values() if case in held)
+    ]
+    return pairs, missing
 
 
-def read_pair(pair: CasePair, allowed: Iterable[int]) -> LabelMapPair:
+def read_pair(pair: CasePair, allowed: Iterable[int], translation: Mapping[int, int] | None = None) -> LabelMapPair:
     """Read the two label maps of a case and check that they can be compared.
 
     Args:
         pair: The two files.
         allowed: Label values that may occur; 0 always may.
+        translation: Value in the prediction -> value in the reference, where the two count differently.
 
     Returns:
         Both maps and their voxel size.
@@ -89,11 +133,14 @@ def read_pair(pair: CasePair, allowed: Iterable[int]) -> LabelMapPair:
     _check_geometry(pair, reference, prediction)
     allowed = {0, *allowed}
     x, y, z = reference.GetSpacing()
-    return LabelMapPair(
-        _label_array(pair.reference, reference, allowed),
-        _label_array(pair.prediction, prediction, allowed),
-        (z, y, x),
-    )
+    direction = np.reshape(reference.GetDirection(), (3, 3))
+    handed = None if np.abs(direction).max(axis=0).min() > _PARALLEL else bool(np.linalg.det(direction) > 0)
+    predicted = _label_array(pair.prediction, prediction, allowed if translation is None else {0, *translation})
+    if translation is not None:
+        table = np.zeros(256, np.uint8)
+        table[list(translation)] = list(translation.values())
+        predicted = table[predicted]
+    return LabelMapPair(_label_array(pair.reference, reference, allowed), predicted, (z, y, x), handed)
 
 
 def _label_maps(folder: Path) -> dict[str, Path]:
@@ -113,7 +160,7 @@ def _label_maps(folder: Path) -> dict[str, Path]:
     return found
 
 
-def _require(wanted: Sequence[str], found: dict[str, Path], folder: Path, kind: str) -> None:
+def _require(wanted: Sequence[str], found: dict[str, Path], folder: Path | str, kind: str) -> None:
     missing = [case for case in wanted if case not in found]
     if missing:
         raise UserError(
@@ -131,6 +178,11 @@ def _read(path: Path) -> sitk.Image:
         raise UserError(
             f"{path}: found {image.GetDimension()} dimensions and {image.GetNumberOfComponentsPerPixel()} channels, "
             "expected a 3D label map of one channel. Split cine series into one file for each frame."
+        )
+    if spacing_is_absent(path):
+        raise UserError(
+            f"{path}: the header gives no voxel size, so distances and volumes have no unit. Copy the geometry of the "
+            "image that it belongs to (SimpleITK: CopyInformation) and write the file again."
         )
     return image
 
@@ -156,6 +208,11 @@ def _shown(values: Sequence[float]) -> str:
 
 def _label_array(path: Path, image: sitk.Image, allowed: set[int]) -> npt.NDArray[np.uint8]:
     array = sitk.GetArrayFromImage(image)
+    if array.dtype == np.uint8:  # as good files are: a table is ten times faster than sorting all voxels
+        known = np.zeros(256, bool)
+        known[list(allowed)] = True
+        if known[array].all():
+            return array
     values = np.unique(array)
     other = [value for value in values.tolist() if value not in allowed]
     if other:

@@ -25,10 +25,12 @@ def dice(reference: npt.ArrayLike, prediction: npt.ArrayLike) -> float:
     reference, prediction = np.asarray(reference, bool), np.asarray(prediction, bool)
     if reference.shape != prediction.shape:
         raise ValueError(f"reference and prediction must have one shape, got {reference.shape} and {prediction.shape}.")
-    total = np.count_nonzero(reference) + np.count_nonzero(prediction)
-    if total == 0:
-        return float("nan")
-    return 2.0 * np.count_nonzero(reference & prediction) / total
+    return dice_of_counts(*(int(np.count_nonzero(mask)) for mask in (reference, prediction, reference & prediction)))
+
+
+def dice_of_counts(reference: int, prediction: int, common: int) -> float:
+    """Dice coefficient from numbers of voxels, with the conventions of :func:`dice` for empty masks."""
+    return 2.0 * common / (reference + prediction) if reference + prediction else float("nan")
 
 
 def dice_per_label(

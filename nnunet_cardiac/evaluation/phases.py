@@ -11,6 +11,9 @@ from collections.abc import Mapping
 
 from nnunet_cardiac.errors import UserError
 
+#: Phases that clinical indices are made of, in the order of the cycle.
+PHASES = ("ED", "ES")
+
 _CASE_NAME = re.compile(r"(?P<patient>.+)_frame(?P<frame>\d+)")
 
 

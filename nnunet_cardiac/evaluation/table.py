@@ -3,20 +3,112 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from nnunet_cardiac.errors import UserError
-from nnunet_cardiac.evaluation.cases import LabelMapPair, match_cases, read_pair
-from nnunet_cardiac.evaluation.distances import hd95_mm
-from nnunet_cardiac.evaluation.overlap import dice_per_label
+from nnunet_cardiac.evaluation.case_metrics import TOLERANCE_MM, CaseMetrics
+from nnunet_cardiac.evaluation.cases import match_method
+from nnunet_cardiac.evaluation.conventions import check_anatomy, check_overlap
+from nnunet_cardiac.evaluation.jobs import Job, run_jobs
+from nnunet_cardiac.evaluation.patients import PatientTable
 from nnunet_cardiac.evaluation.phases import assign_phases, split_case_name
-from nnunet_cardiac.evaluation.volumes import ejection_fraction, myocardial_mass_g, volumes_ml
 
-PHASES = ("ED", "ES")
+
+@dataclass(frozen=True)
+class Method:
+    """A method under test and its predictions.
+
+    Attributes:
+        name: What tables call it.
+        folders: Folders of predictions. Cases in several of them are repeated runs (seeds), others are folds.
+        translation: Value in these predictions -> value in the reference, if they count differently.
+    """
+
+    name: str
+    folders: tuple[Path, ...]
+    translation: Mapping[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Tables of an evaluation, all with `method`, `run`, `case`, `patient`, `phase` and `group`.
+
+    Attributes:
+        cases: One row for each method, run, case and structure.
+        slices: One row for each slice of those.
+        walls: Wall thickness of each segment, reference and prediction.
+        plausibility: Counts of each structure, reference and prediction.
+        left_out: Method -> cases with a reference that it has not predicted.
+    """
+
+    cases: pd.DataFrame
+    slices: pd.DataFrame
+    walls: pd.DataFrame
+    plausibility: pd.DataFrame
+    left_out: Mapping[str, Sequence[str]]
+
+
+def evaluate(
+    reference: Path,
+    methods: Sequence[Method],
+    labels: Mapping[str, int],
+    *,
+    cases: Iterable[str] | None = None,
+    patients: PatientTable | None = None,
+    tolerance_mm: float = TOLERANCE_MM,
+    allow_missing: bool = False,
+    check_order: bool = True,
+    workers: int = 1,
+    progress: bool = True,
+) -> Evaluation:
+    """Compare folders of predicted label maps with the reference.
+
+    Args:
+        reference: Folder with reference label maps.
+        methods: What to compare with it.
+        labels: Structure -> label value in the reference; value 0 is skipped.
+        cases: Names to evaluate; by default all of `reference`.
+        patients: Groups and phases. Phases that it does not name follow the reference volume, see
+            :func:`nnunet_cardiac.evaluation.phases.assign_phases`.
+        tolerance_mm: Of surface Dice.
+        allow_missing: Evaluate what a method has predicted and list the rest, instead of refusing.
+        check_order: Look for exchanged labels in the label maps.
+        workers: Processes.
+        progress: Show a progress bar on stderr.
+
+    Returns:
+        The tables; columns in docs/evaluation.md.
+
+    Raises:
+        UserError: If files are missing, unreadable, hold other labels or lie on different grids, or the label maps
+            count the structures in another order than `labels`.
+    """
+    structures = {name: value for name, value in labels.items() if value != 0}
+    if not structures:
+        raise UserError("labels: expected at least one structure besides the background, found none.")
+    patients = patients or PatientTable()
+    jobs, keys, left_out = [], [], {}
+    for method in methods:
+        pairs, missing = match_method(Path(reference), method.folders, cases, allow_missing=allow_missing)
+        left_out[method.name] = missing
+        jobs += [Job(pair, structures, method.translation, tolerance_mm) for _, pair in pairs]
+        keys += [(method.name, run, pair.case) for run, pair in pairs]
+    results = run_jobs(jobs, workers=workers, progress=progress)
+    if check_order:
+        _check_order(Path(reference), methods, keys, results, structures)
+    tables = {
+        name: _long(keys, [getattr(result, name) for result in results])
+        for name in ("structures", "slices", "walls", "plausibility")
+    }
+    volumes = tables["structures"]
+    lv = volumes[volumes["structure"] == "LV"].drop_duplicates("case").set_index("case")["volume_ml_reference"]
+    phases = assign_phases(lv.to_dict(), patients.frames)
+    for table in tables.values():
+        _add_patient_columns(table, phases, patients.group)
+    return Evaluation(tables["structures"], tables["slices"], tables["walls"], tables["plausibility"], left_out)
 
 
 def evaluate_folder(
@@ -28,7 +120,7 @@ def evaluate_folder(
     cases: Iterable[str] | None = None,
     frames: Mapping[str, Mapping[str, int]] | None = None,
 ) -> pd.DataFrame:
-    """Compare a folder of predicted label maps with the reference.
+    """Compare one folder of predicted label maps with the reference.
 
     Args:
         reference: Folder with reference label maps.
@@ -39,27 +131,19 @@ def evaluate_folder(
         frames: Patient -> phase -> frame number; see :func:`assign_phases`. Phases always come from the reference.
 
     Returns:
-        One row for each case and structure: `case`, `patient`, `phase` (`ED`, `ES` or empty), `structure`, `dice`,
-        `hd95_mm`, `hd95_failed` (true if the structure is missing on exactly one side, where no distance exists),
-        `volume_ml_reference`, `volume_ml_prediction`, `voxels_reference`, `voxels_prediction`.
+        `cases` of :func:`evaluate`, one row for each case and structure. Among its columns: `case`, `patient`, `phase`
+        (`ED`, `ES` or empty), `structure`, `dice`, distances in mm, `distance_failed` (true if the structure is
+        missing on exactly one side, where no distance exists), `volume_ml_reference`, `volume_ml_prediction`.
 
     Raises:
         UserError: If files are missing, unreadable, hold other labels or lie on different grids.
     """
-    structures = {name: value for name, value in labels.items() if value != 0}
-    if not structures:
-        raise UserError("labels: expected at least one structure besides the background, found none.")
-    pairs = match_cases(Path(reference), Path(prediction), cases)
-    rows: list[dict[str, object]] = []
-    for pair in tqdm(pairs, desc="evaluate", unit="case", disable=not progress):
-        maps = read_pair(pair, structures.values())
-        rows += [{"case": pair.case, **row} for row in _structure_rows(maps, structures)]
-    table = pd.DataFrame(rows)
-    lv = table[table["structure"] == "LV"].set_index("case")["volume_ml_reference"]
-    phases = assign_phases(lv.to_dict(), frames)
-    table.insert(1, "patient", [split_case_name(case)[0] for case in table["case"]])
-    table.insert(2, "phase", [phases.get(case, "") for case in table["case"]])
-    return table
+    patients = PatientTable(frames={patient: dict(named) for patient, named in (frames or {}).items()})
+    methods = [Method("prediction", (Path(prediction),))]
+    # a network after a few epochs may still confuse structures: that is a result here and no mistake of the user
+    return evaluate(
+        reference, methods, labels, cases=cases, patients=patients, check_order=False, progress=progress
+    ).cases
 
 
 def mean_foreground_dice(table: pd.DataFrame) -> float:
@@ -76,73 +160,45 @@ def summarise(table: pd.DataFrame, by: Sequence[str] = ("structure",)) -> pd.Dat
 
     Returns:
         Indexed by `by` in the order of the table: `cases` (with a defined Dice), `dice_mean`, `dice_min`, `dice_max`,
-        `hd95_mean_mm`, `hd95_failed` (cases without a distance because the structure is missing on one side).
+        `hd95_mean_mm` (pooled variant), `distance_failed` (cases without a distance because the structure is missing on
+        one side).
     """
     return table.groupby(list(by), sort=False).agg(
         cases=("dice", "count"),
         dice_mean=("dice", "mean"),
         dice_min=("dice", "min"),
         dice_max=("dice", "max"),
-        hd95_mean_mm=("hd95_mm", "mean"),
-        hd95_failed=("hd95_failed", "sum"),
+        hd95_mean_mm=("hd95_pooled_mm", "mean"),
+        distance_failed=("distance_failed", "sum"),
     )
 
 
-def indices(table: pd.DataFrame) -> pd.DataFrame:
-    """Clinical indices of each patient whose phases are known.
-
-    Args:
-        table: Table of :func:`evaluate_folder`.
-
-    Returns:
-        One row for each patient and index: `patient`, `index` (`LV EDV`, `LV ESV`, `LV EF`, the same of `RV`, and
-        `LV mass` at ED), `unit` (mL, % or g), `reference`, `prediction`, `difference` (prediction − reference).
-        A phase that is missing gives NaN; a structure that the table lacks gives no row.
-    """
-    timed = table[table["phase"].isin(PHASES)]
-    columns = ["patient", "index", "unit", "reference", "prediction"]
-    rows: list[tuple[object, ...]] = []
-    for patient, part in timed.groupby("patient"):
-        sides = [_patient_indices(part, f"volume_ml_{side}") for side in ("reference", "prediction")]
-        rows += [(patient, *key, sides[0][key], sides[1][key]) for key in sides[0]]
-    result = pd.DataFrame(rows, columns=columns)
-    result["difference"] = result["prediction"] - result["reference"]
-    return result
+def _check_order(
+    reference: Path,
+    methods: Sequence[Method],
+    keys: Sequence[tuple[str, int, str]],
+    results: Sequence[CaseMetrics],
+    structures: Mapping[str, int],
+) -> None:
+    """Look at all cases of a method together: a single poor prediction must not look like an exchange."""
+    check_anatomy(str(reference), sum(result.contacts for result in results), structures)
+    for method in methods:
+        confusion = sum(result.confusion for key, result in zip(keys, results, strict=True) if key[0] == method.name)
+        check_overlap(", ".join(map(str, method.folders)), confusion, structures)
 
 
-def _structure_rows(maps: LabelMapPair, structures: Mapping[str, int]) -> list[dict[str, object]]:
-    scores = dice_per_label(maps.reference, maps.prediction, structures)
-    reference_ml = volumes_ml(maps.reference, structures, maps.spacing_mm)
-    prediction_ml = volumes_ml(maps.prediction, structures, maps.spacing_mm)
-    rows: list[dict[str, object]] = []
-    for name, value in structures.items():
-        reference, prediction = maps.reference == value, maps.prediction == value
-        voxels = int(np.count_nonzero(reference)), int(np.count_nonzero(prediction))
-        rows.append(
-            {
-                "structure": name,
-                "dice": scores[name],
-                "hd95_mm": hd95_mm(reference, prediction, maps.spacing_mm),
-                "hd95_failed": (voxels[0] == 0) != (voxels[1] == 0),
-                "volume_ml_reference": reference_ml[name],
-                "volume_ml_prediction": prediction_ml[name],
-                "voxels_reference": voxels[0],
-                "voxels_prediction": voxels[1],
-            }
-        )
-    return rows
+def _long(keys: Sequence[tuple[str, int, str]], rows: Sequence[Sequence[Mapping[str, object]]]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {"method": method, "run": run, "case": case, **row}
+        for (method, run, case), part in zip(keys, rows, strict=True)
+        for row in part
+    )
 
 
-def _patient_indices(part: pd.DataFrame, column: str) -> dict[tuple[str, str], float]:
-    volume = part.set_index(["structure", "phase"])[column]
-    present = set(part["structure"])
-    values: dict[tuple[str, str], float] = {}
-    for ventricle in ("LV", "RV"):
-        if ventricle in present:
-            edv, esv = (float(volume.get((ventricle, phase), np.nan)) for phase in PHASES)
-            values[f"{ventricle} EDV", "mL"] = edv
-            values[f"{ventricle} ESV", "mL"] = esv
-            values[f"{ventricle} EF", "%"] = ejection_fraction(edv, esv)
-    if "MYO" in present:
-        values["LV mass", "g"] = myocardial_mass_g(float(volume.get(("MYO", "ED"), np.nan)))
-    return values
+def _add_patient_columns(table: pd.DataFrame, phases: Mapping[str, str], groups: Mapping[str, str]) -> None:
+    if table.empty:
+        return
+    patients = [split_case_name(case)[0] for case in table["case"]]
+    table.insert(3, "patient", patients)
+    table.insert(4, "phase", [phases.get(case, "") for case in table["case"]])
+    table.insert(5, "group", [groups.get(patient, "") for patient in patients])

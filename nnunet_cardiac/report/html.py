@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
+from nnunet_cardiac.report.style import CSS
+
 NOT_AVAILABLE = "–"
 
 
@@ -107,6 +109,15 @@ def png_image(data: bytes, alternative: str, css: str = "") -> str:
     )
 
 
+def svg_image(data: bytes, alternative: str, css: str = "plot wide") -> str:
+    """An SVG that is part of the page; arguments as :func:`png_image`."""
+    source = base64.b64encode(data).decode("ascii")
+    return (
+        f'<div class="scroll {css}"><img alt="{escape(alternative, quote=True)}" '
+        f'src="data:image/svg+xml;base64,{source}"></div>'
+    )
+
+
 def section(identifier: str, heading: str, *parts: str) -> str:
     """A section with its heading, or nothing if all its parts are empty."""
     body = "\n".join(part for part in parts if part)
@@ -114,4 +125,13 @@ def section(identifier: str, heading: str, *parts: str) -> str:
         return ""
     return (
         f'<section aria-labelledby="{identifier}">\n<h2 id="{identifier}">{escape(heading)}</h2>\n{body}\n</section>\n'
+    )
+
+
+def document(title: str, body: str) -> str:
+    """A complete HTML document with the style sheet in it."""
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(title)}</title>\n<style>{CSS}</style>\n</head>\n<body>\n<main>\n{body}</main>\n</body>\n</html>\n"
     )

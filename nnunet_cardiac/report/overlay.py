@@ -17,6 +17,7 @@ from scipy import ndimage
 from skimage.measure import find_contours
 
 from nnunet_cardiac.evaluation.overlap import dice_per_label
+from nnunet_cardiac.evaluation.slice_levels import base_is_last
 from nnunet_cardiac.report.content import OverlayCase
 from nnunet_cardiac.report.palette import FILM, FILM_TEXT, structure_colour
 
@@ -51,19 +52,10 @@ def slices_base_to_apex(case: OverlayCase, max_slices: int) -> list[int]:
     used = np.flatnonzero((maps > 0).any(axis=(0, 2, 3)))
     if used.size == 0:
         return [len(case.reference) // 2]
-    if _base_is_last(case):
+    if base_is_last(case.reference, case.structures):
         used = used[::-1]
     picked = np.linspace(0, len(used) - 1, min(max_slices, len(used))).round().astype(int)
     return used[picked].tolist()
-
-
-def _base_is_last(case: OverlayCase) -> bool:
-    """Compare the cavities in the outer thirds of the reference alone: false positives beyond it must not count."""
-    cavities = [value for name, value in case.structures.items() if name != "MYO"]
-    labelled = np.flatnonzero((case.reference > 0).any(axis=(1, 2)))
-    areas = np.isin(case.reference[labelled], cavities).sum(axis=(1, 2))
-    third = max(1, len(labelled) // 3)
-    return bool(areas[-third:].sum() > areas[:third].sum())
 
 
 def heart_window(case: OverlayCase, margin_mm: float = MARGIN_MM) -> Window:

@@ -13,10 +13,9 @@ from nnunet_cardiac.files import replacing
 from nnunet_cardiac.report.content import OverlayCase, ResultPage, Stage
 from nnunet_cardiac.report.curves import TrainingCurve, curve_figure
 from nnunet_cardiac.report.figure import png_bytes
-from nnunet_cardiac.report.html import css_class, duration, number, png_image, prose, section
+from nnunet_cardiac.report.html import css_class, document, duration, number, png_image, prose, section
 from nnunet_cardiac.report.overlay import overlay_figure
 from nnunet_cardiac.report.palette import structure_colour
-from nnunet_cardiac.report.style import CSS
 from nnunet_cardiac.report.tables import case_dice, case_table, dice_table, volume_table
 
 #: Six pictures at this resolution, about 0.45 MB each in base64, keep the page below 3 MB.
@@ -65,11 +64,7 @@ def result_page_html(content: ResultPage) -> str:
             _footer(content),
         ]
     )
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(content.title)}</title>\n<style>{CSS}</style>\n</head>\n<body>\n<main>\n{body}</main>\n</body>\n</html>\n"
-    )
+    return document(content.title, body)
 
 
 def _check_stages(stages: Sequence[Stage]) -> None:
@@ -110,7 +105,7 @@ def _overlays(content: ResultPage) -> str:
         if len(shown) < len(order)
         else ""
     )
-    return _legend(order) + left_out + "".join(_overlay(overlay, overlay.case == worst) for overlay in shown)
+    return legend(order) + left_out + "".join(_overlay(overlay, overlay.case == worst) for overlay in shown)
 
 
 def _worst_patient_first(overlays: Sequence[OverlayCase], scores: pd.Series) -> list[OverlayCase]:
@@ -121,7 +116,8 @@ def _worst_patient_first(overlays: Sequence[OverlayCase], scores: pd.Series) -> 
     return sorted(overlays, key=lambda overlay: (lowest[overlay.patient], overlay.patient, overlay.phase))
 
 
-def _legend(overlays: Sequence[OverlayCase]) -> str:
+def legend(overlays: Sequence[OverlayCase]) -> str:
+    """Colours of the structures and the line of the reference."""
     names = dict.fromkeys(name for overlay in overlays for name in overlay.structures)
     items = "".join(
         f'<li><i style="border-color:{structure_colour(name)};background:{structure_colour(name)}33"></i>'

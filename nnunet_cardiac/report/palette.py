@@ -11,6 +11,9 @@ OTHER_COLOUR = "#f0e442"
 FILM = "#0c0f12"
 FILM_TEXT = "#d7dde3"
 INK = "#30363d"
+GRID = "#e3e6ea"
+#: Methods and groups: blue, orange, green, pink, sky and black of Okabe and Ito, dark enough for white paper.
+METHOD_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#30363d")
 
 
 def structure_colour(name: str) -> str:

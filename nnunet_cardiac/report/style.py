@@ -48,6 +48,11 @@ tfoot tr:first-child > * { border-top: 1.5px solid var(--ink); }
 td small { display: inline-block; min-width: 3.3em; margin-left: 4px; font-size: 0.78rem; font-weight: 400; }
 .paired th, .paired td { padding-left: 4px; padding-right: 4px; }
 .paired tfoot th:first-child { white-space: normal; }
+.dense { font-size: 0.82rem; }
+.dense th, .dense td { padding: 4px 8px; }
+.dense thead th { white-space: normal; }
+.review td:last-child { text-align: left; white-space: normal; min-width: 14em; }
+figure > figcaption:last-child { color: var(--muted); font-size: 0.85rem; margin: -8px 0 0; }
 .worst > * { color: var(--warn); font-weight: 600; }
 figure { margin: 0 0 28px; break-inside: avoid; }
 figcaption { margin: 0 0 8px; font-size: 0.95rem; }
@@ -59,6 +64,7 @@ img { display: block; max-width: 100%; height: auto; }
 .film img { margin: 0 auto; }
 .plot { background: #ffffff; border: 1px solid var(--rule); border-radius: 8px; padding: 8px; }
 .plot img { margin: 0 auto; }
+.plot.wide img { width: 100%; }
 .legend { display: flex; flex-wrap: wrap; gap: 6px 20px; list-style: none; margin: 0 0 20px; padding: 0;
   font-size: 0.9rem; }
 .legend i { display: inline-block; width: 22px; height: 12px; margin-right: 8px; border: 2px solid;
@@ -92,6 +98,8 @@ footer { margin-top: 56px; padding-top: 16px; border-top: 1px solid var(--rule);
   h2 { break-after: avoid; margin-top: 28px; }
   tr { break-inside: avoid; }
   .scroll, pre { overflow: visible; }
+  .dense { font-size: 7pt; } .dense th, .dense td { padding: 2px 4px; }
+  .plot { border: 0; padding: 0; }
   pre { white-space: pre-wrap; overflow-wrap: anywhere; }
   table { font-size: 8.5pt; } th, td { padding: 3px 6px; }
   .film, .key div { print-color-adjust: exact; -webkit-print-color-adjust: exact; }

@@ -7,7 +7,9 @@ from html import escape
 
 import pandas as pd
 
-from nnunet_cardiac.evaluation.table import PHASES, indices, mean_foreground_dice, summarise
+from nnunet_cardiac.evaluation.indices import indices
+from nnunet_cardiac.evaluation.phases import PHASES
+from nnunet_cardiac.evaluation.table import mean_foreground_dice, summarise
 from nnunet_cardiac.report.content import Stage
 from nnunet_cardiac.report.html import Markup, head_cells, number, row, table
 
@@ -86,7 +88,9 @@ def volume_table(stages: Sequence[Stage], exact: Mapping[str, Mapping[str, float
     Returns:
         HTML; empty if no patient has known phases.
     """
-    results = [indices(stage.table).set_index(["patient", "index"]) for stage in stages]
+    # the stroke volume is the difference of two columns that are there
+    tables = [t[~t["index"].str.endswith(" SV")] for t in (indices(stage.table) for stage in stages)]
+    results = [t.set_index(["patient", "index"]) for t in tables]
     if results[0].empty:
         return ""
     units = results[0]["unit"].groupby(level="index", sort=False).first().to_dict()
@@ -110,7 +114,7 @@ def volume_table(stages: Sequence[Stage], exact: Mapping[str, Mapping[str, float
 def _dice_row(names: Sequence[str], summaries: Sequence[pd.Series], css: str = "") -> str:
     cells = [str(int(summaries[0]["cases"]))]
     for summary in summaries:
-        failed = int(summary["hd95_failed"])
+        failed = int(summary["distance_failed"])
         cells += [
             number(summary["dice_mean"], 3),
             f"{number(summary['dice_min'], 3)} to {number(summary['dice_max'], 3)}",

@@ -7,7 +7,8 @@ import pytest
 import SimpleITK as sitk
 
 from nnunet_cardiac.errors import UserError
-from nnunet_cardiac.evaluation.table import evaluate_folder, indices, mean_foreground_dice, summarise
+from nnunet_cardiac.evaluation.indices import indices
+from nnunet_cardiac.evaluation.table import evaluate_folder, mean_foreground_dice, summarise
 
 LABELS = {"background": 0, "RV": 1, "MYO": 2, "LV": 3}
 VOXEL_ML = 10.0 * 2.0 * 2.5 / 1000  # 0.05 mL
@@ -67,16 +68,16 @@ def test_rows(table: pd.DataFrame) -> None:
     assert (row["voxels_reference"], row["voxels_prediction"]) == (60, 40)
     assert row["volume_ml_reference"] == pytest.approx(60 * VOXEL_ML)
     # rows of voxels 2.5 mm apart: the 20 missed ones lie 2.5 to 50 mm from the prediction, the 80 others at 0
-    assert row["hd95_mm"] == pytest.approx(np.percentile([0.0] * 80 + [2.5 * i for i in range(1, 21)], 95))
+    assert row["hd95_pooled_mm"] == pytest.approx(np.percentile([0.0] * 80 + [2.5 * i for i in range(1, 21)], 95))
 
 
 def test_empty_masks(table: pd.DataFrame) -> None:
     rows = table.set_index(["case", "structure"]).loc["patient002_frame01"]
     assert math.isnan(rows.loc["RV", "dice"])
-    assert not rows.loc["RV", "hd95_failed"]
+    assert not rows.loc["RV", "distance_failed"]
     assert rows.loc["LV", "dice"] == 0.0
-    assert math.isnan(rows.loc["LV", "hd95_mm"])
-    assert rows.loc["LV", "hd95_failed"]
+    assert math.isnan(rows.loc["LV", "hd95_pooled_mm"])
+    assert rows.loc["LV", "distance_failed"]
 
 
 def test_mean_foreground_dice(table: pd.DataFrame) -> None:
@@ -89,7 +90,7 @@ def test_summarise(table: pd.DataFrame) -> None:
     summary = summarise(table)
     assert summary.index.tolist() == ["RV", "MYO", "LV"]
     assert summary["cases"].tolist() == [2, 3, 3]
-    assert summary["hd95_failed"].tolist() == [0, 0, 1]
+    assert summary["distance_failed"].tolist() == [0, 0, 1]
     assert summary.loc["RV", ["dice_min", "dice_max"]].tolist() == pytest.approx([0.8, 1.0])
     by_phase = summarise(table, ("structure", "phase"))
     assert by_phase.loc[("LV", "ED"), "dice_mean"] == pytest.approx(100 / 110)
@@ -100,13 +101,14 @@ def test_indices_by_hand(table: pd.DataFrame) -> None:
     assert set(result["patient"]) == {"patient001"}
     rows = result.set_index("index")
     assert rows["unit"].to_dict() == {
-        **dict.fromkeys(["LV EDV", "LV ESV", "RV EDV", "RV ESV"], "mL"),
+        **dict.fromkeys(["LV EDV", "LV ESV", "LV SV", "RV EDV", "RV ESV", "RV SV"], "mL"),
         **dict.fromkeys(["LV EF", "RV EF"], "%"),
         "LV mass": "g",
     }
     expected = {
         "LV EDV": (50 * VOXEL_ML, 60 * VOXEL_ML),
         "LV ESV": (20 * VOXEL_ML, 10 * VOXEL_ML),
+        "LV SV": (30 * VOXEL_ML, 50 * VOXEL_ML),
         "LV EF": (60.0, 100 * 50 / 60),
         "RV EF": (50.0, 25.0),
         "LV mass": (36 * VOXEL_ML * 1.05, 36 * VOXEL_ML * 1.05),

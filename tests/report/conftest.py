@@ -56,8 +56,8 @@ def evaluated(cases: list[OverlayCase], stage: str) -> pd.DataFrame:
                 {
                     **{"case": case.case, "patient": case.patient, "phase": case.phase, "structure": name},
                     "dice": 2 * int((masks[0] & masks[1]).sum()) / sum(voxels) if sum(voxels) else float("nan"),
-                    "hd95_mm": 1.25 if all(voxels) else float("nan"),
-                    "hd95_failed": bool(voxels[0]) != bool(voxels[1]),
+                    "hd95_pooled_mm": 1.25 if all(voxels) else float("nan"),
+                    "distance_failed": bool(voxels[0]) != bool(voxels[1]),
                     **{"volume_ml_reference": voxels[0] * voxel_ml, "volume_ml_prediction": voxels[1] * voxel_ml},
                     **{"voxels_reference": voxels[0], "voxels_prediction": voxels[1]},
                 }

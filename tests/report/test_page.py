@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from nnunet_cardiac.evaluation.table import indices, mean_foreground_dice
+from nnunet_cardiac.evaluation.indices import indices
+from nnunet_cardiac.evaluation.table import mean_foreground_dice
 from nnunet_cardiac.report.content import OverlayCase, ResultPage, Stage
 from nnunet_cardiac.report.page import MAX_OVERLAYS, result_page_html, write_result_page
 
@@ -134,7 +135,7 @@ def test_worst_patient_comes_first_and_the_worst_case_is_marked(reader: Reader) 
 def test_missed_structure_is_counted(page: ResultPage) -> None:
     table = page.stages[1].table.copy()
     missed = (table["case"] == "patient001_frame01") & (table["structure"] == "RV")
-    table.loc[missed, ["dice", "hd95_mm", "hd95_failed"]] = [0.0, float("nan"), True]
+    table.loc[missed, ["dice", "hd95_pooled_mm", "distance_failed"]] = [0.0, float("nan"), True]
     html = result_page_html(replace(page, stages=[Stage("only", table)], overlays=()))
     assert next(row for row in Reader(html).rows if row[:2] == ["RV", "all"])[5] == "1.2 (1 missing)"
 

@@ -1,0 +1,107 @@
+"""`nnunet_cardiac evaluate`: predicted label maps against references."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+HELP = "compare predicted label maps with references: overlap, distances, volumes, function, agreement"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `evaluate`."""
+    parser.epilog = (
+        "Several folders without a name are several methods. The same NAME twice joins folds (folders that share no "
+        "case) or averages repeated trainings. nnunet_cardiac report -i FOLDER makes a page of the result."
+    )
+    parser.add_argument("-gt", type=Path, required=True, metavar="FOLDER", help="reference label maps, e.g. labelsTs")
+    parser.add_argument(
+        "-p", nargs="+", required=True, metavar="[NAME=]FOLDER", help="predicted label maps of the same file names"
+    )
+    parser.add_argument("-o", type=Path, metavar="FOLDER", help="where to write (the predictions' folder/evaluation)")
+    labels = parser.add_argument_group("labels", "by default from dataset.json in or beside each folder")
+    labels.add_argument("--labels", nargs="+", metavar="NAME=N", help="numbers in the references: RV=1 MYO=2 LV=3")
+    labels.add_argument("--prediction-labels", nargs="+", metavar="NAME=N", help="numbers in the predictions")
+    labels.add_argument(
+        "--map-labels", action="store_true", help="translate predictions whose dataset.json numbers otherwise"
+    )
+    labels.add_argument("--no-order-check", action="store_true", help="do not look for exchanged labels")
+    cases = parser.add_argument_group("cases and patients")
+    cases.add_argument("--cases", nargs="+", metavar="CASE", help="cases to evaluate (all references)")
+    cases.add_argument("--allow-missing", action="store_true", help="evaluate what is predicted and list the rest")
+    cases.add_argument(
+        "--patients",
+        type=Path,
+        metavar="CSV",
+        help="patient, group, ed_frame, es_frame, height_cm, weight_kg (patients.csv beside the reference folder)",
+    )
+    cases.add_argument(
+        "--bsa", choices=("mosteller", "dubois"), default="mosteller", help="body surface area (%(default)s)"
+    )
+    parser.add_argument("--tolerance", type=float, default=2.0, metavar="MM", help="of surface Dice (%(default)s)")
+    parser.add_argument("-np", type=int, metavar="N", help="processes (all usable cores)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Evaluate, write the files and print the summary."""
+    from nnunet_cardiac.devices import usable_cores
+    from nnunet_cardiac.errors import UserError
+    from nnunet_cardiac.evaluation.labels import find_dataset_json, parse_labels, read_labels
+    from nnunet_cardiac.evaluation.methods import find_patients, named_methods
+    from nnunet_cardiac.evaluation.patients import PatientTable, read_patient_table
+    from nnunet_cardiac.evaluation.results import derive, write_results
+    from nnunet_cardiac.evaluation.table import evaluate
+
+    if not args.tolerance >= 0:
+        raise UserError(f"--tolerance {args.tolerance}: expected 0 mm or more.")
+    if args.labels:
+        labels = parse_labels(args.labels, "--labels")
+    elif (path := find_dataset_json(args.gt)) is not None:
+        labels = read_labels(path)
+    else:
+        raise UserError(f"{args.gt}: no dataset.json in it or beside it. Name the labels: --labels RV=1 MYO=2 LV=3")
+    own = parse_labels(args.prediction_labels, "--prediction-labels") if args.prediction_labels else None
+    methods = named_methods(args.p, args.gt, labels, own, map_labels=args.map_labels)
+    if args.o is None and len(methods) > 1:
+        raise UserError("several methods: say where to write with -o FOLDER.")
+    table = args.patients or find_patients(args.gt)
+    patients = PatientTable() if table is None else read_patient_table(table)
+    evaluation = evaluate(
+        args.gt,
+        methods,
+        labels,
+        cases=args.cases,
+        patients=patients,
+        tolerance_mm=args.tolerance,
+        allow_missing=args.allow_missing,
+        check_order=not args.no_order_check,
+        workers=args.np or usable_cores(),
+        progress=not args.quiet,
+    )
+    facts = {
+        "reference": str(args.gt.resolve()),
+        "methods": {method.name: [str(folder.resolve()) for folder in method.folders] for method in methods},
+        "translations": {method.name: method.translation for method in methods if method.translation is not None},
+        "labels": labels,
+        "patients_table": None if table is None else str(table.resolve()),
+        "surface_dice_tolerance_mm": args.tolerance,
+        "body_surface_area": args.bsa,
+    }
+    results = derive(evaluation, facts, patients, args.bsa)
+    folder = args.o or methods[0].folders[0] / "evaluation"
+    written = write_results(folder, results)
+    print(_shown(results.table("summary")))
+    print(f"{len(written)} files in {folder}; a page of them: nnunet_cardiac report -i {folder}")
+    return 0
+
+
+def _shown(summary) -> str:
+    """The lines that everyone looks for: each structure over all cases."""
+    from nnunet_cardiac.evaluation.summary import ALL
+
+    wanted = ["dice", "hd_mm", "hd95_pooled_mm", "assd_mean_of_means_mm", "surface_dice"]
+    over_all = summary[(summary[["phase", "group", "level"]] == ALL).all(axis=1) & summary["metric"].isin(wanted)]
+    table = over_all.pivot_table("mean", ["method", "structure"], "metric", sort=False)[wanted]
+    table["cases"] = over_all[over_all["metric"] == "dice"].set_index(["method", "structure"])["cases"]
+    table["failed"] = over_all[over_all["metric"] == "dice"].set_index(["method", "structure"])["failed"]
+    return table.to_string(float_format=lambda value: f"{value:.3f}")

@@ -1,0 +1,116 @@
+"""All metrics of one case: the unit of work of a worker process.
+
+Both label maps are cropped to what either labels before anything is computed. A hole or a component does not depend on
+the background outside the common box, nor does a boundary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from nnunet_cardiac.evaluation.cases import LabelMapPair
+from nnunet_cardiac.evaluation.distances import SurfaceDistances, bounding_box, surface_distances
+from nnunet_cardiac.evaluation.overlap import dice_of_counts
+from nnunet_cardiac.evaluation.plausibility import contacts, plausibility
+from nnunet_cardiac.evaluation.slice_levels import slice_levels
+from nnunet_cardiac.evaluation.volumes import voxel_volume_ml
+from nnunet_cardiac.evaluation.wall import wall_thickness
+
+#: Tolerance of surface Dice: about one and a half pixels of clinical cine MRI.
+TOLERANCE_MM = 2.0
+
+Row = dict[str, object]
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class CaseMetrics:
+    """Metrics of one case.
+
+    Attributes:
+        structures: One row for each structure, of the volume as a whole; columns in docs/evaluation.md.
+        slices: One row for each structure and each slice that either label map labels at all.
+        walls: One row for each segment of the left wall and label map; empty without LV, MYO and RV.
+        plausibility: One row for each structure and label map.
+        confusion: Voxels with reference value i and predicted value j, (K, K).
+        contacts: Pixel edges between the labels of the reference, (K, K).
+    """
+
+    structures: list[Row]
+    slices: list[Row]
+    walls: list[Row]
+    plausibility: list[Row]
+    confusion: npt.NDArray[np.int64]
+    contacts: npt.NDArray[np.int64]
+
+
+def case_metrics(maps: LabelMapPair, structures: Mapping[str, int], tolerance_mm: float = TOLERANCE_MM) -> CaseMetrics:
+    """Compute the metrics of one case.
+
+    Args:
+        maps: Label maps (Z, Y, X) of one grid.
+        structures: Structure -> label value, without the background.
+        tolerance_mm: Of surface Dice.
+
+    Returns:
+        Rows of the volume (3D distances) and of the slices (2D distances in the plane).
+    """
+    box = bounding_box((maps.reference > 0) | (maps.prediction > 0))
+    reference, prediction = maps.reference[box], maps.prediction[box]
+    voxel_ml = voxel_volume_ml(maps.spacing_mm)
+    levels = slice_levels(maps.reference, structures)[box[0]]
+    volume_rows: list[Row] = []
+    slice_rows: list[Row] = []
+    for name, value in structures.items():
+        pair = reference == value, prediction == value
+        volume = _metrics(*pair, maps.spacing_mm, tolerance_mm)
+        volume["volume_ml_reference"] = volume["voxels_reference"] * voxel_ml
+        volume["volume_ml_prediction"] = volume["voxels_prediction"] * voxel_ml
+        volume_rows.append({"structure": name, **volume})
+        for z, level in enumerate(levels):
+            plane = _metrics(pair[0][z], pair[1][z], maps.spacing_mm[1:], tolerance_mm)
+            slice_rows.append({"structure": name, "slice": box[0].start + z, "level": level, **plane})
+    cropped = LabelMapPair(reference, prediction, maps.spacing_mm)
+    size = max(structures.values()) + 1
+    pairs = np.bincount(reference.ravel().astype(np.intp) * size + prediction.ravel(), minlength=size * size)
+    return CaseMetrics(
+        volume_rows,
+        slice_rows,
+        _by_side(cropped, lambda labels: wall_thickness(labels, structures, maps.spacing_mm, maps.right_handed)),
+        _by_side(cropped, lambda labels: plausibility(labels, structures)),
+        pairs.reshape(size, size),
+        contacts(reference, size),
+    )
+
+
+def _by_side(maps: LabelMapPair, measure: Callable[[npt.NDArray[np.uint8]], list[Row]]) -> list[Row]:
+    sides = {"reference": maps.reference, "prediction": maps.prediction}
+    return [{"source": side, **row} for side, labels in sides.items() for row in measure(labels)]
+
+
+def _metrics(reference: Mask, prediction: Mask, spacing_mm: tuple[float, ...], tolerance_mm: float) -> Row:
+    """Overlap and distances of two masks, 2D or 3D."""
+    counts = [int(np.count_nonzero(mask)) for mask in (reference, prediction, reference & prediction)]
+    distances = surface_distances(reference, prediction, spacing_mm)
+    return {
+        "dice": dice_of_counts(*counts),
+        **dict(_distance_columns(distances, tolerance_mm)),
+        "distance_failed": (counts[0] == 0) != (counts[1] == 0),
+        "both_empty": counts[0] == counts[1] == 0,
+        "voxels_reference": counts[0],
+        "voxels_prediction": counts[1],
+        "voxels_common": counts[2],
+    }
+
+
+def _distance_columns(distances: SurfaceDistances, tolerance_mm: float) -> Iterator[tuple[str, float]]:
+    yield "hd_mm", distances.hd_mm()
+    yield "hd95_pooled_mm", distances.hd95_pooled_mm()
+    yield "hd95_max_of_directed_mm", distances.hd95_max_of_directed_mm()
+    yield "asd_pooled_mm", distances.asd_pooled_mm()
+    yield "assd_mean_of_means_mm", distances.assd_mean_of_means_mm()
+    yield "surface_dice", distances.surface_dice(tolerance_mm)
