@@ -32,6 +32,7 @@ COMMANDS: dict[str, str] = {
     "trainers": "nnunet_cardiac.commands.trainers",
     "plan": "nnunet_cardiac.commands.plan",
     "train": "nnunet_cardiac.commands.train",
+    "predict": "nnunet_cardiac.commands.predict",
     "phantom": "nnunet_cardiac.commands.phantom",
     "benchmark": "nnunet_cardiac.commands.benchmark",
 }

@@ -34,7 +34,8 @@ class DicomImage:
         orientation: Directions of a row and of a column, six cosines.
         pixel_mm: Distance of rows and of columns.
         shape: Rows, columns.
-        slice_mm: Distance to the next slice, or thickness; None if unknown.
+        distance_mm: Distance to the next slice as the file says it; None if it does not.
+        thickness_mm: Thickness of the slice; None if unknown.
         time_ms: Time after the R wave; None if unknown.
         temporal_index: Number of the frame in the cycle; None if unknown.
         instance: Instance number.
@@ -51,7 +52,8 @@ class DicomImage:
     orientation: tuple[float, ...]
     pixel_mm: tuple[float, float]
     shape: tuple[int, int]
-    slice_mm: float | None
+    distance_mm: float | None
+    thickness_mm: float | None
     time_ms: float | None
     temporal_index: int | None
     instance: int
@@ -164,7 +166,8 @@ def _image(dataset: Any, path: Path, frame: int | None, groups: Sequence[Any]) -
         orientation=orientation,
         pixel_mm=(float(pixel[0]), float(pixel[1])),
         shape=(int(dataset.Rows), int(dataset.Columns)),
-        slice_mm=next((abs(float(v)) for v in (distance, thickness) if v not in (None, "", 0)), None),
+        distance_mm=_positive(distance),
+        thickness_mm=_positive(thickness),
         time_ms=None if time in (None, "") else float(time),
         temporal_index=None if index in (None, "") else int(index),
         instance=int(dataset.get("InstanceNumber") or 0) if frame is None else frame,
@@ -178,6 +181,11 @@ def _find(dataset: Any, groups: Sequence[Any], sequence: str, name: str) -> Any:
         if items and name in items[0]:
             return items[0].get(name)
     return dataset.get(name)
+
+
+def _positive(value: Any) -> float | None:
+    """A length in mm, or None if it is not given."""
+    return abs(float(value)) or None if value not in (None, "") else None
 
 
 def _check_orthonormal(path: Path, orientation: tuple[float, ...]) -> None:

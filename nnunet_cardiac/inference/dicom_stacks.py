@@ -212,9 +212,13 @@ def _spread(
 ) -> tuple[float, list[int]]:
     """Return the slice distance and the number of each place in a regular stack."""
     if len(along) == 1:
-        return first.slice_mm or 1.0, [0]
+        return first.distance_mm or first.thickness_mm or 1.0, [0]
     steps = np.diff(along)
     step = float(np.median(steps))
+    if first.distance_mm and abs(step - first.distance_mm) > _IRREGULAR * first.distance_mm:
+        warnings.append(
+            f"slices are {step:.1f} mm apart, and the files say {first.distance_mm:.1f} mm: perhaps some are missing"
+        )
     counts = np.rint(steps / step).astype(int)
     if (counts < 1).any() or (np.abs(steps - counts * step) > _IRREGULAR * step).any():
         shown = ", ".join(f"{value:.1f}" for value in steps)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from tqdm import tqdm
 
 from nnunet_cardiac.devices import choose_device
 from nnunet_cardiac.errors import UserError
@@ -138,6 +142,54 @@ class CardiacPredictor:
             raise UserError("The image is zero everywhere; there is nothing to segment.")
         return array
 
+    def predict_frames(
+        self, frames: npt.NDArray[np.float32], spacing_mm: Sequence[float], progress: bool = False
+    ) -> npt.NDArray[np.integer]:
+        """Segment the frames of a cine series, or a single stack as one frame.
+
+        Each frame is normalised by itself and has the label map of :meth:`predict`.
+
+        Args:
+            frames: (T, C, Z, Y, X).
+            spacing_mm: Voxel size (z, y, x).
+            progress: Whether to show a bar.
+
+        Returns:
+            Label maps (T, Z, Y, X).
+
+        Raises:
+            UserError: As :meth:`predict`.
+        """
+        images = [self.checked(frame, spacing_mm) for frame in frames]
+        # On a GPU, threads preprocess the next frame and resample the last one while the networks compute. On a
+        # processor they would take the cores from the networks, whose threads wait for each other.
+        background = self.device.type != "cpu"
+        first, last = self.stages[0], self.stages[-1]
+        with _Worker(background) as before, _Worker(background) as after:
+            prepared = [before.submit(first.prepare, image, spacing_mm) for image in images]
+            exported = []
+            pairs = zip(images, prepared, strict=True)
+            for image, ready in tqdm(pairs, "frames", len(images), leave=False, disable=not progress):
+                logits, properties = self._last_logits(image, spacing_mm, ready())
+                exported.append(after.submit(last.export, logits, properties))
+                if not background:
+                    exported[-1]()  # now, or the logits of all frames are kept
+            return np.stack([label_map() for label_map in exported])
+
+    def _last_logits(
+        self, image: npt.NDArray[np.float32], spacing_mm: Sequence[float], prepared: Prepared
+    ) -> tuple[torch.Tensor, dict[str, Any]]:
+        """Run all stages but the export of the last one."""
+        coarse: npt.NDArray[np.integer] | None = None
+        for number, stage in enumerate(self.stages):
+            if number and not stage.prepares_like(self.stages[number - 1]):
+                prepared = stage.prepare(image, spacing_mm)
+            data = prepared.data if coarse is None else stage.with_coarse(prepared, coarse)
+            logits = stage.logits(data)
+            if stage is not self.stages[-1]:
+                coarse = stage.export(logits, prepared.properties)
+        return logits, prepared.properties
+
     def run_stages(self, image: npt.NDArray[np.float32], spacing_mm: Sequence[float]) -> list[npt.NDArray[np.integer]]:
         """Return the label map of each stage for a checked image (C, Z, Y, X)."""
         results: list[npt.NDArray[np.integer]] = []
@@ -148,3 +200,23 @@ class CardiacPredictor:
             data = stage.with_coarse(prepared, results[-1]) if stage.needs_coarse else prepared.data
             results.append(stage.export(stage.logits(data), prepared.properties))
         return results
+
+
+class _Worker:
+    """A thread that works through what it is given, or none: then work is done when its result is asked for."""
+
+    def __init__(self, background: bool) -> None:
+        self._executor = ThreadPoolExecutor(1) if background else None
+
+    def __enter__(self) -> _Worker:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._executor is not None:
+            self._executor.shutdown(cancel_futures=True)
+
+    def submit(self, work: Callable[..., Any], *args: Any) -> Callable[[], Any]:
+        """Return a function that gives the result, each time the same."""
+        if self._executor is not None:
+            return self._executor.submit(work, *args).result
+        return lru_cache(maxsize=None)(lambda: work(*args))

@@ -175,6 +175,12 @@ def test_an_orientation_that_is_none(scanner: Any, cine: np.ndarray) -> None:
         read_dicom("study42", scanner.folder)
 
 
+def test_a_distance_other_than_the_files_say(scanner: Any, cine: np.ndarray) -> None:
+    scanner.classic(cine[:1, :2], SpacingBetweenSlices=4.75)
+    series = only(read_dicom("study42", scanner.folder))
+    assert series.warnings == ("slices are 9.5 mm apart, and the files say 4.8 mm: perhaps some are missing",)
+
+
 def test_single_slice(scanner: Any, cine: np.ndarray) -> None:
     scanner.classic(cine[:1, :1])
     series = only(read_dicom("study42", scanner.folder))
