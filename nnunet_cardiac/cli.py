@@ -32,6 +32,7 @@ COMMANDS: dict[str, str] = {
     "trainers": "nnunet_cardiac.commands.trainers",
     "plan": "nnunet_cardiac.commands.plan",
     "train": "nnunet_cardiac.commands.train",
+    "predict": "nnunet_cardiac.commands.predict",
     "evaluate": "nnunet_cardiac.commands.evaluate",
     "report": "nnunet_cardiac.commands.report",
     "phantom": "nnunet_cardiac.commands.phantom",

@@ -1,0 +1,152 @@
+"""`nnunet_cardiac predict`: from images or DICOM studies to label maps and indices, every stage in one process."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nnunet_cardiac.errors import UserError
+
+if TYPE_CHECKING:
+    from nnunet_cardiac.inference.cohort import Result
+
+HELP = "segment images, cine series and DICOM studies with a trained system, all stages in one process"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `predict`."""
+    parser.epilog = (
+        "Writes NAME.nii.gz and NAME.json for each stack or series. The JSON file holds nothing of the patient; names "
+        "of image files are kept, names of DICOM folders only if they do not hold the patient's."
+    )
+    parser.add_argument("-i", required=True, type=Path, metavar="INPUT", help="image, folder, or DICOM study")
+    parser.add_argument("-o", required=True, type=Path, metavar="FOLDER", help="folder for the results")
+    model = parser.add_argument_group("model", "a result folder (-m), or what nnUNetv2_predict takes")
+    model.add_argument(
+        "-m", type=Path, metavar="FOLDER", help="result folder of the last stage; earlier ones are found"
+    )
+    model.add_argument("-d", metavar="DATASET", help="number or name of the data set")
+    model.add_argument("-c", metavar="CONFIGURATION", help="last stage, such as 2d_crop")
+    model.add_argument("-tr", default="CroCNetTrainer", metavar="TRAINER", help="default: %(default)s")
+    model.add_argument("-p", default="nnUNetPlans", metavar="PLANS", help="default: %(default)s")
+    model.add_argument("-f", nargs="+", metavar="FOLD", help="folds to average (default: all that are trained)")
+    model.add_argument("-chk", default="checkpoint_final.pth", metavar="FILE", help="default: %(default)s")
+    model.add_argument(
+        "--trust-checkpoint",
+        action="store_true",
+        help="load checkpoints that hold more than plain data; loading them can run code",
+    )
+    compute = parser.add_argument_group("computation")
+    compute.add_argument("-device", default="auto", metavar="DEVICE", help="auto, cpu, cuda, cuda:1, mps (%(default)s)")
+    compute.add_argument(
+        "--precision",
+        choices=("auto", "fp32", "bf16"),
+        default="auto",
+        help="fp32 gives the stock commands' label map; auto is the fastest of the device (%(default)s)",
+    )
+    compute.add_argument("--mirroring", action="store_true", help="average over mirror images, up to four times slower")
+    compute.add_argument("--threads", type=int, metavar="N", help="processor threads (default: the cores we may use)")
+    images = parser.add_argument_group("input and output")
+    images.add_argument(
+        "--dimensions", choices=("auto", "3d", "4d"), default="auto", help="refuse other files (%(default)s)"
+    )
+    images.add_argument("--ed", type=int, metavar="FRAME", help="end-diastole, counted from 1 (default: largest LV)")
+    images.add_argument("--es", type=int, metavar="FRAME", help="end-systole, counted from 1 (default: smallest LV)")
+    images.add_argument(
+        "--indices", action="store_true", help="write and print EDV, ESV, SV, EF and mass (indices.csv)"
+    )
+    images.add_argument("--dicom-seg", action="store_true", help="also write DICOM segmentation objects")
+    images.add_argument("--allow-gaps", action="store_true", help="leave missing slices and frames without labels")
+    images.add_argument("--keep-identifiers", action="store_true", help="write the patient's ID and name into the JSON")
+    cohort = parser.add_argument_group("many cases")
+    existing = cohort.add_mutually_exclusive_group()
+    existing.add_argument("--overwrite", action="store_true", help="replace results that exist")
+    existing.add_argument("--resume", action="store_true", help="keep finished results, segment the rest")
+    cohort.add_argument("--num-parts", type=int, default=1, metavar="N", help="share the cases among N processes")
+    cohort.add_argument("--part-id", type=int, default=0, metavar="I", help="which part this one is, from 0")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Segment the input; 1 if a case failed."""
+    if not 0 <= args.part_id < args.num_parts:
+        raise UserError(f"--part-id is {args.part_id}, expected 0 to {args.num_parts - 1} (--num-parts - 1).")
+    folder = _model_folder(args)
+    _check_output(args.o)
+
+    import torch
+
+    from nnunet_cardiac.devices import usable_cores
+    from nnunet_cardiac.inference.cohort import Options, segment
+    from nnunet_cardiac.inference.predictor import CardiacPredictor
+    from nnunet_cardiac.inference.sources import find_sources
+
+    torch.set_num_threads(args.threads or usable_cores())
+    predictor = CardiacPredictor.from_folder(
+        folder,
+        folds=args.f,
+        checkpoint=args.chk,
+        device=args.device,
+        precision=args.precision,
+        mirroring=args.mirroring,
+        trust_checkpoint=args.trust_checkpoint,
+    )
+    sources = find_sources(args.i, predictor.channels)[args.part_id :: args.num_parts]
+    options = Options(
+        output=args.o,
+        existing="overwrite" if args.overwrite else "resume" if args.resume else "refuse",
+        dimensions=args.dimensions,
+        ed=args.ed,
+        es=args.es,
+        allow_gaps=args.allow_gaps,
+        keep_identifiers=args.keep_identifiers,
+        dicom_seg=args.dicom_seg,
+    )
+    results = segment(predictor, sources, options, progress=not args.quiet)
+    if args.indices:
+        _write_indices(args, results)
+    _print_summary(results)
+    return 1 if any(result.status == "failed" for result in results) else 0
+
+
+def _model_folder(args: argparse.Namespace) -> Path:
+    if args.m is not None:
+        if args.d or args.c:
+            raise UserError("-m names the model already; leave -d and -c out.")
+        return args.m
+    if not (args.d and args.c):
+        raise UserError("No model: give its result folder with -m, or data set and configuration with -d and -c.")
+    from nnunet_cardiac.folders import find_dataset
+
+    return find_dataset(os.environ, "nnUNet_results", args.d) / f"{args.tr}__{args.p}__{args.c}"
+
+
+def _check_output(output: Path) -> None:
+    if output.exists() and not output.is_dir():
+        raise UserError(f"{output}: is a file, expected a folder for the results. Choose another name with -o.")
+
+
+def _write_indices(args: argparse.Namespace, results: list[Result]) -> None:
+    from nnunet_cardiac.inference.indices import indices, write_table
+
+    rows = indices(result.sidecar for result in results if result.sidecar is not None)
+    name = "indices.csv" if args.num_parts == 1 else f"indices_part{args.part_id}of{args.num_parts}.csv"
+    write_table(args.o / name, rows)
+    width = max((len(row[0]) for row in rows), default=0)
+    for case, index, unit, value in rows:
+        print(f"{case:{width}}  {index:12}  {value:8.1f} {unit}")
+
+
+def _print_summary(results: list[Result]) -> None:
+    """One line a series, those that need a look last."""
+    width = max((len(result.name) for result in results), default=0)
+    for result in sorted(results, key=lambda result: result.status == "failed"):
+        content = result.sidecar or {}
+        phases = " ".join(f"{phase} {frame}" for phase, frame in content.get("phases", {}).items())
+        warnings = len(content.get("warnings", ()))
+        notes = [phases, f"{warnings} warnings" if warnings else "", result.message]
+        line = f"{result.name:{width}}  {result.status:7}  {result.seconds:7.1f} s  {'  '.join(n for n in notes if n)}"
+        print(line.rstrip())
+    counts = {status: sum(r.status == status for r in results) for status in ("done", "skipped", "failed")}
+    print(", ".join(f"{number} {status}" for status, number in counts.items()))

@@ -1,0 +1,161 @@
+"""A DICOM study as series to segment: pixels, place in the patient, names that hold no patient's name."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+
+from nnunet_cardiac.errors import UserError
+from nnunet_cardiac.inference.dicom_headers import DicomImage, import_pydicom, read_study
+from nnunet_cardiac.inference.dicom_stacks import DicomStack, find_stacks
+from nnunet_cardiac.inference.series import Grid, Series
+
+#: Words shorter than this are no evidence of a patient's name in a folder's name.
+_SHORTEST_NAME = 3
+
+
+@dataclass(frozen=True)
+class ReadStudy:
+    """The series of a study, and what was left out of it."""
+
+    series: tuple[Series, ...]
+    messages: tuple[str, ...]
+
+
+def read_dicom(name: str, path: Path, *, allow_gaps: bool = False, keep_identifiers: bool = False) -> ReadStudy:
+    """Read a study.
+
+    Args:
+        name: Name of its folder; replaced by a number if it holds the patient's name or ID.
+        path: Folder, or one file.
+        allow_gaps: Leave missing slices and frames empty instead of refusing the series.
+        keep_identifiers: Keep the name whatever it holds.
+
+    Returns:
+        Series named `NAME_seriesNUMBER`, or `NAME` if there is but one.
+
+    Raises:
+        UserError: If nothing can be segmented; the message says why.
+    """
+    study = read_study(path)
+    stacks, messages = find_stacks(study.images, allow_gaps)
+    if not stacks:
+        raise UserError(f"{path}: no series that can be segmented. " + " ".join(messages))
+    messages = [*study.warnings, *messages]
+    if not keep_identifiers and _names_patient(name, study.identifiers):
+        uid = study.identifiers.get("StudyInstanceUID") or str(path)
+        name = "study-" + hashlib.sha256(uid.encode()).hexdigest()[:8]
+        messages.append(f"The folder's name holds the patient's name or ID; outputs are called {name}.")
+    pixels = PixelReader()
+    series = tuple(
+        _series(stack, label, study.identifiers, pixels)
+        for stack, label in zip(stacks, _names(name, stacks), strict=True)
+    )
+    return ReadStudy(series, tuple(messages))
+
+
+def _names(name: str, stacks: list[DicomStack]) -> Iterator[str]:
+    used: dict[str, int] = {}
+    for stack in stacks:
+        label = name if len(stacks) == 1 else f"{name}_series{stack.series_number}"
+        used[label] = used.get(label, 0) + 1
+        yield label if used[label] == 1 else f"{label}_{used[label]}"
+
+
+def _names_patient(name: str, identifiers: dict[str, str]) -> bool:
+    """Whether a name holds the ID or a part of the name of the patient."""
+    words = [identifiers.get("PatientID", ""), *re.split(r"[\^\s=,_-]+", identifiers.get("PatientName", ""))]
+    return any(len(word) >= _SHORTEST_NAME and word.lower() in name.lower() for word in words)
+
+
+def _series(stack: DicomStack, name: str, identifiers: dict[str, str], pixels: PixelReader) -> Series:
+    empty = np.array([[image is None for image in row] for row in stack.images])
+    frames = np.zeros((*empty.shape, *stack.first.shape), dtype=np.float32)
+    for t, row in enumerate(stack.images):
+        for z, image in enumerate(row):
+            if image is not None:
+                frames[t, z] = pixels.read(image)
+    times = [next((i.time_ms for i in row if i is not None), None) for row in stack.images]
+    return Series(
+        name=name,
+        frames=frames[:, None],
+        grid=_grid(stack, times),
+        dimensions=4 if len(stack.images) > 1 else 3,
+        warnings=stack.warnings,
+        times_ms=None if None in times or len(times) == 1 else tuple(float(t) for t in times if t is not None),
+        empty=empty if empty.any() else None,
+        identifiers=identifiers,
+        dicom=stack,
+    )
+
+
+def _grid(stack: DicomStack, times: list[float | None]) -> Grid:
+    first = stack.first
+    row, column = np.array(first.orientation[:3]), np.array(first.orientation[3:])
+    normal = np.cross(row, column)
+    z = next(z for z in range(len(stack.images[0])) if any(frame[z] is first for frame in stack.images))
+    origin = np.array(first.position) - z * stack.slice_mm * normal
+    direction = np.stack([row, column, normal], axis=1)
+    spacing: tuple[float, ...] = (first.pixel_mm[1], first.pixel_mm[0], stack.slice_mm)
+    if len(stack.images) > 1:
+        known = [t for t in times if t is not None]
+        step = float(np.median(np.diff(known))) if len(known) == len(times) else 1.0
+        spacing = (*spacing, step if step > 0 else 1.0)
+        origin, direction = np.append(origin, 0.0), np.block([[direction, np.zeros((3, 1))], [np.zeros((1, 3)), 1.0]])
+    return Grid(spacing, tuple(origin.tolist()), tuple(direction.ravel().tolist()))
+
+
+class PixelReader:
+    """Reads pixels with the scanner's scaling; keeps the last enhanced file, whose images are asked for one by one."""
+
+    def __init__(self) -> None:
+        self._path: Path | None = None
+        self._dataset: Any = None
+        self._pixels: np.ndarray = np.empty(0)
+
+    def read(self, image: DicomImage) -> np.ndarray:
+        """Return the intensities (Y, X) of an image.
+
+        Raises:
+            UserError: If the file is truncated, compressed in a way that nothing installed decodes, or holds values
+                that are not finite.
+        """
+        if image.path != self._path:
+            self._dataset, self._pixels = self._open(image.path)
+            self._path = image.path
+        pixels = self._pixels if image.frame is None else self._pixels[image.frame]
+        slope, intercept = self._scaling(image.frame)
+        return (pixels * slope + intercept).astype(np.float32).reshape(image.shape)
+
+    def _open(self, path: Path) -> tuple[Any, np.ndarray]:
+        dataset = import_pydicom().dcmread(path)
+        try:
+            array = dataset.pixel_array
+            if array.ndim == 2 and "PerFrameFunctionalGroupsSequence" in dataset:
+                array = array[None]
+            return dataset, array
+        except Exception as error:  # each decoder has errors of its own
+            if not dataset.file_meta.get("TransferSyntaxUID", "1.2.840.10008.1.2").is_compressed:
+                raise UserError(f"{path}: truncated or damaged pixels ({error}). Export the study again.") from error
+        try:
+            return None, sitk.GetArrayFromImage(sitk.ReadImage(str(path))).squeeze()  # GDCM scales by itself
+        except RuntimeError as error:
+            raise UserError(f"{path}: the pixels cannot be decoded. Export the study without compression.") from error
+
+    def _scaling(self, frame: int | None) -> tuple[float, float]:
+        if self._dataset is None:
+            return 1.0, 0.0
+        if frame is not None:
+            shared = self._dataset.get("SharedFunctionalGroupsSequence") or []
+            for group in (self._dataset.PerFrameFunctionalGroupsSequence[frame], *shared):
+                if group.get("PixelValueTransformationSequence"):
+                    item = group.PixelValueTransformationSequence[0]
+                    return float(item.RescaleSlope), float(item.RescaleIntercept)
+        return float(self._dataset.get("RescaleSlope", 1.0)), float(self._dataset.get("RescaleIntercept", 0.0))

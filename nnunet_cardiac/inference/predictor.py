@@ -1,0 +1,222 @@
+"""A trained system in memory: `predict(array, spacing_mm) -> labels`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from tqdm import tqdm
+
+from nnunet_cardiac.devices import choose_device
+from nnunet_cardiac.errors import UserError
+from nnunet_cardiac.inference.model_folder import FINAL, find_stages
+from nnunet_cardiac.inference.precision import PRECISIONS
+from nnunet_cardiac.inference.stage import Prepared, Stage
+
+logger = logging.getLogger(__name__)
+
+#: Slices in a batch by device: on a processor one at a time was measured faster than six.
+BATCH = {"cpu": 1, "cuda": 16, "mps": 4}
+
+
+class CardiacPredictor:
+    """All stages of a trained system, loaded once.
+
+    With `precision="fp32"` the label map is that of `nnUNetv2_predict --disable_tta` run stage after stage. Starts no
+    processes, so it is safe in a notebook and in a script without `if __name__ == "__main__"`.
+
+    Args:
+        stages: First stage first.
+    """
+
+    def __init__(self, stages: Sequence[Stage]) -> None:
+        self.stages = list(stages)
+
+    @classmethod
+    def from_folder(
+        cls,
+        folder: Path | str,
+        *,
+        folds: Sequence[str | int] | None = None,
+        checkpoint: str = FINAL,
+        device: str = "auto",
+        precision: str = "auto",
+        mirroring: bool = False,
+        batch: int | None = None,
+        trust_checkpoint: bool = False,
+    ) -> CardiacPredictor:
+        """Load a trained system.
+
+        Args:
+            folder: Result folder of the last stage (`TRAINER__PLANS__CONFIGURATION`); the stages before it are found
+                from its plans.
+            folds: Folds whose logits are averaged; None takes all that are trained.
+            checkpoint: File name in the fold folders.
+            device: `auto`, `cuda`, `cpu`, `mps`, or a torch device such as `cuda:1`.
+            precision: `fp32`, `bf16`, or `auto` for what is fastest on the device.
+            mirroring: Average over mirror images, where the trainer allows it.
+            batch: Slices in a batch; None takes what suits the device.
+            trust_checkpoint: Load checkpoints that hold more than plain data. It can run code: see the README.
+
+        Raises:
+            UserError: If something of the model is missing, damaged or not trusted.
+        """
+        if precision not in PRECISIONS:
+            raise UserError(f"precision is {precision!r}, expected one of {', '.join(PRECISIONS)}.")
+        place = torch.device(choose_device(device))
+        if place.type == "cuda" and not torch.cuda.is_available():
+            raise UserError(f"device is {device!r}, but torch sees no GPU; use auto or cpu.")
+        return cls(
+            [
+                Stage.load(
+                    stage,
+                    place,
+                    precision=precision,
+                    mirroring=mirroring,
+                    batch=batch or BATCH.get(place.type, 1),
+                    trusted=trust_checkpoint,
+                )
+                for stage in find_stages(folder, folds, checkpoint)
+            ]
+        )
+
+    @property
+    def channels(self) -> int:
+        """Image channels that the system was trained with."""
+        return self.stages[-1].channels
+
+    @property
+    def labels(self) -> dict[str, int]:
+        """Name -> value of the structures in the label maps, background left out."""
+        return {name: value for name, value in self.stages[-1].dataset_json["labels"].items() if value != 0}
+
+    @property
+    def device(self) -> torch.device:
+        """Where the networks are."""
+        return self.stages[-1].window.device
+
+    def predict(self, image: npt.ArrayLike, spacing_mm: Sequence[float]) -> npt.NDArray[np.integer]:
+        """Segment one image.
+
+        Args:
+            image: Intensities (Z, Y, X), or (C, Z, Y, X) with the channels of the training data.
+            spacing_mm: Voxel size (z, y, x); the slice distance, not the thickness.
+
+        Returns:
+            Label map (Z, Y, X), values as in :attr:`labels`.
+
+        Raises:
+            UserError: If the shape, the number of channels, the spacing or the values cannot be used.
+        """
+        return self.run_stages(self.checked(image, spacing_mm), spacing_mm)[-1]
+
+    def checked(self, image: npt.ArrayLike, spacing_mm: Sequence[float]) -> npt.NDArray[np.float32]:
+        """Return an image as (C, Z, Y, X) in float32, or say what is wrong with it."""
+        array = np.asarray(image, dtype=np.float32)
+        array = array[None] if array.ndim == 3 else array
+        if array.ndim != 4:
+            raise UserError(
+                f"The image has shape {np.shape(image)}, expected (Z, Y, X) or (C, Z, Y, X). A single slice is "
+                "image[None]; a cine series goes in frame by frame."
+            )
+        if len(array) != self.channels:
+            raise UserError(
+                f"The image has {len(array)} channels, and the model was trained with {self.channels} "
+                f"({', '.join(self.stages[-1].dataset_json.get('channel_names', {}).values())})."
+            )
+        if len(spacing_mm) != 3 or not all(np.isfinite(size) and size > 0 for size in spacing_mm):
+            raise UserError(f"spacing_mm is {tuple(spacing_mm)}, expected three positive sizes (z, y, x) in mm.")
+        if not np.isfinite(array).all():
+            raise UserError(
+                f"{np.count_nonzero(~np.isfinite(array))} of {array.size} values of the image are not finite (NaN or "
+                "infinite). Export the image again, or fill them."
+            )
+        if not array.any():
+            raise UserError("The image is zero everywhere; there is nothing to segment.")
+        return array
+
+    def predict_frames(
+        self, frames: npt.NDArray[np.float32], spacing_mm: Sequence[float], progress: bool = False
+    ) -> npt.NDArray[np.integer]:
+        """Segment the frames of a cine series, or a single stack as one frame.
+
+        Each frame is normalised by itself and has the label map of :meth:`predict`.
+
+        Args:
+            frames: (T, C, Z, Y, X).
+            spacing_mm: Voxel size (z, y, x).
+            progress: Whether to show a bar.
+
+        Returns:
+            Label maps (T, Z, Y, X).
+
+        Raises:
+            UserError: As :meth:`predict`.
+        """
+        images = [self.checked(frame, spacing_mm) for frame in frames]
+        # On a GPU, threads preprocess the next frame and resample the last one while the networks compute. On a
+        # processor they would take the cores from the networks, whose threads wait for each other.
+        background = self.device.type != "cpu"
+        first, last = self.stages[0], self.stages[-1]
+        with _Worker(background) as before, _Worker(background) as after:
+            prepared = [before.submit(first.prepare, image, spacing_mm) for image in images]
+            exported = []
+            pairs = zip(images, prepared, strict=True)
+            for image, ready in tqdm(pairs, "frames", len(images), leave=False, disable=not progress):
+                logits, properties = self._last_logits(image, spacing_mm, ready())
+                exported.append(after.submit(last.export, logits, properties))
+                if not background:
+                    exported[-1]()  # now, or the logits of all frames are kept
+            return np.stack([label_map() for label_map in exported])
+
+    def _last_logits(
+        self, image: npt.NDArray[np.float32], spacing_mm: Sequence[float], prepared: Prepared
+    ) -> tuple[torch.Tensor, dict[str, Any]]:
+        """Run all stages but the export of the last one."""
+        coarse: npt.NDArray[np.integer] | None = None
+        for number, stage in enumerate(self.stages):
+            if number and not stage.prepares_like(self.stages[number - 1]):
+                prepared = stage.prepare(image, spacing_mm)
+            data = prepared.data if coarse is None else stage.with_coarse(prepared, coarse)
+            logits = stage.logits(data)
+            if stage is not self.stages[-1]:
+                coarse = stage.export(logits, prepared.properties)
+        return logits, prepared.properties
+
+    def run_stages(self, image: npt.NDArray[np.float32], spacing_mm: Sequence[float]) -> list[npt.NDArray[np.integer]]:
+        """Return the label map of each stage for a checked image (C, Z, Y, X)."""
+        results: list[npt.NDArray[np.integer]] = []
+        prepared: Prepared | None = None
+        for number, stage in enumerate(self.stages):
+            if prepared is None or not stage.prepares_like(self.stages[number - 1]):
+                prepared = stage.prepare(image, spacing_mm)
+            data = stage.with_coarse(prepared, results[-1]) if stage.needs_coarse else prepared.data
+            results.append(stage.export(stage.logits(data), prepared.properties))
+        return results
+
+
+class _Worker:
+    """A thread that works through what it is given, or none: then work is done when its result is asked for."""
+
+    def __init__(self, background: bool) -> None:
+        self._executor = ThreadPoolExecutor(1) if background else None
+
+    def __enter__(self) -> _Worker:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._executor is not None:
+            self._executor.shutdown(cancel_futures=True)
+
+    def submit(self, work: Callable[..., Any], *args: Any) -> Callable[[], Any]:
+        """Return a function that gives the result, each time the same."""
+        if self._executor is not None:
+            return self._executor.submit(work, *args).result
+        return lru_cache(maxsize=None)(lambda: work(*args))

@@ -1,0 +1,92 @@
+"""The JSON file beside a label map: what made it, how long it took, and what to be careful with."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import zipfile
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nnunet_cardiac.version import __version__
+
+if TYPE_CHECKING:
+    from nnunet_cardiac.inference.predictor import CardiacPredictor
+    from nnunet_cardiac.inference.series import Series
+
+#: Layout of the file; counted up when an entry changes its meaning.
+SCHEMA = 1
+
+_PACKAGES = ("nnunetv2", "torch", "numpy", "SimpleITK", "nibabel")
+
+
+def describe_model(predictor: CardiacPredictor) -> dict[str, Any]:
+    """What decides the label map, apart from the image."""
+    window = predictor.stages[-1].window
+    return {
+        "stages": [
+            {
+                "trainer": stage.folder.trainer,
+                "plans": stage.folder.plans_name,
+                "configuration": stage.folder.configuration,
+                "checkpoints": {fold: fingerprint(path) for fold, path in stage.folder.checkpoints.items()},
+                "mirroring": list(stage.window.mirror_axes or []),
+            }
+            for stage in predictor.stages
+        ],
+        "labels": predictor.labels,
+        "precision": window.precision,
+    }
+
+
+def fingerprint(path: Path) -> str:
+    """Hash of a checkpoint, from the checksums that its zip archive holds of the content."""
+    with zipfile.ZipFile(path) as archive:
+        members = [f"{info.filename.split('/', 1)[-1]} {info.CRC} {info.file_size}" for info in archive.infolist()]
+    return hashlib.sha256("\n".join(sorted(members)).encode()).hexdigest()[:16]
+
+
+def versions() -> dict[str, str]:
+    """Versions of what computes and writes."""
+    return {
+        "nnunet_cardiac": __version__,
+        **{name: version(name) for name in _PACKAGES},
+        "python": platform.python_version(),
+    }
+
+
+def sidecar(
+    series: Series,
+    model: Mapping[str, Any],
+    device: str,
+    seconds: Mapping[str, float],
+    curves: Mapping[str, Sequence[float]],
+    phases: Mapping[str, int],
+    warnings: Sequence[str],
+) -> dict[str, Any]:
+    """Content of the file. It holds no name, path, date or number of the patient."""
+    frames = series.frames.shape[0]
+    return {
+        "schema": SCHEMA,
+        "name": series.name,
+        "input": {
+            "kind": "image" if series.dicom is None else "DICOM",
+            "shape_tzyx": [frames, *series.frames.shape[2:]],
+            "spacing_mm_zyx": list(series.grid.spacing_mm),
+            "times_ms": None if series.times_ms is None else list(series.times_ms),
+        },
+        "model": dict(model),
+        "device": device,
+        "versions": versions(),
+        "seconds": {step: round(value, 3) for step, value in seconds.items()},
+        "volumes_ml": {name: [_number(v) for v in values] for name, values in curves.items()},
+        "phases": dict(phases),
+        "warnings": list(warnings),
+    }
+
+
+def _number(value: float) -> float | None:
+    """JSON knows no NaN."""
+    return None if value != value else round(value, 4)

@@ -1,0 +1,34 @@
+"""From the trainer's name in a checkpoint to its class."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from nnunet_cardiac.environment import EXTERNAL_TRAINERS, with_trainers
+from nnunet_cardiac.errors import UserError
+from nnunet_cardiac.registry import TRAINERS
+
+
+def find_trainer(name: str) -> Any:
+    """Return the trainer class of a name.
+
+    Trainers of this package are imported directly. nnU-Net's search for others imports each of its trainer files.
+
+    Raises:
+        UserError: If no one has the class.
+    """
+    if name.split("_")[0] in TRAINERS:
+        from nnunet_cardiac.trainers import variants
+
+        return getattr(variants, name)
+    from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
+
+    os.environ[EXTERNAL_TRAINERS] = with_trainers(os.environ)[EXTERNAL_TRAINERS]
+    try:
+        return recursive_find_trainer_class_by_name(name)
+    except RuntimeError as error:
+        raise UserError(
+            f"Trainer {name} of the checkpoint is not installed. Install the package that brings it, and name its "
+            f"folder in {EXTERNAL_TRAINERS}."
+        ) from error

@@ -1,0 +1,189 @@
+"""Studies come back as the arrays from which they were written, or a message says why not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from nnunet_cardiac.errors import UserError
+from nnunet_cardiac.inference.dicom import ReadStudy, read_dicom
+from nnunet_cardiac.inference.series import Series
+
+
+def only(study: ReadStudy) -> Series:
+    assert len(study.series) == 1
+    return study.series[0]
+
+
+def assert_is(series: Series, images: np.ndarray) -> None:
+    np.testing.assert_array_equal(series.frames[:, 0], images)
+
+
+def test_classic_cine(scanner: Any, cine: np.ndarray) -> None:
+    scanner.classic(cine)
+    series = only(read_dicom("study42", scanner.folder))
+    assert_is(series, cine)
+    assert series.name == "study42"
+    assert series.dimensions == 4
+    assert series.warnings == ()
+    assert series.times_ms == pytest.approx([31.5 * t for t in range(6)])
+
+
+def test_geometry_is_that_of_gdcm(scanner: Any, cine: np.ndarray) -> None:
+    files = scanner.classic(cine[:1])
+    series = only(read_dicom("study42", scanner.folder))
+    names = sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(scanner.folder))
+    assert len(names) == len(files)
+    reference = sitk.ReadImage(names)
+    np.testing.assert_allclose(series.grid.spacing, reference.GetSpacing(), rtol=1e-5)
+    np.testing.assert_allclose(series.grid.origin, reference.GetOrigin(), atol=1e-4)
+    np.testing.assert_allclose(series.grid.direction, reference.GetDirection(), atol=1e-6)
+    np.testing.assert_array_equal(series.frames[0, 0], sitk.GetArrayFromImage(reference))
+    assert series.grid.spacing_mm == pytest.approx((9.5, 1.25, 1.5))
+
+
+def test_enhanced_cine(scanner: Any, cine: np.ndarray) -> None:
+    scanner.enhanced(cine)
+    series = only(read_dicom("study42", scanner.folder))
+    assert_is(series, cine)
+    assert series.times_ms == pytest.approx([31.5 * t for t in range(6)])
+
+
+def test_one_series_a_slice_is_joined(scanner: Any, cine: np.ndarray) -> None:
+    scanner.classic(cine, series_per_slice=True)
+    series = only(read_dicom("study42", scanner.folder))
+    assert_is(series, cine)
+    assert series.warnings == ("joined from 5 series, one slice each",)
+
+
+def test_instance_numbers_order_frames_without_times(scanner: Any, cine: np.ndarray) -> None:
+    scanner.classic(cine, times=False)
+    assert_is(only(read_dicom("study42", scanner.folder)), cine)
+
+
+def test_a_repeated_slice_is_replaced_by_the_later_one(scanner: Any, cine: np.ndarray) -> None:
+    uid = "1.2.3.4"
+    scanner.classic(cine, series=uid)
+    again = cine.copy()
+    again[:, 3] += 50
+    scanner.classic(again, series=uid, slices=[3], instance_offset=1000)
+    series = only(read_dicom("study42", scanner.folder))
+    assert_is(series, again)
+    assert series.warnings == ("slice 4 was acquired 2 times; the last is used",)
+
+
+def test_copies_of_a_file_count_once(scanner: Any, cine: np.ndarray) -> None:
+    file = scanner.classic(cine)[4]
+    (scanner.folder / "copy.dcm").write_bytes(file.read_bytes())
+    study = read_dicom("study42", scanner.folder)
+    assert_is(only(study), cine)
+    assert study.messages == ("1 DICOM files are copies of others and were left out.",)
+
+
+def test_a_missing_slice(scanner: Any, cine: np.ndarray) -> None:
+    scanner.classic(cine, skip=lambda _, z: z == 2)
+    with pytest.raises(UserError, match=r"study42, series 7 .*1 slices are missing, the first after slice 2.*19\.0"):
+        read_dicom("study42", scanner.folder)
+    series = only(read_dicom("study42", scanner.folder, allow_gaps=True))
+    np.testing.assert_array_equal(np.delete(series.frames[:, 0], 2, axis=1), np.delete(cine, 2, axis=1))
+    assert series.empty is not None
+    np.testing.assert_array_equal(np.argwhere(series.empty)[:, 1], [2] * 6)
+    assert "volumes are too small" in series.warnings[0]
+
+
+def test_a_missing_frame(scanner: Any, cine: np.ndarray) -> None:
+    scanner.classic(cine, skip=lambda t, z: (t, z) == (4, 1))
+    with pytest.raises(UserError, match=r"slice 2 has 5 frames, the others have 6.*--allow-gaps"):
+        read_dicom("study42", scanner.folder)
+    series = only(read_dicom("study42", scanner.folder, allow_gaps=True))
+    expected = cine.copy()
+    expected[4, 1] = 0
+    assert_is(series, expected)
+    np.testing.assert_array_equal(np.argwhere(series.empty), [[4, 1]])
+
+
+def test_several_series_and_orientations(scanner: Any, cine: np.ndarray) -> None:
+    scanner.classic(cine, number=7)
+    long_axis = cine[:, :1, ::-1]
+    scanner.classic(long_axis, number=3, description="4CH", ImageOrientationPatient=[0, 1, 0, 0, 0, -1])
+    scanner.classic(cine[:1, :2], number=1, description="LOCALIZER 3 plane")
+    study = read_dicom("study42", scanner.folder)
+    assert [series.name for series in study.series] == ["study42_series3", "study42_series7"]
+    assert_is(study.series[0], long_axis)
+    assert_is(study.series[1], cine)
+    assert study.messages == ("Series 1 (2 images) is a localiser and was left out.",)
+
+
+def test_a_bad_series_does_not_spoil_the_others(scanner: Any, cine: np.ndarray) -> None:
+    scanner.classic(cine, number=7)
+    scanner.classic(cine, number=8, skip=lambda _, z: z == 1)
+    study = read_dicom("study42", scanner.folder)
+    assert_is(only(study), cine)
+    assert "not segmented:" in study.messages[0]
+    assert "series 8" in study.messages[0]
+
+
+def test_nothing_but_a_localiser(scanner: Any, cine: np.ndarray) -> None:
+    scanner.classic(cine[:1], ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
+    with pytest.raises(UserError, match=r"no series that can be segmented\. Series 7 .* is a localiser"):
+        read_dicom("study42", scanner.folder)
+
+
+def test_two_patients(scanner: Any, cine: np.ndarray) -> None:
+    scanner.classic(cine[:1])
+    scanner.patient_id = "MRN-OTHER"
+    scanner.classic(cine[:1], number=8)
+    with pytest.raises(UserError, match="files of 2 patients in one folder") as failure:
+        read_dicom("study42", scanner.folder)
+    assert "MRN" not in str(failure.value)
+
+
+def _truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-200])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (_truncate, "truncated or damaged pixels"),
+        (lambda path: path.write_bytes(path.read_bytes()[:300]), "IM|damaged"),
+    ],
+)
+def test_a_damaged_file(scanner: Any, cine: np.ndarray, spoil: Callable[[Path], None], message: str) -> None:
+    spoil(scanner.classic(cine)[7])
+    with pytest.raises(UserError, match=message):
+        read_dicom("study42", scanner.folder)
+
+
+def test_names_that_hold_the_patients(scanner: Any, cine: np.ndarray) -> None:
+    scanner.classic(cine[:1])
+    for name in ("Doe_2024", "x-mrn-774411"):
+        study = read_dicom(name, scanner.folder)
+        assert only(study).name.startswith("study-")
+        assert "holds the patient's name or ID" in study.messages[0]
+        assert only(read_dicom(name, scanner.folder, keep_identifiers=True)).name == name
+
+
+def test_an_orientation_that_is_none(scanner: Any, cine: np.ndarray) -> None:
+    scanner.classic(cine[:1], ImageOrientationPatient=[1, 0, 0, 0.5, 0.5, 0])
+    with pytest.raises(UserError, match="not two directions at a right angle"):
+        read_dicom("study42", scanner.folder)
+
+
+def test_a_distance_other_than_the_files_say(scanner: Any, cine: np.ndarray) -> None:
+    scanner.classic(cine[:1, :2], SpacingBetweenSlices=4.75)
+    series = only(read_dicom("study42", scanner.folder))
+    assert series.warnings == ("slices are 9.5 mm apart, and the files say 4.8 mm: perhaps some are missing",)
+
+
+def test_single_slice(scanner: Any, cine: np.ndarray) -> None:
+    scanner.classic(cine[:1, :1])
+    series = only(read_dicom("study42", scanner.folder))
+    assert series.dimensions == 3
+    assert series.frames.shape == (1, 1, 1, 20, 17)
+    assert series.grid.spacing_mm == pytest.approx((9.5, 1.25, 1.5))
