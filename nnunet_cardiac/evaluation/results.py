@@ -17,7 +17,7 @@ from nnunet_cardiac.evaluation.agreement import agreement
 from nnunet_cardiac.evaluation.comparison import compare, rank
 from nnunet_cardiac.evaluation.indices import indices, volume_curves, wall_indices
 from nnunet_cardiac.evaluation.patients import PatientTable
-from nnunet_cardiac.evaluation.summary import ALL, level_table, presence, summary_table
+from nnunet_cardiac.evaluation.summary import ALL, by_patient, level_table, presence, summary_table
 from nnunet_cardiac.evaluation.table import Evaluation
 from nnunet_cardiac.files import read_json, replacing, write_json
 from nnunet_cardiac.version import __version__
@@ -76,6 +76,7 @@ def derive(
         "slices": evaluation.slices,
         "levels": levels,
         "summary": summary_table(evaluation.cases, levels),
+        "by_patient": by_patient(evaluation.cases),
         "indices": clinical,
         "agreement": agreement_table(clinical),
         "walls": wall_indices(evaluation.walls),
@@ -138,6 +139,7 @@ TABLES = (
     "slices",
     "levels",
     "summary",
+    "by_patient",
     "indices",
     "agreement",
     "walls",

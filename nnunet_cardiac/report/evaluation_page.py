@@ -195,22 +195,19 @@ def _walls(walls: pd.DataFrame) -> list[str]:
     values = ["ed_thickness_mm", "es_thickness_mm", "thickening_percent"]
     if walls.empty or walls[values].isna().all(axis=None):
         return parts
+    means = walls.groupby(["source", "method", "segment"])[values].mean()
     limits = {
-        "mm": (4.0, float(max(14.0, walls.groupby("segment")[values[1]].mean().max()))),
-        "%": (0.0, 100.0),
+        "mm": (4.0, float(max(14.0, means[values[:2]].max(axis=None)))),
+        "%": (0.0, float(max(50.0, means[values[2]].max()))),
     }
-    for method, own in walls.groupby("method", sort=False):
-        for source in SIDES:
-            mean = own[own["source"] == source].groupby("segment")[values].mean()
-            titles = (("ED thickness", "mm"), ("ES thickness", "mm"), ("Thickening", "%"))
-            panels = [
-                (title, mean[column].to_dict(), unit) for column, (title, unit) in zip(values, titles, strict=True)
-            ]
-            words = f"Bullseye of wall thickness, {source}, {method}"
-            image = svg_image(svg_bytes(bullseye_figure(panels, limits)), words)
-            patients = own["patient"].nunique()
-            name = "reference" if source == "reference" else method
-            parts.append(_figure(image, f"{name}: mean over {patients} patients, 17 segments of the AHA."))
+    methods = list(walls["method"].unique())
+    for name, source, method in (("reference", "reference", methods[0]), *((m, "prediction", m) for m in methods)):
+        mean = means.xs((source, method))
+        titles = (("ED thickness", "mm"), ("ES thickness", "mm"), ("Thickening", "%"))
+        panels = [(title, mean[column].to_dict(), unit) for column, (title, unit) in zip(values, titles, strict=True)]
+        image = svg_image(svg_bytes(bullseye_figure(panels, limits)), f"Bullseye of wall thickness, {name}")
+        patients = walls.loc[(walls["source"] == source) & (walls["method"] == method), "patient"].nunique()
+        parts.append(_figure(image, f"{name}: mean over {patients} patients, 17 segments of the AHA."))
     return parts
 
 

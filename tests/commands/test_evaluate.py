@@ -179,6 +179,9 @@ def test_mixed_conventions_are_named_and_mended(data: Path, capsys: pytest.Captu
 def test_report_is_one_file_without_network(data: Path) -> None:
     from html.parser import HTMLParser
 
+    for folder, shift in (("labelsTs", 0), ("pred", 1)):  # a third frame makes a curve
+        write(data / folder / "patient001_frame05.nii.gz", heart(0.85, shift))
+    write(data / "imagesTs" / "patient001_frame05_0000.nii.gz", heart())
     assert evaluate(data, "-o", str(data / "out")) == 0
     assert main(["report", "--quiet", "-i", str(data / "out"), "--title", "A <b> & c"]) == 0
     html = (data / "out" / "report.html").read_text(encoding="utf-8")
@@ -196,6 +199,7 @@ def test_report_is_one_file_without_network(data: Path) -> None:
         "Base, mid and apex",
         "Volumes and function",
         "Wall thickness",
+        "Volume over time",
         "To review",
     ):
         assert heading in html
