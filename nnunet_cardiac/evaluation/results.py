@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from nnunet_cardiac.errors import UserError
-from nnunet_cardiac.evaluation.agreement import agreement
+from nnunet_cardiac.evaluation.agreement_statistics import agreement_statistics
 from nnunet_cardiac.evaluation.comparison import compare, rank
 from nnunet_cardiac.evaluation.indices import indices, volume_curves, wall_indices
 from nnunet_cardiac.evaluation.patients import PatientTable
@@ -102,7 +102,12 @@ def derive(
 def agreement_table(clinical: pd.DataFrame) -> pd.DataFrame:
     """Agreement of each clinical index, by method; differences are reference − prediction."""
     rows = [
-        {"method": method, "index": index, "unit": unit, **asdict(agreement(part["reference"], part["prediction"]))}
+        {
+            "method": method,
+            "index": index,
+            "unit": unit,
+            **asdict(agreement_statistics(part["reference"], part["prediction"])),
+        }
         for (method, index, unit), part in clinical.groupby(["method", "index", "unit"], sort=False)
     ]
     return pd.DataFrame(rows).rename(columns={"bias": "bias_reference_minus_prediction"})

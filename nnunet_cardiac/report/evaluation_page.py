@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from nnunet_cardiac.evaluation.agreement import agreement
+from nnunet_cardiac.evaluation.agreement_statistics import agreement_statistics
 from nnunet_cardiac.evaluation.indices import SIDES
 from nnunet_cardiac.evaluation.results import Results
 from nnunet_cardiac.evaluation.slice_levels import LEVELS
@@ -183,7 +183,7 @@ def _agreement_plots(results: Results) -> list[str]:
             if len(rows) < 3:
                 continue
             rows = rows.assign(group=rows["patient"].map(groups).fillna(""))
-            found = agreement(rows["reference"], rows["prediction"])
+            found = agreement_statistics(rows["reference"], rows["prediction"])
             figure = agreement_figure(rows, found, index, rows["unit"].iloc[0])
             image = svg_image(svg_bytes(figure), f"Bland-Altman plot and correlation of {index}, {method}")
             parts.append(_figure(image, f"{index}, {method}: grey bands are 95 % intervals of bias and limits."))
