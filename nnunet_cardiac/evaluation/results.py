@@ -91,6 +91,7 @@ def derive(
         "cases": len(first),
         "patients": int(first["patient"].nunique()),
         "left_out": {method: list(cases) for method, cases in evaluation.left_out.items()},
+        "localisation": {method: asdict(found) for method, found in evaluation.localisation.items()},
         "distance_failed": _counts(evaluation.cases, "distance_failed"),
         "both_empty": _counts(evaluation.cases, "both_empty"),
     }

@@ -68,6 +68,10 @@ def test_files_and_numbers(data: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert one["hd95_pooled_mm"] == pytest.approx(plane.hd95_pooled_mm(), rel=1e-5)
     content = json.loads((folder / JSON_NAME).read_text())
     assert (content["cases"], content["patients"]) == (6, 3)
+    # a shift by one column of 1.25 mm moves two of the four coordinates of every box
+    found = content["localisation"]["pred"]
+    assert (found["slices"], found["missed"]) == (36, 0)
+    assert found["rmse_mm"] == pytest.approx(1.25 * np.sqrt(2 / 4))
     assert content["labels"] == {"RV": 1, "MYO": 2, "LV": 3}
     indices = pd.read_csv(folder / "indices.csv").set_index(["patient", "index"])
     assert indices.loc[("patient001", "LV EDVi"), "reference"] == pytest.approx(
