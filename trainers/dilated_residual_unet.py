@@ -15,8 +15,8 @@ from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 from nnunet_cardiac.architectures.gcam_localiser import GCAMLocaliser
 from nnunet_cardiac.cascade.volume_configurations import BASE, keeps_z
 from nnunet_cardiac.errors import UserError
+from nnunet_cardiac.evaluation.agreement import add_volume_agreement
 from nnunet_cardiac.evaluation.localisation import add_localisation_report
-from nnunet_cardiac.evaluation.volume_agreement import add_volume_agreement, limits_line
 from nnunet_cardiac.recipes import DRUNET, Recipe
 from nnunet_cardiac.registry import anatomy_labels
 from nnunet_cardiac.systems import DR_UNET, GCAM_LOCALISER, JOINT_DR_UNET
@@ -137,7 +137,7 @@ class DRUNetTrainer(CropTrainer):
                 return self._localisation(validation, references, ending)
             labels = anatomy_labels(self.dataset_json["labels"])
             found = add_volume_agreement(validation, references, labels, ending)
-            return {f"Volume agreement, {name}": limits_line(value) for name, value in found.items()}
+            return {f"Volume agreement, {name}": value for name, value in found.items()}
         except (UserError, ValueError) as error:  # after hours of training this is no reason to fail
             return {"Not computed": error}
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 HELP = "compare predicted label maps with references: overlap, distances, volumes, function, agreement"
 
@@ -95,7 +99,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _shown(summary) -> str:
+def _shown(summary: pd.DataFrame) -> str:
     """The lines that everyone looks for: each structure over all cases."""
     from nnunet_cardiac.evaluation.summary import ALL
 

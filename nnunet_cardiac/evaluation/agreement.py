@@ -1,133 +1,117 @@
-"""Agreement of two measurements of one quantity: Bland-Altman, Pearson, Lin, intraclass correlation.
+"""Agreement of volumes (Bland and Altman, Lancet 1986), as Vesal et al. 2020 report it.
 
-Sign, as in the paper of the 3D DR-UNet: a difference is reference − prediction, so that a negative bias means that the
-prediction over-estimates.
+The difference is manual minus automatic, so a negative bias means that the automatic volume is too large. The paper
+prints mm³ where only mL are plausible; here it is mL.
 """
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
-from scipy import stats
+import pandas as pd
 
-#: Half width of the limits of agreement in standard deviations.
-LIMITS_SD = 1.96
-NAN = float("nan")
+from nnunet_cardiac.evaluation.cases import match_cases, read_pair
+from nnunet_cardiac.evaluation.volumes import volumes_ml
+from nnunet_cardiac.files import read_json, write_json
+
+#: Standard deviations between the bias and the limits that hold 95 percent of normally distributed differences.
+_LIMIT = 1.96
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """Agreement over n subjects; NaN where n is too small or nothing varies.
+    """Bias and limits of agreement.
 
     Attributes:
-        n: Subjects with both values.
-        bias: Mean of reference − prediction.
-        bias_ci95_low: 95 % confidence interval of the bias (Student's t).
-        bias_ci95_high: Its upper end.
-        sd: Standard deviation of the differences, n − 1 in the denominator.
-        limit_low: Lower limit of agreement, bias − 1.96 sd.
-        limit_low_ci95_low: Its 95 % confidence interval (Bland and Altman 1999, standard error
-            sd · sqrt(1 / n + 1.96² / (2 (n − 1)))).
-        limit_low_ci95_high: Its upper end.
-        limit_high: Upper limit of agreement, bias + 1.96 sd.
-        limit_high_ci95_low: Its 95 % confidence interval.
-        limit_high_ci95_high: Its upper end.
-        mae: Mean absolute difference.
-        pearson_r: Correlation; blind to bias and scale.
-        pearson_r_ci95_low: 95 % confidence interval by Fisher's transformation.
-        pearson_r_ci95_high: Its upper end.
-        lin_ccc: Concordance correlation coefficient of Lin 1989, with n in all denominators.
-        icc_a1: Intraclass correlation ICC(A,1) of McGraw and Wong 1996, which is ICC(2,1) of Shrout and Fleiss 1979:
-            two-way random effects, absolute agreement, one measurement.
+        cases: Pairs of volumes.
+        bias_ml: Mean of manual minus automatic.
+        sd_ml: Standard deviation of the differences, with n - 1; NaN for one pair.
+        lower_ml: bias - 1.96 SD.
+        upper_ml: bias + 1.96 SD.
     """
 
-    n: int
-    bias: float
-    bias_ci95_low: float
-    bias_ci95_high: float
-    sd: float
-    limit_low: float
-    limit_low_ci95_low: float
-    limit_low_ci95_high: float
-    limit_high: float
-    limit_high_ci95_low: float
-    limit_high_ci95_high: float
-    mae: float
-    pearson_r: float
-    pearson_r_ci95_low: float
-    pearson_r_ci95_high: float
-    lin_ccc: float
-    icc_a1: float
+    cases: int
+    bias_ml: float
+    sd_ml: float
+    lower_ml: float
+    upper_ml: float
+
+    def __str__(self) -> str:
+        """One line for a log."""
+        return (
+            f"bias {self.bias_ml:+.2f} mL (manual - automatic), limits of agreement {self.lower_ml:+.2f} to "
+            f"{self.upper_ml:+.2f} mL, {self.cases} cases"
+        )
 
 
-def agreement(reference: npt.ArrayLike, prediction: npt.ArrayLike) -> Agreement:
-    """Measure the agreement of paired values, one pair a subject.
+def bland_altman(manual_ml: Sequence[float], automatic_ml: Sequence[float]) -> Agreement:
+    """Bias and limits of agreement of two lists of volumes in mL.
 
     Args:
-        reference: Values (N,); pairs with a NaN are left out and `n` says how many remain.
-        prediction: Values of the same subjects.
+        manual_ml: Reference.
+        automatic_ml: Result for the same cases; pairs with a NaN are left out.
 
     Raises:
-        ValueError: If the two are no vectors of one length.
+        ValueError: If the lists differ in length or hold no pair.
     """
-    x, y = np.asarray(reference, float), np.asarray(prediction, float)
-    if x.ndim != 1 or x.shape != y.shape:
-        raise ValueError(f"reference and prediction must be vectors of one length, got {x.shape} and {y.shape}.")
-    known = np.isfinite(x) & np.isfinite(y)
-    x, y = x[known], y[known]
-    n, difference = len(x), x - y
-    bias = float(difference.mean()) if n else NAN
-    sd = float(difference.std(ddof=1)) if n > 1 else NAN
-    t = float(stats.t.ppf(0.975, n - 1)) if n > 1 else NAN
-    of_bias = t * sd / math.sqrt(n) if n > 1 else NAN
-    of_limit = t * sd * math.sqrt(1 / n + LIMITS_SD**2 / (2 * (n - 1))) if n > 1 else NAN
-    low, high = bias - LIMITS_SD * sd, bias + LIMITS_SD * sd
-    r, r_low, r_high = _pearson(x, y)
-    return Agreement(
-        n, bias, bias - of_bias, bias + of_bias, sd,
-        low, low - of_limit, low + of_limit, high, high - of_limit, high + of_limit,
-        float(np.abs(difference).mean()) if n else NAN, r, r_low, r_high, _concordance(x, y),
-        icc_a1(np.stack([x, y], axis=1)),
-    )  # fmt: skip
+    manual, automatic = (np.asarray(list(v), dtype=float) for v in (manual_ml, automatic_ml))
+    if manual.shape != automatic.shape:
+        raise ValueError(f"found {len(manual)} manual and {len(automatic)} automatic volumes, expected pairs.")
+    difference = manual - automatic
+    difference = difference[~np.isnan(difference)]
+    if not len(difference):
+        raise ValueError("found no pair of volumes, expected at least one.")
+    bias = float(difference.mean())
+    sd = float(difference.std(ddof=1)) if len(difference) > 1 else float("nan")
+    return Agreement(len(difference), bias, sd, bias - _LIMIT * sd, bias + _LIMIT * sd)
 
 
-def icc_a1(ratings: npt.NDArray[np.float64]) -> float:
-    """ICC(A,1), two-way random effects, absolute agreement, single measurement.
+def volume_agreement(table: pd.DataFrame) -> dict[str, Agreement]:
+    """Agreement of each structure, over all cases of a table.
 
     Args:
-        ratings: (subjects, raters) without gaps.
+        table: Rows with `structure`, `volume_ml_reference` and `volume_ml_prediction`, as `evaluate_folder` gives them.
+    """
+    return {
+        str(structure): bland_altman(part["volume_ml_reference"], part["volume_ml_prediction"])
+        for structure, part in table.groupby("structure", sort=False)
+    }
+
+
+def add_volume_agreement(
+    predictions: Path, references: Path, labels: Mapping[str, int], file_ending: str
+) -> dict[str, Agreement]:
+    """Add the agreement of volumes to nnU-Net's `summary.json`, under `volume_agreement`.
+
+    Args:
+        predictions: Validation folder with label maps and `summary.json`.
+        references: Folder of the reference segmentations.
+        labels: Structure -> label value.
+        file_ending: Of the label maps.
 
     Returns:
-        NaN for fewer than two subjects or raters, or if nothing varies.
+        Structure -> agreement.
+
+    Raises:
+        UserError: If label maps are missing, unreadable or lie on different grids.
+        ValueError: If there is no label map.
     """
-    n, k = ratings.shape
-    if n < 2 or k < 2:
-        return NAN
-    mean = ratings.mean()
-    rows = k * np.square(ratings.mean(axis=1) - mean).sum() / (n - 1)
-    columns = n * np.square(ratings.mean(axis=0) - mean).sum() / (k - 1)
-    total = np.square(ratings - mean).sum()
-    error = max((total - (n - 1) * rows - (k - 1) * columns) / ((n - 1) * (k - 1)), 0.0)
-    scale = rows + (k - 1) * error + k * (columns - error) / n
-    return float((rows - error) / scale) if scale > 0 else NAN
-
-
-def _pearson(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> tuple[float, float, float]:
-    if len(x) < 2 or np.ptp(x) == 0 or np.ptp(y) == 0:
-        return NAN, NAN, NAN
-    r = float(np.clip(np.corrcoef(x, y)[0, 1], -1, 1))
-    if len(x) < 4 or abs(r) == 1:
-        return r, NAN, NAN
-    half = stats.norm.ppf(0.975) / math.sqrt(len(x) - 3)
-    return r, float(np.tanh(np.arctanh(r) - half)), float(np.tanh(np.arctanh(r) + half))
-
-
-def _concordance(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> float:
-    if len(x) < 2:
-        return NAN
-    covariance = np.mean((x - x.mean()) * (y - y.mean()))
-    scale = x.var() + y.var() + (x.mean() - y.mean()) ** 2
-    return float(2 * covariance / scale) if scale > 0 else NAN
+    cases = [path.name.removesuffix(file_ending) for path in sorted(predictions.glob(f"*{file_ending}"))]
+    rows = []
+    for pair in match_cases(references, predictions, cases):
+        maps = read_pair(pair, labels.values())
+        manual, automatic = (volumes_ml(m, labels, maps.spacing_mm) for m in (maps.reference, maps.prediction))
+        rows += [
+            {"structure": name, "volume_ml_reference": manual[name], "volume_ml_prediction": automatic[name]}
+            for name in manual
+        ]
+    if not rows:
+        raise ValueError(f"{predictions}: found no label map, expected the validation cases of a fold.")
+    found = volume_agreement(pd.DataFrame(rows))
+    summary = predictions / "summary.json"
+    content = read_json(summary) if summary.is_file() else {}
+    write_json(summary, {**content, "volume_agreement": {name: asdict(value) for name, value in found.items()}})
+    return found

@@ -16,6 +16,7 @@ from nnunet_cardiac.evaluation.cases import LabelMapPair
 from nnunet_cardiac.evaluation.distances import SurfaceDistances, bounding_box, surface_distances
 from nnunet_cardiac.evaluation.overlap import dice_of_counts
 from nnunet_cardiac.evaluation.plausibility import contacts, plausibility
+from nnunet_cardiac.evaluation.regions import slice_boxes
 from nnunet_cardiac.evaluation.slice_levels import slice_levels
 from nnunet_cardiac.evaluation.volumes import voxel_volume_ml
 from nnunet_cardiac.evaluation.wall import wall_thickness
@@ -36,6 +37,9 @@ class CaseMetrics:
         slices: One row for each structure and each slice that either label map labels at all.
         walls: One row for each segment of the left wall and label map; empty without LV, MYO and RV.
         plausibility: One row for each structure and label map.
+        boxes: Boxes of all structures together by slice, of the prediction and of the reference, (Z, 4) each, in voxels
+            of the common crop.
+        spacing_mm: Pixel size (row, column).
         confusion: Voxels with reference value i and predicted value j, (K, K).
         contacts: Pixel edges between the labels of the reference, (K, K).
     """
@@ -44,6 +48,8 @@ class CaseMetrics:
     slices: list[Row]
     walls: list[Row]
     plausibility: list[Row]
+    boxes: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
+    spacing_mm: tuple[float, float]
     confusion: npt.NDArray[np.int64]
     contacts: npt.NDArray[np.int64]
 
@@ -82,6 +88,8 @@ def case_metrics(maps: LabelMapPair, structures: Mapping[str, int], tolerance_mm
         slice_rows,
         _by_side(cropped, lambda labels: wall_thickness(labels, structures, maps.spacing_mm, maps.right_handed)),
         _by_side(cropped, lambda labels: plausibility(labels, structures)),
+        (slice_boxes(prediction > 0), slice_boxes(reference > 0)),
+        maps.spacing_mm[1:],
         pairs.reshape(size, size),
         contacts(reference, size),
     )

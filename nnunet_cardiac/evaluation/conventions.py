@@ -108,7 +108,7 @@ def check_anatomy(where: str, contact: npt.NDArray[np.integer], labels: Mapping[
         raise UserError(
             f"{where}: read in {describe_order(labels)}, {100 * enclosed['LV', 'MYO']:.0f} % of the outline of LV "
             f"touch MYO, but {100 * enclosed[cavity, wall]:.0f} % of that of {cavity} touch {wall}. The files look "
-            f"like {describe_order(meant)}; correct dataset.json or --labels."
+            f"like {describe_order(meant)}; correct dataset.json or --labels (--no-order-check skips this)."
         )
 
 

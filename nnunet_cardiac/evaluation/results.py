@@ -13,11 +13,11 @@ from typing import Any
 import pandas as pd
 
 from nnunet_cardiac.errors import UserError
-from nnunet_cardiac.evaluation.agreement import agreement
+from nnunet_cardiac.evaluation.agreement_statistics import agreement_statistics
 from nnunet_cardiac.evaluation.comparison import compare, rank
 from nnunet_cardiac.evaluation.indices import indices, volume_curves, wall_indices
 from nnunet_cardiac.evaluation.patients import PatientTable
-from nnunet_cardiac.evaluation.summary import ALL, level_table, presence, summary_table
+from nnunet_cardiac.evaluation.summary import ALL, by_patient, level_table, presence, summary_table
 from nnunet_cardiac.evaluation.table import Evaluation
 from nnunet_cardiac.files import read_json, replacing, write_json
 from nnunet_cardiac.version import __version__
@@ -76,6 +76,7 @@ def derive(
         "slices": evaluation.slices,
         "levels": levels,
         "summary": summary_table(evaluation.cases, levels),
+        "by_patient": by_patient(evaluation.cases),
         "indices": clinical,
         "agreement": agreement_table(clinical),
         "walls": wall_indices(evaluation.walls),
@@ -90,6 +91,7 @@ def derive(
         "cases": len(first),
         "patients": int(first["patient"].nunique()),
         "left_out": {method: list(cases) for method, cases in evaluation.left_out.items()},
+        "localisation": {method: asdict(found) for method, found in evaluation.localisation.items()},
         "distance_failed": _counts(evaluation.cases, "distance_failed"),
         "both_empty": _counts(evaluation.cases, "both_empty"),
     }
@@ -101,7 +103,12 @@ def derive(
 def agreement_table(clinical: pd.DataFrame) -> pd.DataFrame:
     """Agreement of each clinical index, by method; differences are reference − prediction."""
     rows = [
-        {"method": method, "index": index, "unit": unit, **asdict(agreement(part["reference"], part["prediction"]))}
+        {
+            "method": method,
+            "index": index,
+            "unit": unit,
+            **asdict(agreement_statistics(part["reference"], part["prediction"])),
+        }
         for (method, index, unit), part in clinical.groupby(["method", "index", "unit"], sort=False)
     ]
     return pd.DataFrame(rows).rename(columns={"bias": "bias_reference_minus_prediction"})
@@ -138,6 +145,7 @@ TABLES = (
     "slices",
     "levels",
     "summary",
+    "by_patient",
     "indices",
     "agreement",
     "walls",

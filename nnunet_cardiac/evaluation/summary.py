@@ -86,6 +86,24 @@ def summary_table(cases: pd.DataFrame, levels: pd.DataFrame) -> pd.DataFrame:
     return table.sort_values(["method", "level"], key=lambda c: c.map(order) if c.name == "level" else c, kind="stable")
 
 
+def by_patient(cases: pd.DataFrame) -> pd.DataFrame:
+    """Mean of every metric for each method, patient and structure.
+
+    Runs are averaged within a case first. `cases` counts those with a Dice, `failed` those with the structure on one
+    side only.
+    """
+    keys = ["method", "patient", "group", "structure"]
+    metrics = [name for name in METRICS if name in cases]
+    single = cases.groupby([*keys, "case"], sort=False).agg(
+        {**dict.fromkeys(metrics, "mean"), "distance_failed": "max"}
+    )
+    grouped = single.groupby(keys, sort=False)
+    table = grouped[metrics].mean()
+    table.insert(0, "cases", grouped["dice"].count())
+    table.insert(1, "failed", grouped["distance_failed"].sum())
+    return table.reset_index()
+
+
 def presence(slices: pd.DataFrame) -> pd.DataFrame:
     """How well a method knows in which slices a structure is: presence as a classifier of slices.
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from nnunet_cardiac.errors import UserError
@@ -15,6 +17,7 @@ from nnunet_cardiac.evaluation.conventions import check_anatomy, check_overlap
 from nnunet_cardiac.evaluation.jobs import Job, run_jobs
 from nnunet_cardiac.evaluation.patients import PatientTable
 from nnunet_cardiac.evaluation.phases import assign_phases, split_case_name
+from nnunet_cardiac.evaluation.regions import ROIReport, roi_report
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,8 @@ class Evaluation:
         slices: One row for each slice of those.
         walls: Wall thickness of each segment, reference and prediction.
         plausibility: Counts of each structure, reference and prediction.
+        localisation: Method -> errors of the box around all structures of a slice, as HALSR-Net reports them; a method
+            without any slice that the reference labels is left out.
         left_out: Method -> cases with a reference that it has not predicted.
     """
 
@@ -48,6 +53,7 @@ class Evaluation:
     slices: pd.DataFrame
     walls: pd.DataFrame
     plausibility: pd.DataFrame
+    localisation: Mapping[str, ROIReport]
     left_out: Mapping[str, Sequence[str]]
 
 
@@ -108,7 +114,14 @@ def evaluate(
     phases = assign_phases(lv.to_dict(), patients.frames)
     for table in tables.values():
         _add_patient_columns(table, phases, patients.group)
-    return Evaluation(tables["structures"], tables["slices"], tables["walls"], tables["plausibility"], left_out)
+    return Evaluation(
+        tables["structures"],
+        tables["slices"],
+        tables["walls"],
+        tables["plausibility"],
+        _localisation(keys, results),
+        left_out,
+    )
 
 
 def evaluate_folder(
@@ -171,6 +184,14 @@ def summarise(table: pd.DataFrame, by: Sequence[str] = ("structure",)) -> pd.Dat
         hd95_mean_mm=("hd95_pooled_mm", "mean"),
         distance_failed=("distance_failed", "sum"),
     )
+
+
+def _localisation(keys: Sequence[tuple[str, int, str]], results: Sequence[CaseMetrics]) -> dict[str, ROIReport]:
+    boxes: dict[str, list[tuple[Any, Any, Any]]] = {}
+    for (method, _, _), result in zip(keys, results, strict=True):
+        if not np.isnan(result.boxes[1]).all():
+            boxes.setdefault(method, []).append((*result.boxes, result.spacing_mm))
+    return {method: roi_report(found) for method, found in boxes.items()}
 
 
 def _check_order(

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import SimpleITK as sitk
 
 from nnunet_cardiac.errors import UserError
@@ -55,7 +58,7 @@ def overlay_cases(results: Results, images: Path | None = None) -> dict[str, Ove
     return found
 
 
-def _overlay(case: str, row, facts, reference: Path, images: Path) -> OverlayCase:
+def _overlay(case: str, row: pd.Series, facts: Mapping[str, Any], reference: Path, images: Path) -> OverlayCase:
     labels, predictions, maps = facts["labels"], {}, None
     for method, folders in facts["methods"].items():
         translation = facts["translations"].get(method)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from nnunet_cardiac.evaluation.agreement import agreement
+from nnunet_cardiac.evaluation.agreement_statistics import agreement_statistics
 from nnunet_cardiac.evaluation.indices import SIDES
 from nnunet_cardiac.evaluation.results import Results
 from nnunet_cardiac.evaluation.slice_levels import LEVELS
@@ -183,7 +183,7 @@ def _agreement_plots(results: Results) -> list[str]:
             if len(rows) < 3:
                 continue
             rows = rows.assign(group=rows["patient"].map(groups).fillna(""))
-            found = agreement(rows["reference"], rows["prediction"])
+            found = agreement_statistics(rows["reference"], rows["prediction"])
             figure = agreement_figure(rows, found, index, rows["unit"].iloc[0])
             image = svg_image(svg_bytes(figure), f"Bland-Altman plot and correlation of {index}, {method}")
             parts.append(_figure(image, f"{index}, {method}: grey bands are 95 % intervals of bias and limits."))
@@ -195,22 +195,19 @@ def _walls(walls: pd.DataFrame) -> list[str]:
     values = ["ed_thickness_mm", "es_thickness_mm", "thickening_percent"]
     if walls.empty or walls[values].isna().all(axis=None):
         return parts
+    means = walls.groupby(["source", "method", "segment"])[values].mean()
     limits = {
-        "mm": (4.0, float(max(14.0, walls.groupby("segment")[values[1]].mean().max()))),
-        "%": (0.0, 100.0),
+        "mm": (4.0, float(max(14.0, means[values[:2]].max(axis=None)))),
+        "%": (0.0, float(max(50.0, means[values[2]].max()))),
     }
-    for method, own in walls.groupby("method", sort=False):
-        for source in SIDES:
-            mean = own[own["source"] == source].groupby("segment")[values].mean()
-            titles = (("ED thickness", "mm"), ("ES thickness", "mm"), ("Thickening", "%"))
-            panels = [
-                (title, mean[column].to_dict(), unit) for column, (title, unit) in zip(values, titles, strict=True)
-            ]
-            words = f"Bullseye of wall thickness, {source}, {method}"
-            image = svg_image(svg_bytes(bullseye_figure(panels, limits)), words)
-            patients = own["patient"].nunique()
-            name = "reference" if source == "reference" else method
-            parts.append(_figure(image, f"{name}: mean over {patients} patients, 17 segments of the AHA."))
+    methods = list(walls["method"].unique())
+    for name, source, method in (("reference", "reference", methods[0]), *((m, "prediction", m) for m in methods)):
+        mean = means.xs((source, method))
+        titles = (("ED thickness", "mm"), ("ES thickness", "mm"), ("Thickening", "%"))
+        panels = [(title, mean[column].to_dict(), unit) for column, (title, unit) in zip(values, titles, strict=True)]
+        image = svg_image(svg_bytes(bullseye_figure(panels, limits)), f"Bullseye of wall thickness, {name}")
+        patients = walls.loc[(walls["source"] == source) & (walls["method"] == method), "patient"].nunique()
+        parts.append(_figure(image, f"{name}: mean over {patients} patients, 17 segments of the AHA."))
     return parts
 
 

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from nnunet_cardiac.evaluation.agreement import Agreement
+from nnunet_cardiac.evaluation.agreement_statistics import AgreementStatistics
 from nnunet_cardiac.evaluation.slice_levels import LEVELS
 from nnunet_cardiac.report.palette import GRID, INK, METHOD_COLOURS, structure_colour
 
@@ -76,7 +76,9 @@ def level_figure(levels: pd.DataFrame) -> Figure:
             colour = structure_colour(structure) if len(methods) == 1 else METHOD_COLOURS[k % len(METHOD_COLOURS)]
             style = {"color": colour, "error_kw": {"ecolor": INK, "capsize": 2}}
             bars = axes.bar(places, mean, width * 0.92, yerr=error, **style)
-            axes.bar_label(bars, fmt="%.2f", label_type="center", fontsize=7, color="white" if k == 0 else INK)
+            axes.bar_label(
+                bars, fmt="%.2f", label_type="center", fontsize=7, color="white" if k == 0 and len(methods) > 1 else INK
+            )
         axes.set_xticks(range(len(LEVELS)), LEVELS)
         axes.set_ylim(0, 1.02)
         _finish(axes, structure)
@@ -85,7 +87,7 @@ def level_figure(levels: pd.DataFrame) -> Figure:
     return figure
 
 
-def agreement_figure(rows: pd.DataFrame, found: Agreement, index: str, unit: str) -> Figure:
+def agreement_figure(rows: pd.DataFrame, found: AgreementStatistics, index: str, unit: str) -> Figure:
     """Bland-Altman plot and correlation of one clinical index, side by side.
 
     Args:

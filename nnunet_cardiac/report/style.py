@@ -99,6 +99,7 @@ footer { margin-top: 56px; padding-top: 16px; border-top: 1px solid var(--rule);
   tr { break-inside: avoid; }
   .scroll, pre { overflow: visible; }
   .dense { font-size: 7pt; } .dense th, .dense td { padding: 2px 4px; }
+  .dense thead th { font-size: 7pt; }
   .plot { border: 0; padding: 0; }
   pre { white-space: pre-wrap; overflow-wrap: anywhere; }
   table { font-size: 8.5pt; } th, td { padding: 3px 6px; }

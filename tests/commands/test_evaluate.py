@@ -68,6 +68,10 @@ def test_files_and_numbers(data: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert one["hd95_pooled_mm"] == pytest.approx(plane.hd95_pooled_mm(), rel=1e-5)
     content = json.loads((folder / JSON_NAME).read_text())
     assert (content["cases"], content["patients"]) == (6, 3)
+    # a shift by one column of 1.25 mm moves two of the four coordinates of every box
+    found = content["localisation"]["pred"]
+    assert (found["slices"], found["missed"]) == (36, 0)
+    assert found["rmse_mm"] == pytest.approx(1.25 * np.sqrt(2 / 4))
     assert content["labels"] == {"RV": 1, "MYO": 2, "LV": 3}
     indices = pd.read_csv(folder / "indices.csv").set_index(["patient", "index"])
     assert indices.loc[("patient001", "LV EDVi"), "reference"] == pytest.approx(
@@ -179,6 +183,9 @@ def test_mixed_conventions_are_named_and_mended(data: Path, capsys: pytest.Captu
 def test_report_is_one_file_without_network(data: Path) -> None:
     from html.parser import HTMLParser
 
+    for folder, shift in (("labelsTs", 0), ("pred", 1)):  # a third frame makes a curve
+        write(data / folder / "patient001_frame05.nii.gz", heart(0.85, shift))
+    write(data / "imagesTs" / "patient001_frame05_0000.nii.gz", heart())
     assert evaluate(data, "-o", str(data / "out")) == 0
     assert main(["report", "--quiet", "-i", str(data / "out"), "--title", "A <b> & c"]) == 0
     html = (data / "out" / "report.html").read_text(encoding="utf-8")
@@ -196,6 +203,7 @@ def test_report_is_one_file_without_network(data: Path) -> None:
         "Base, mid and apex",
         "Volumes and function",
         "Wall thickness",
+        "Volume over time",
         "To review",
     ):
         assert heading in html

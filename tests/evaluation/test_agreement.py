@@ -1,67 +1,68 @@
+"""Bland-Altman against numbers worked out by hand."""
+
+import json
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
-from scipy import stats
+import SimpleITK as sitk
 
-from nnunet_cardiac.evaluation.agreement import agreement, icc_a1
-
-
-def test_shrout_and_fleiss_1979() -> None:
-    """The published example: six subjects, four judges, ICC(2,1) = 0.29."""
-    ratings = np.array([[9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8], [7, 1, 2, 6], [10, 5, 6, 9], [6, 2, 4, 7]], float)
-    assert icc_a1(ratings) == pytest.approx(0.29, abs=0.005)
+from nnunet_cardiac.evaluation.agreement import add_volume_agreement, bland_altman, volume_agreement
 
 
 def test_by_hand() -> None:
-    reference, prediction = [100.0, 120.0, 140.0, 160.0], [104.0, 122.0, 146.0, 168.0]
-    found = agreement(reference, prediction)
-    # differences -4, -2, -6, -8: mean -5, sum of squares about it 20
-    sd = math.sqrt(20 / 3)
-    t = 3.182446305284263  # of 3 degrees of freedom
-    assert (found.n, found.bias, found.mae) == (4, -5.0, 5.0)
-    assert found.sd == pytest.approx(sd)
-    assert found.limit_low == pytest.approx(-5 - 1.96 * sd)
-    assert found.limit_high == pytest.approx(-5 + 1.96 * sd)
-    assert found.bias_ci95_low == pytest.approx(-5 - t * sd / 2)
-    half = t * sd * math.sqrt(1 / 4 + 1.96**2 / 6)
-    assert found.limit_low_ci95_low == pytest.approx(found.limit_low - half)
-    assert found.limit_high_ci95_high == pytest.approx(found.limit_high + half)
-    # variances 500 and 585 with n in the denominator, covariance 540
-    assert found.lin_ccc == pytest.approx(2 * 540 / (500 + 585 + 25))
-    assert found.pearson_r == pytest.approx(540 / math.sqrt(500 * 585))
+    # Differences 2, -4, 5: mean 1; deviations 1, -5, 4: squares 42, divided by 2: SD 4.5826.
+    found = bland_altman([102.0, 96.0, 105.0], [100.0, 100.0, 100.0])
+    assert (found.cases, found.bias_ml) == (3, 1.0)
+    assert found.sd_ml == pytest.approx(math.sqrt(21))
+    assert found.lower_ml == pytest.approx(1 - 1.96 * math.sqrt(21))
+    assert found.upper_ml == pytest.approx(1 + 1.96 * math.sqrt(21))
+    assert str(found) == ("bias +1.00 mL (manual - automatic), limits of agreement -7.98 to +9.98 mL, 3 cases")
 
 
-def test_over_estimation_is_a_negative_bias() -> None:
-    assert agreement([50.0, 60.0], [55.0, 66.0]).bias == -5.5
+def test_an_automatic_volume_that_is_too_large_has_a_negative_bias() -> None:
+    assert bland_altman([50.0, 60.0], [55.0, 65.0]).bias_ml == -5
 
 
-def test_pearson_interval_equals_scipy() -> None:
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=25)
-    y = x + 0.5 * rng.normal(size=25)
-    found, expected = agreement(x, y), stats.pearsonr(x, y)
-    assert found.pearson_r == pytest.approx(expected.statistic)
-    interval = expected.confidence_interval()
-    assert (found.pearson_r_ci95_low, found.pearson_r_ci95_high) == pytest.approx((interval.low, interval.high))
+def test_pairs_with_a_missing_volume_are_left_out() -> None:
+    found = bland_altman([10.0, float("nan"), 20.0], [11.0, 5.0, float("nan")])
+    assert (found.cases, found.bias_ml) == (1, -1.0)
+    assert math.isnan(found.sd_ml)
 
 
-def test_limits_interval_covers_in_simulation() -> None:
-    rng = np.random.default_rng(1)
-    truth = -1.96  # limits of standard normal differences
-    found = [agreement(d, np.zeros(30)) for d in rng.normal(size=(400, 30))]
-    covered = np.mean([a.limit_low_ci95_low <= truth <= a.limit_low_ci95_high for a in found])
-    assert 0.91 <= covered <= 0.98
+@pytest.mark.parametrize(
+    ("manual", "automatic", "message"), [([1.0], [1.0, 2.0], "1 manual and 2 automatic"), ([], [], "no pair")]
+)
+def test_what_cannot_be_compared_is_refused(manual, automatic, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        bland_altman(manual, automatic)
 
 
-def test_gaps_and_small_samples() -> None:
-    assert agreement([1.0, math.nan, 3.0], [1.0, 2.0, math.nan]).n == 1
-    nothing = agreement([], [])
-    assert nothing.n == 0
-    assert math.isnan(nothing.bias)
-    same = agreement([2.0, 2.0], [2.0, 2.0])
-    assert same.bias == 0
-    assert math.isnan(same.pearson_r)
-    assert math.isnan(same.icc_a1)
-    with pytest.raises(ValueError, match="vectors of one length, got"):
-        agreement([1.0], [1.0, 2.0])
+def test_structures_have_their_own_limits() -> None:
+    table = pd.DataFrame(
+        {
+            "structure": ["LV", "RV", "LV", "RV"],
+            "volume_ml_reference": [100.0, 50.0, 110.0, 60.0],
+            "volume_ml_prediction": [90.0, 50.0, 100.0, 50.0],
+        }
+    )
+    found = volume_agreement(table)
+    assert (found["LV"].bias_ml, found["LV"].sd_ml) == (10, 0)
+    assert found["RV"].bias_ml == 5
+
+
+def test_label_maps_give_millilitres(tmp_path) -> None:
+    for folder, voxels in (("manual", 100), ("automatic", 140)):
+        (tmp_path / folder).mkdir()
+        labels = np.zeros((4, 10, 10), np.uint8)
+        labels.ravel()[:voxels] = 1
+        image = sitk.GetImageFromArray(labels)
+        image.SetSpacing((2.0, 2.5, 10.0))  # 50 mm³
+        sitk.WriteImage(image, tmp_path / folder / "a.nii.gz")
+    (tmp_path / "automatic" / "summary.json").write_text(json.dumps({"foreground_mean": {"Dice": 0.5}}))
+    found = add_volume_agreement(tmp_path / "automatic", tmp_path / "manual", {"LA": 1}, ".nii.gz")
+    assert found["LA"].bias_ml == pytest.approx(-2.0)
+    summary = json.loads((tmp_path / "automatic" / "summary.json").read_text())
+    assert summary["volume_agreement"]["LA"]["bias_ml"] == pytest.approx(-2.0)
+    assert summary["foreground_mean"] == {"Dice": 0.5}

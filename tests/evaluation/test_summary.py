@@ -6,7 +6,7 @@ from nnunet_cardiac.evaluation.case_metrics import case_metrics
 from nnunet_cardiac.evaluation.cases import LabelMapPair
 from nnunet_cardiac.evaluation.overlap import dice
 from nnunet_cardiac.evaluation.slice_levels import slice_levels
-from nnunet_cardiac.evaluation.summary import level_table, presence, summary_table
+from nnunet_cardiac.evaluation.summary import by_patient, level_table, presence, summary_table
 
 LABELS = {"RV": 1, "MYO": 2, "LV": 3}
 SPACING = (8.0, 1.5, 1.25)
@@ -81,3 +81,11 @@ def test_presence_of_structures_in_slices() -> None:
     ]
     assert row["accuracy"] == pytest.approx(12 / 18)
     assert row["f1"] == pytest.approx(24 / 30)
+
+
+def test_by_patient() -> None:
+    cases = tables()[0].assign(patient=["a"] * 6 + ["b"] * 3)
+    found = by_patient(cases).set_index(["patient", "structure"])
+    expected = cases[(cases["patient"] == "a") & (cases["structure"] == "LV")]["dice"].mean()
+    assert found.loc[("a", "LV"), "dice"] == pytest.approx(expected)
+    assert found["cases"].tolist() == [2, 2, 2, 1, 1, 1]
