@@ -101,6 +101,8 @@ class CropFromCoarse(nn.Module):
         """Map image and coarse one-hot channels to logits of all classes."""
         if self._is_window(x):
             return self.inner(self._inner_input(x))
+        if len(x) == 1:  # as in prediction: `stack` would hold the volume twice
+            return self._segment(x[0])[None]
         return torch.stack([self._segment(sample) for sample in x])
 
     def _is_window(self, x: torch.Tensor) -> bool:
