@@ -105,7 +105,8 @@ def _shown(summary: pd.DataFrame) -> str:
 
     wanted = ["dice", "hd_mm", "hd95_pooled_mm", "assd_mean_of_means_mm", "surface_dice"]
     over_all = summary[(summary[["phase", "group", "level"]] == ALL).all(axis=1) & summary["metric"].isin(wanted)]
-    table = over_all.pivot_table("mean", ["method", "structure"], "metric", sort=False)[wanted]
-    table["cases"] = over_all[over_all["metric"] == "dice"].set_index(["method", "structure"])["cases"]
-    table["failed"] = over_all[over_all["metric"] == "dice"].set_index(["method", "structure"])["failed"]
+    over_all = over_all.set_index(["method", "structure"])
+    dice = over_all[over_all["metric"] == "dice"]
+    table = over_all.set_index("metric", append=True)["mean"].unstack("metric").reindex(dice.index)[wanted]
+    table[["cases", "failed"]] = dice[["cases", "failed"]]
     return table.to_string(float_format=lambda value: f"{value:.3f}")

@@ -65,7 +65,9 @@ def case_metrics(maps: LabelMapPair, structures: Mapping[str, int], tolerance_mm
     Returns:
         Rows of the volume (3D distances) and of the slices (2D distances in the plane).
     """
-    box = bounding_box((maps.reference > 0) | (maps.prediction > 0))
+    labelled = (maps.reference > 0) | (maps.prediction > 0)
+    # one voxel stands for two empty label maps: nothing below is made for arrays without any
+    box = bounding_box(labelled) if labelled.any() else (slice(0, 1),) * 3
     reference, prediction = maps.reference[box], maps.prediction[box]
     voxel_ml = voxel_volume_ml(maps.spacing_mm)
     levels = slice_levels(maps.reference, structures)[box[0]]
@@ -78,6 +80,8 @@ def case_metrics(maps: LabelMapPair, structures: Mapping[str, int], tolerance_mm
         volume["volume_ml_prediction"] = volume["voxels_prediction"] * voxel_ml
         volume_rows.append({"structure": name, **volume})
         for z, level in enumerate(levels):
+            if not labelled[box[0].start + z].any():
+                continue
             plane = _metrics(pair[0][z], pair[1][z], maps.spacing_mm[1:], tolerance_mm)
             slice_rows.append({"structure": name, "slice": box[0].start + z, "level": level, **plane})
     cropped = LabelMapPair(reference, prediction, maps.spacing_mm)

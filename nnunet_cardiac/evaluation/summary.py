@@ -37,6 +37,8 @@ def level_table(slices: pd.DataFrame) -> pd.DataFrame:
         over its slices (2D, in the plane), `distance_failed` and `both_empty` of the pooled voxels, `slices`, and
         `slices_distance_failed`, the slices without a distance because the structure is missing on one side.
     """
+    if slices.empty:  # all label maps are
+        return pd.DataFrame()
     keys = [*_CASE, "level"]
     grouped = slices.groupby(keys, sort=False)
     table = grouped[[*_COUNTS]].sum()
@@ -70,7 +72,7 @@ def summary_table(cases: pd.DataFrame, levels: pd.DataFrame) -> pd.DataFrame:
         volume_ml_prediction_minus_reference=cases["volume_ml_prediction"] - cases["volume_ml_reference"], level=ALL
     )
     parts = []
-    for table in (wide, levels):
+    for table in (wide, levels) if len(levels) else (wide,):
         metrics = [name for name in METRICS if name in table]
         counts = {"distance_failed": "max", "both_empty": "max"}
         merged = (
@@ -115,7 +117,7 @@ def presence(slices: pd.DataFrame) -> pd.DataFrame:
         `accuracy`, `f1` (NaN if the structure is nowhere).
     """
     rows = []
-    for (method, structure), part in slices.groupby(["method", "structure"], sort=False):
+    for (method, structure), part in slices.groupby(["method", "structure"], sort=False) if len(slices) else ():
         truth, found = part["voxels_reference"] > 0, part["voxels_prediction"] > 0
         tp, fp, fn = int((truth & found).sum()), int((~truth & found).sum()), int((truth & ~found).sum())
         rows.append(

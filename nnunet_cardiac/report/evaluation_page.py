@@ -160,7 +160,7 @@ def _boxes(means: pd.DataFrame) -> str:
 
 
 def _levels(levels: pd.DataFrame) -> str:
-    inside = levels[levels["level"].isin(LEVELS)]
+    inside = levels[levels["level"].isin(LEVELS)] if len(levels) else levels
     if inside.empty:
         return ""
     caption = "Dice by slice level: mean over cases and its 95 % interval."

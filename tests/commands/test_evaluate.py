@@ -160,6 +160,15 @@ def test_empty_prediction_counts(data: Path) -> None:
     assert content["distance_failed"] == {"pred": {"RV": 1, "MYO": 1, "LV": 1}}
 
 
+def test_nothing_labelled_anywhere(tmp_path: Path) -> None:
+    for folder in ("labelsTs", "pred"):
+        write(tmp_path / folder / "x.nii.gz", np.zeros_like(heart()))
+    assert evaluate(tmp_path, "--labels", "LA=1") == 0
+    content = json.loads((tmp_path / "pred" / "evaluation" / JSON_NAME).read_text())
+    assert content["both_empty"] == {"pred": {"LA": 1}}
+    assert main(["report", "--quiet", "-i", str(tmp_path / "pred" / "evaluation")]) == 0
+
+
 def test_mixed_conventions_are_named_and_mended(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert evaluate(data, "-o", str(data / "right")) == 0
     for case in CASES:
