@@ -20,22 +20,18 @@ MAX_REPAIR_DEGREES = 5.0
 _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0])
 
 
-def file_volume(path: Path, frame: int | None = None) -> Volume:
-    """Return a volume that is read from a file when needed.
-
-    Args:
-        path: Image file.
-        frame: Frame of a 4D file, counted from 0; None takes the whole file.
-    """
-    return Volume((path,), partial(read_volume, path, frame))
+def file_volume(path: Path, frame: int | None = None, split: bool = False) -> Volume:
+    """Return a volume that is read from a file when needed; the arguments are those of :func:`read_volume`."""
+    return Volume((path,), partial(read_volume, path, frame, split))
 
 
-def read_volume(path: Path, frame: int | None = None) -> Loaded:
+def read_volume(path: Path, frame: int | None = None, split: bool = False) -> Loaded:
     """Read a file; a 2D image becomes one slice, a series of one frame a volume.
 
     Args:
         path: Image file.
         frame: Frame of a 4D file, counted from 0; None takes the whole file.
+        split: The series may have been split already, so that a 3D file is the frame itself.
 
     Raises:
         UserError: If the file is missing, damaged, not an image of one channel, has no such frame, or a direction that
@@ -47,7 +43,7 @@ def read_volume(path: Path, frame: int | None = None) -> Loaded:
         image = sitk.JoinSeries([image])
     if image.GetDimension() == 4 and (frame is not None or image.GetSize()[3] == 1):
         image = extract_frame(image, frame or 0, str(path))
-    elif frame:
+    elif frame and not split:
         raise UserError(f"{path}: one volume, but frame {frame} (from 0) was asked for; expected a 4D file.")
     return Loaded(image, loaded.repairs)
 

@@ -11,7 +11,7 @@ from nnunet_cardiac.splits import patient_of
 def patient_name(text: str) -> str:
     """Make a name of letters, digits, dashes and underscores that no later step cuts short.
 
-    `SC HF/1` becomes `SC-HF1`: a number after a dash at the end would be taken for a frame.
+    `site 1_03` becomes `site-1p03`: a number alone at the end would be taken for a frame of patient `site-1`.
 
     Raises:
         UserError: If nothing is left.
@@ -20,9 +20,7 @@ def patient_name(text: str) -> str:
     if not name:
         raise UserError(f"Patient {text!r} has no letter or digit; expected a name such as patient001.")
     while patient_of(name) != name:
-        head, separator, tail = re.split(r"([_-])(?=[^_-]*$)", name)
-        del separator
-        name = head + tail
+        name = re.sub(r"[_-]([^_-]*)$", r"p\1", name)
     return name
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from nnunet_cardiac.errors import UserError
+from nnunet_cardiac.splits import patient_of
 
 #: Split -> ending of nnU-Net's folders. nnU-Net reads Tr; Ts and Val keep the official protocol apart.
 FOLDER_OF_SPLIT: Mapping[str, str] = {"train": "Tr", "val": "Val", "test": "Ts"}
@@ -133,7 +134,7 @@ class Options:
 
 
 def check_subjects(collection: Collection) -> None:
-    """Refuse a patient in two splits, and two cases of one name.
+    """Refuse a patient in two splits, two cases of one name, and names that hide the patient.
 
     Raises:
         UserError: With the patient or the case.
@@ -148,6 +149,11 @@ def check_subjects(collection: Collection) -> None:
                 "patient in one part, or the results of the test leak. Correct the source, or leave one of them out."
             )
         for case in subject.cases:
+            if patient_of(case.name) != subject.patient:
+                raise UserError(
+                    f"{collection.name}: case {case.name} reads as patient {patient_of(case.name)}, not as "
+                    f"{subject.patient}; expected names that end in _ED, _ES or _frame01 after the patient."
+                )
             if case.name in names:
                 raise UserError(
                     f"{collection.name}: two cases are called {case.name} (second from {case.image}); expected one "
