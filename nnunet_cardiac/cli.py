@@ -30,6 +30,7 @@ COMMANDS: dict[str, str] = {
     "doctor": "nnunet_cardiac.commands.doctor",
     "env": "nnunet_cardiac.commands.env",
     "trainers": "nnunet_cardiac.commands.trainers",
+    "convert": "nnunet_cardiac.commands.convert",
     "plan": "nnunet_cardiac.commands.plan",
     "train": "nnunet_cardiac.commands.train",
     "predict": "nnunet_cardiac.commands.predict",

@@ -46,9 +46,10 @@ def read_header(path: Path) -> Header:
     Raises:
         UserError: If the file cannot be read or ends too early.
     """
-    with _explained(path):
+    with explained(path):
         reader = _open(path)
-    _check_length(path, reader)
+    if path.suffix == ".nii":
+        _check_length(path)
     return Header(
         reader.GetSize(),
         reader.GetSpacing(),
@@ -64,13 +65,24 @@ def read_voxels(path: Path) -> np.ndarray:
     Raises:
         UserError: If the file cannot be read or is damaged.
     """
-    if path.suffix == ".gz":
-        _check_gzip(path)
-    with _explained(path):
+    check_complete(path)
+    with explained(path):
         if path.name.endswith((".nii", ".nii.gz")):
             # ITK's NIfTI reader turns NaN and infinity into 0 and says nothing.
             return np.asarray(nibabel.load(path).dataobj).T
         return SimpleITK.GetArrayFromImage(_open(path).Execute())
+
+
+def check_complete(path: Path) -> None:
+    """Refuse a truncated file, which ITK would fill with zeros without a word.
+
+    Raises:
+        UserError: If a compressed file, or an uncompressed NIfTI file, ends too early.
+    """
+    if path.suffix == ".gz":
+        _check_gzip(path)
+    elif path.suffix == ".nii":
+        _check_length(path)
 
 
 def _open(path: Path) -> SimpleITK.ImageFileReader:
@@ -81,7 +93,7 @@ def _open(path: Path) -> SimpleITK.ImageFileReader:
 
 
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def explained(path: Path) -> Iterator[None]:
     """Turn a library's errors into one line, and keep SimpleITK's warnings off the terminal meanwhile."""
     shown = SimpleITK.ProcessObject.GetGlobalWarningDisplay()
     SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)
@@ -101,12 +113,11 @@ def _explained(path: Path) -> Iterator[None]:
         SimpleITK.ProcessObject.SetGlobalWarningDisplay(shown)
 
 
-def _check_length(path: Path, reader: SimpleITK.ImageFileReader) -> None:
+def _check_length(path: Path) -> None:
     """Compare an uncompressed NIfTI file with its header; ITK fills what is missing with zeros and says nothing."""
-    if path.suffix != ".nii" or not reader.HasMetaDataKey("bitpix"):
-        return
-    voxels = prod(reader.GetSize()) * reader.GetNumberOfComponents()
-    expected = int(float(reader.GetMetaData("vox_offset"))) + voxels * int(reader.GetMetaData("bitpix")) // 8
+    with explained(path):
+        header = nibabel.load(path).header
+    expected = int(header["vox_offset"]) + prod(header.get_data_shape()) * int(header["bitpix"]) // 8
     found = path.stat().st_size
     if found < expected:
         raise UserError(f"{path}: truncated, {found} bytes; expected {expected}. Copy or convert it again.")

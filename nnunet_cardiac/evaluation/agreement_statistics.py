@@ -43,8 +43,7 @@ class AgreementStatistics:
         pearson_r_ci95_high: Its upper end.
         lin_ccc: Concordance correlation coefficient of Lin 1989, with n in all denominators.
         icc_a1: Intraclass correlation ICC(A,1) of McGraw and Wong 1996, which is ICC(2,1) of Shrout and Fleiss 1979:
-        two-way
-            random effects, absolute agreement, one measurement.
+            two-way random effects, absolute agreement, one measurement.
     """
 
     n: int

@@ -6,7 +6,7 @@ import csv
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from functools import partial
@@ -24,6 +24,7 @@ from nnunet_cardiac.phantom.long_axis import make_long_axis
 from nnunet_cardiac.phantom.nifti import write_series, write_volume
 from nnunet_cardiac.phantom.short_axis import make_study
 from nnunet_cardiac.phantom.study import ACDC_LABELS, AtriumStudy, CineStudy
+from nnunet_cardiac.splits import stratified_splits
 
 KINDS = ("sax", "lax", "la")
 
@@ -85,26 +86,6 @@ def write_nnunet_dataset(
     return target
 
 
-def stratified_folds(groups: Sequence[str], folds: int, seed: int) -> list[list[int]]:
-    """Deal patients to folds, group by group, in random order.
-
-    Args:
-        groups: Group of each patient.
-        folds: Number of folds.
-        seed: Seed of the order.
-
-    Returns:
-        For each fold the indices of its validation patients, ascending.
-    """
-    rng = np.random.default_rng([seed, 31])
-    order = [
-        int(i)
-        for group in sorted(set(groups))
-        for i in rng.permutation([k for k, g in enumerate(groups) if g == group])
-    ]
-    return [sorted(order[fold::folds]) for fold in range(folds)]
-
-
 def _fill(
     folder: Path,
     patients: int,
@@ -128,7 +109,7 @@ def _fill(
     cases = [names for _, names in done[:patients]]
     groups = [str(row["group"]) for row in rows[:patients]]
     _write_json(folder / "dataset.json", _description(kind, sum(map(len, cases))))
-    _write_json(folder / "splits_final.json", _splits(cases, stratified_folds(groups, folds, seed)))
+    _write_json(folder / "splits_final.json", stratified_splits(cases, groups, folds, seed))
     with (folder / "patients.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, rows[0].keys())
         writer.writeheader()
@@ -205,17 +186,6 @@ def _description(kind: str, cases: int) -> dict[str, object]:
         "file_ending": ".nii.gz",
         "description": "Synthetic cardiac MR with exact ground truth, made by nnunet_cardiac phantom.",
     }
-
-
-def _splits(cases: list[list[str]], folds: list[list[int]]) -> list[dict[str, list[str]]]:
-    everyone = range(len(cases))
-    return [
-        {
-            "train": [name for i in everyone if i not in held_out for name in cases[i]],
-            "val": [name for i in held_out for name in cases[i]],
-        }
-        for held_out in folds
-    ]
 
 
 def _write_json(path: Path, content: object) -> None:

@@ -9,7 +9,7 @@ import SimpleITK as sitk
 from nnunet_cardiac.commands import phantom as command
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.phantom.nifti import write_study
-from nnunet_cardiac.phantom.raw_dataset import stratified_folds, write_nnunet_dataset
+from nnunet_cardiac.phantom.raw_dataset import write_nnunet_dataset
 from nnunet_cardiac.phantom.short_axis import make_study
 
 SIZE = {"matrix": (48, 52), "progress": False}
@@ -59,13 +59,6 @@ def test_folds_keep_patients_together_and_cover_everyone(dataset) -> None:
     for fold in splits:
         assert not {name[:10] for name in fold["train"]} & {name[:10] for name in fold["val"]}
         assert len(fold["train"]) + len(fold["val"]) == 10
-
-
-def test_folds_are_stratified() -> None:
-    groups = ["a", "b", "c"] * 10
-    for fold in stratified_folds(groups, 5, seed=1):
-        assert sorted(groups[i] for i in fold) == ["a", "a", "b", "b", "c", "c"]
-    assert stratified_folds(groups, 5, 1) == stratified_folds(groups, 5, 1) != stratified_folds(groups, 5, 2)
 
 
 def test_table_holds_the_exact_indices(dataset) -> None:

@@ -1,0 +1,1 @@
+"""Converters of public and own cardiac MR data sets to nnU-Net's raw format."""

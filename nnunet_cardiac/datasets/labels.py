@@ -1,0 +1,90 @@
+"""One order of label values for every data set, and label maps renumbered to it by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from nnunet_cardiac.errors import UserError
+from nnunet_cardiac.registry import canonical_anatomy
+
+#: Structures in the order of their values. ACDC's order, so models trained on ACDC read the others without a change.
+PROJECT_ORDER = ("RV", "MYO", "LV", "LA")
+
+
+def project_values(names: Iterable[str]) -> dict[str, int]:
+    """Number structures from 1 without gaps: known anatomies in the project's order, then others as given.
+
+    Args:
+        names: Names; spellings of known anatomies become the canonical one. `background` is left out.
+
+    Returns:
+        The `labels` of `dataset.json`, `background` first.
+    """
+    canonical = list(dict.fromkeys(canonical_anatomy(name) or name for name in names if name != "background"))
+    ordered = [name for name in PROJECT_ORDER if name in canonical]
+    ordered += [name for name in canonical if name not in PROJECT_ORDER]
+    return {name: value for value, name in enumerate(["background", *ordered])}
+
+
+def source_values(given: Mapping[str, object]) -> dict[str, tuple[int, ...]]:
+    """Check label values that a user gave: name -> value or list of values.
+
+    Raises:
+        UserError: If a value is no whole number, stands for two structures, or 0 for anything but the background.
+    """
+    values: dict[str, tuple[int, ...]] = {}
+    owner: dict[int, str] = {}
+    for name, entry in given.items():
+        canonical = "background" if name.lower() == "background" else canonical_anatomy(name) or name
+        listed = tuple(entry) if isinstance(entry, (list, tuple)) else (entry,)
+        for value in listed:
+            if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+                raise UserError(f"Labels: {name} has the value {value!r}; expected a whole number such as LV=3.")
+            if owner.setdefault(value, canonical) != canonical or (value == 0 and canonical != "background"):
+                other = owner[value] if owner[value] != canonical else "background"
+                raise UserError(f"Labels: value {value} stands for {other} and {canonical}; expected one structure.")
+        values[canonical] = values.get(canonical, ()) + listed
+    if not set(values) - {"background"}:
+        raise UserError('Labels: no structure named; expected names and values such as {"LV": 1, "MYO": 2, "RV": 3}.')
+    return values
+
+
+def renumber(
+    labels: np.ndarray, source: Mapping[str, tuple[int, ...]], target: Mapping[str, int], where: str | Path
+) -> np.ndarray:
+    """Give each structure its value of the project.
+
+    Args:
+        labels: Label map in the values of the source, any shape.
+        source: Structure -> values in the source.
+        target: Structure -> value in the result.
+        where: File, for the message.
+
+    Returns:
+        Label map of the same shape, uint8.
+
+    Raises:
+        UserError: If a value is unknown or no whole number.
+    """
+    result = np.zeros(labels.shape, np.uint8)
+    known = labels == 0
+    for name, values in source.items():
+        chosen = np.isin(labels, values)
+        result[chosen] = target[name]
+        known |= chosen
+    if not known.all():
+        foreign = ", ".join(f"{value:g}" for value in np.unique(labels[~known])[:8])
+        raise UserError(
+            f"{where}: label values {foreign} found; expected {describe(source)}. Name them with --labels, or mend the "
+            "file; fractions come from resampling without nearest neighbour."
+        )
+    return result
+
+
+def describe(values: Mapping[str, tuple[int, ...]]) -> str:
+    """Show label values: `0 background, 1 RV, 2 MYO, 3 LV`."""
+    names = {0: "background"} | {value: name for name, listed in values.items() for value in listed}
+    return ", ".join(f"{value} {names[value]}" for value in sorted(names))

@@ -1,0 +1,179 @@
+"""Fills the folder of one raw data set: volumes, `dataset.json`, tables, folds and manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from nnunet_cardiac.checks.problems import Problems
+from nnunet_cardiac.datasets.case_files import CINE_FOLDER, ENDING, write_subject
+from nnunet_cardiac.datasets.labels import describe, project_values
+from nnunet_cardiac.datasets.manifest import hashes, now, versions
+from nnunet_cardiac.datasets.notes import duplicates, notes_of
+from nnunet_cardiac.datasets.subject import Collection, Subject
+from nnunet_cardiac.datasets.tables import Written, case_row, patient_row, write_csv
+from nnunet_cardiac.errors import UserError
+from nnunet_cardiac.files import write_json
+from nnunet_cardiac.splits import check_splits, stratified_splits
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to write besides the volumes.
+
+    Attributes:
+        source: Folder or table of the source.
+        title: Name of the source.
+        cite: What to cite.
+        folds: Number of folds.
+        seed: Seed of the folds.
+        splits: Folds of the user; None draws them.
+        cine: Write all frames too.
+        skipped: Patients left out on demand.
+    """
+
+    source: Path
+    title: str
+    cite: str
+    folds: int = 5
+    seed: int = 12345
+    splits: Sequence[Mapping[str, Sequence[str]]] | None = None
+    cine: bool = False
+    skipped: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What was written.
+
+    Attributes:
+        folder: The data set.
+        patients: Split -> number of patients.
+        cases: Split -> number of cases.
+        folds: Number of folds.
+        labels: Structure -> value.
+        repairs: What was mended in headers.
+        notes: What else the user should know.
+    """
+
+    folder: Path
+    patients: Mapping[str, int]
+    cases: Mapping[str, int]
+    folds: int
+    labels: Mapping[str, int]
+    repairs: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def fill(
+    folder: Path, collection: Collection, request: Request, fold_of: Mapping[str, int] | None, progress: bool
+) -> Summary:
+    """Write everything into a new folder.
+
+    Args:
+        folder: Made here.
+        collection: The patients.
+        request: The rest.
+        fold_of: Training patient -> fold, to share folds between data sets; None draws them.
+        progress: Show a bar on stderr.
+
+    Raises:
+        UserError: With all problems of all patients; the folder is then incomplete.
+    """
+    folder.mkdir()
+    labels = project_values(collection.values)
+    source = {name: values for name, values in collection.values.items() if name != "background"}
+    source_root = request.source if request.source.is_dir() else request.source.parent
+    problems = Problems()
+    written: list[Written] = []
+    files: dict[str, dict[str, str]] = {}
+    for subject in tqdm(collection.subjects, desc=collection.name, unit="patient", disable=not progress):
+        try:
+            written += write_subject(subject, folder, collection.values, labels, request.cine)
+            files[subject.patient] = hashes(subject.files(request.cine), source_root)
+        except UserError as error:
+            problems.add(f"{subject.patient}: {error}")
+    problems.raise_if_any(f"{request.source}: nothing was written")
+    cases = [item for item in written if item.folder != CINE_FOLDER]
+    splits = _splits(collection.subjects, request, fold_of)
+    notes = (*collection.notes, *duplicates(images_of(collection.subjects, files)), *notes_of(cases))
+    repairs = tuple(dict.fromkeys(repair for item in written for repair in item.repairs))
+    write_json(folder / "dataset.json", _description(collection, request, labels, cases))
+    write_json(folder / "splits_final.json", splits)
+    write_csv(folder / "cases.csv", [case_row(item) for item in written])
+    folds = {case: number for number, fold in enumerate(splits) for case in fold["val"]}
+    rows = [patient_row(s, folds.get(s.cases[0].name) if s.cases else None) for s in collection.subjects]
+    write_csv(folder / "patients.csv", rows)
+    manifest = {"source": request.title, "cite": request.cite, "folder": request.source.name, "converted": now()}
+    manifest |= {"versions": versions(), "labels_in_source": describe(source), "labels": labels}
+    manifest |= {"folds": "given" if request.splits is not None else {"number": len(splits), "seed": request.seed}}
+    manifest |= {"skipped": request.skipped, "repairs": repairs, "notes": notes, "sha256": files}
+    write_json(folder / "manifest.json", manifest)
+    return Summary(
+        folder,
+        _count(subject.split for subject in collection.subjects),
+        _count(item.subject.split for item in cases),
+        len(splits),
+        labels,
+        repairs,
+        notes,
+    )
+
+
+def images_of(subjects: Sequence[Subject], files: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
+    """Return patient -> image file -> hash; labels and tables may well be alike."""
+    names = {s.patient: {path.name for case in s.cases for path in case.image.sources} for s in subjects}
+    return {
+        patient: {path: digest for path, digest in hashed.items() if Path(path).name in names[patient]}
+        for patient, hashed in files.items()
+    }
+
+
+def training_cases(subjects: Sequence[Subject]) -> dict[str, str]:
+    """Return case -> patient of the training cases."""
+    return {case.name: s.patient for s in subjects if s.split == "train" for case in s.cases}
+
+
+def _splits(
+    subjects: Sequence[Subject], request: Request, fold_of: Mapping[str, int] | None
+) -> list[dict[str, list[str]]]:
+    training = [s for s in subjects if s.split == "train" and s.cases]
+    names = [[case.name for case in s.cases] for s in training]
+    if request.splits is not None:
+        splits = [{part: list(fold.get(part, ())) for part in ("train", "val")} for fold in request.splits]
+    elif fold_of is not None:
+        splits = [
+            {
+                part: [
+                    n for s, own in zip(training, names, strict=True) if (fold_of[s.patient] == k) == held for n in own
+                ]
+                for part, held in (("train", False), ("val", True))
+            }
+            for k in range(request.folds)
+        ]
+    else:
+        splits = stratified_splits(names, [s.stratum or s.group for s in training], request.folds, request.seed)
+    check_splits(splits, training_cases(subjects))
+    return splits
+
+
+def _description(
+    collection: Collection, request: Request, labels: Mapping[str, int], cases: Sequence[Written]
+) -> dict[str, object]:
+    return {
+        "channel_names": {"0": collection.channel},
+        "labels": dict(labels),
+        "numTraining": sum(item.subject.split == "train" for item in cases),
+        "file_ending": ENDING,
+        "name": collection.name,
+        "description": f"{request.title}, converted by nnunet_cardiac; see manifest.json.",
+        "reference": request.cite,
+    }
+
+
+def _count(splits: Iterable[str]) -> dict[str, int]:
+    found = list(splits)
+    return {split: found.count(split) for split in dict.fromkeys(found)}

@@ -1,0 +1,68 @@
+"""The two tables of a converted data set: one row a case, one row a patient."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from nnunet_cardiac.datasets.subject import Case, Subject
+
+
+@dataclass(frozen=True)
+class Written:
+    """What was seen of a case while it was written.
+
+    Attributes:
+        subject: Its patient.
+        case: The case.
+        folder: Folder of the image.
+        shape: Voxels (z, y, x).
+        spacing_mm: Voxel size (z, y, x).
+        volumes_ml: Structure -> volume in the label map; empty without one.
+        enclosed: Share of the border of the LV cavity on the myocardium, NaN if it cannot be said.
+        repairs: What was mended.
+    """
+
+    subject: Subject
+    case: Case
+    folder: str
+    shape: tuple[int, int, int]
+    spacing_mm: tuple[float, float, float]
+    volumes_ml: Mapping[str, float] = field(default_factory=dict)
+    enclosed: float = float("nan")
+    repairs: tuple[str, ...] = ()
+
+
+def case_row(written: Written) -> dict[str, object]:
+    """Return the row of a case in `cases.csv`."""
+    case, subject = written.case, written.subject
+    row: dict[str, object] = {"case": case.name, "patient": subject.patient, "split": subject.split}
+    row |= {"folder": written.folder, "group": subject.group, "phase": case.phase, "frame": case.frame}
+    row["labelled"] = int(case.label is not None)
+    row |= {f"size_{axis}": n for axis, n in zip("zyx", written.shape, strict=True)}
+    row |= {f"spacing_{axis}_mm": round(mm, 4) for axis, mm in zip("zyx", written.spacing_mm, strict=True)}
+    row |= {f"{name.lower()}_volume_ml": round(ml, 3) for name, ml in written.volumes_ml.items()}
+    if np.isfinite(written.enclosed):
+        row["lv_border_on_myo"] = round(written.enclosed, 3)
+    return row | dict(case.facts)
+
+
+def patient_row(subject: Subject, fold: int | None) -> dict[str, object]:
+    """Return the row of a patient in `patients.csv`; frames count from 1."""
+    row: dict[str, object] = {"patient": subject.patient, "split": subject.split, "group": subject.group, "fold": fold}
+    for phase in ("ED", "ES"):
+        row[f"{phase.lower()}_frame"] = next((case.frame for case in subject.cases if case.phase == phase), None)
+    return row | dict(subject.facts)
+
+
+def write_csv(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
+    """Write rows that need not have the same columns; what is missing or None stays empty."""
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns, restval="")
+        writer.writeheader()
+        writer.writerows(rows)

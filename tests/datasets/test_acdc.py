@@ -1,0 +1,252 @@
+"""ACDC: phases from Info.cfg, official test set, and what is refused of a damaged or renumbered archive."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+GROUPS = ("NOR", "NOR", "DCM", "DCM")
+
+
+def patient(make, folder, number, ed=1, es=9, group="NOR", order=None, labelled=True):
+    name = f"patient{number:03d}"
+    for frame, radius in ((ed, 7.0), (es, 4.0)):
+        labels = make.heart(radius=radius) if order is None else make.heart(order, radius)
+        make.save(folder / name / f"{name}_frame{frame:02d}.nii.gz", make.scan(labels, 100 * number + frame))
+        if labelled:
+            make.save(folder / name / f"{name}_frame{frame:02d}_gt.nii.gz", labels)
+    series = np.stack([make.scan(make.heart(), 100 * number + t) for t in range(10)])
+    make.save(folder / name / f"{name}_4d.nii.gz", series)
+    info = f"ED: {ed}\nES: {es}\nGroup: {group}\nHeight: 184.0\nNbFrame: 10\nWeight: 95.0\n"
+    (folder / name / "Info.cfg").write_text(info)
+    return folder / name
+
+
+@pytest.fixture
+def archive(make, tmp_path):
+    root = tmp_path / "ACDC"
+    (root / "database").mkdir(parents=True)
+    (root / "database" / "MANDATORY_CITATION.md").write_text("cite")
+    for number, group in enumerate(GROUPS, start=1):
+        # The lower number is not always end-diastole.
+        ed, es = (9, 4) if number == 3 else (1, 9)
+        patient(make, root / "database" / "training", number, ed, es, group)
+    patient(make, root / "database" / "testing", 101, group="RV")
+    return root
+
+
+def test_layout_phases_groups_and_test_set(make, archive, convert):
+    done = convert("acdc", archive)
+    assert done.code == 0
+    assert done.folder.name == "Dataset027_ACDC"
+    description = done.json("dataset.json")
+    assert description["labels"] == {"background": 0, "RV": 1, "MYO": 2, "LV": 3}
+    assert description["numTraining"] == 8
+    assert done.names("imagesTr") == [f"{name}_0000" for name in done.names("labelsTr")]
+    assert done.names("labelsTs") == ["patient101_frame01", "patient101_frame09"]
+    cases = done.rows("cases.csv")
+    assert (cases["patient003_frame09"]["phase"], cases["patient003_frame04"]["phase"]) == ("ED", "ES")
+    assert cases["patient101_frame01"]["split"] == "test"
+    row = done.rows("patients.csv")["patient003"]
+    assert (row["group"], row["ed_frame"], row["es_frame"]) == ("DCM", "9", "4")
+    assert (row["height_cm"], row["weight_kg"]) == ("184.0", "95.0")
+    np.testing.assert_array_equal(done.label("patient001_frame09"), make.heart(radius=4.0))
+    np.testing.assert_array_equal(done.image("patient001_frame09"), make.scan(make.heart(radius=4.0), 109))
+    # 1.5 x 1.5 x 8 mm voxels
+    assert float(cases["patient001_frame01"]["lv_volume_ml"]) == pytest.approx(
+        (make.heart() == 3).sum() * 0.018, abs=1e-3
+    )
+
+
+def test_folds_are_by_patient_and_balanced_by_group(archive, convert):
+    done = convert("acdc", archive)
+    splits, groups = done.json("splits_final.json"), done.rows("patients.csv")
+    assert sorted(name for fold in splits for name in fold["val"]) == done.names("labelsTr")
+    for number, fold in enumerate(splits):
+        held_out = {name[:10] for name in fold["val"]}
+        assert not held_out & {name[:10] for name in fold["train"]}
+        assert sorted(groups[name]["group"] for name in held_out) == ["DCM", "NOR"]
+        assert {groups[name]["fold"] for name in held_out} == {str(number)}
+
+
+def test_manifest_has_the_hash_of_every_source_file(archive, convert):
+    manifest = convert("acdc", archive).json("manifest.json")
+    files = {path: digest for hashed in manifest["sha256"].values() for path, digest in hashed.items()}
+    used = [p for p in archive.rglob("*") if p.is_file() and "4d" not in p.name and "CITATION" not in p.name]
+    assert files == {p.relative_to(archive).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in used}
+    assert manifest["versions"]["nnunetv2"].startswith("2.8")
+    assert manifest["repairs"] == []
+
+
+def test_cine_writes_every_frame(make, archive, convert):
+    done = convert("acdc", archive, "--cine")
+    names = done.names("imagesCine")
+    assert len(names) == 50
+    assert names[0] == "patient001_frame01_0000"
+    path = done.folder / "imagesCine" / "patient002_frame04_0000.nii.gz"
+    image = sitk.ReadImage(str(path))
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(image), make.scan(make.heart(), 203))
+    assert image.GetSpacing() == pytest.approx((1.5, 1.5, 8.0))
+
+
+def test_folds_are_ready_where_nnunet_looks(archive, tmp_path, monkeypatch, convert):
+    from nnunet_cardiac import cli
+
+    monkeypatch.setenv("nnUNet_raw", str(tmp_path / "raw"))
+    monkeypatch.setenv("nnUNet_preprocessed", str(tmp_path / "preprocessed"))
+    assert cli.main(["convert", "acdc", str(archive), "-d", "27", "--folds", "2", "--quiet"]) == 0
+    written = tmp_path / "preprocessed" / "Dataset027_ACDC" / "splits_final.json"
+    assert written.read_text() == (tmp_path / "raw" / "Dataset027_ACDC" / "splits_final.json").read_text()
+
+
+def test_swapped_label_order_is_caught_and_can_be_named(make, archive, convert):
+    """An archive numbered like M&Ms: every mask would carry the wrong name."""
+    for number in range(1, 5):
+        patient(make, archive / "database" / "training", number, order=make.mnms)
+    patient(make, archive / "database" / "testing", 101, order=make.mnms)
+    done = convert("acdc", archive)
+    assert done.code == 2
+    assert "the label values do not mean 0 background, 1 RV, 2 MYO, 3 LV" in done.err
+    assert "convert with --labels LV=1 MYO=2 RV=3" in done.err
+    assert done.folder is None
+    done = convert("acdc", archive, "--labels", "LV=1", "MYO=2", "RV=3")
+    assert done.code == 0
+    np.testing.assert_array_equal(done.label("patient001_frame01"), make.heart())
+
+
+def test_one_patient_of_another_convention_is_named(make, archive, convert):
+    patient(make, archive / "database" / "training", 2, order=make.mnms)
+    done = convert("acdc", archive)
+    assert done.code == 2
+    assert "1 problem found" in done.err
+    assert "patient002_frame01_gt.nii.gz" in done.err
+
+
+def test_nothing_is_overwritten_and_nothing_half_done_is_left(archive, tmp_path, convert):
+    other = tmp_path / "raw" / "Dataset027_Other"
+    other.mkdir(parents=True)
+    assert convert("acdc", archive).code == 2
+    assert "number 27 is taken by Dataset027_Other" in convert.err
+    (archive / "database" / "training" / "patient004" / "patient004_frame09_gt.nii.gz").unlink()
+    assert convert("acdc", archive, number=28).code == 2
+    assert "patient004: " in convert.err
+    assert "patient004_frame09_gt.nii.gz: not found; its folder holds Info.cfg, patient004_4d.nii.gz" in convert.err
+    assert [path.name for path in (tmp_path / "raw").iterdir()] == ["Dataset027_Other"]
+
+
+def test_skip_leaves_a_patient_out_and_says_so(archive, convert):
+    (archive / "database" / "training" / "patient004" / "patient004_frame01.nii.gz").write_bytes(b"no image")
+    assert convert("acdc", archive).code == 2
+    assert "patient004_frame01.nii.gz: truncated or damaged" in convert.err
+    done = convert("acdc", archive, "--skip", "patient004")
+    assert done.code == 0
+    assert done.json("manifest.json")["skipped"] == ["patient004"]
+    assert "patient004" not in done.rows("patients.csv")
+    assert convert("acdc", archive, "--skip", "patient999", number=28).code == 2
+    assert "patient999: no such patient" in convert.err
+
+
+def test_directions_that_itk_refuses_are_mended_and_reported(make, archive, convert):
+    folder = archive / "database" / "training" / "patient001"
+    for ending, array in (("", make.scan(make.heart(), 101)), ("_gt", make.heart())):
+        path = folder / f"patient001_frame01{ending}.nii.gz"
+        path.unlink()
+        make.save_sheared(path, array, shear=0.01)
+    with pytest.raises(RuntimeError, match="orthonormal"):
+        sitk.ReadImage(str(path))
+    done = convert("acdc", archive)
+    assert done.code == 0
+    image = sitk.ReadImage(str(done.folder / "imagesTr" / "patient001_frame01_0000.nii.gz"))
+    direction = np.reshape(image.GetDirection(), (3, 3))
+    np.testing.assert_allclose(direction @ direction.T, np.eye(3), atol=1e-6)
+    np.testing.assert_allclose(direction, np.eye(3), atol=0.006)  # the lean of 0.01 is shared by both axes
+    assert image.GetOrigin() == pytest.approx((3.0, -4.0, 5.0), abs=1e-4)
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(image), make.scan(make.heart(), 101))
+    repairs = done.json("manifest.json")["repairs"]
+    assert repairs[0] == "patient001_frame01.nii.gz: direction made orthonormal, axes turned by up to 0.29 degrees"
+    assert "mended: patient001_frame01.nii.gz" in done.out
+
+
+def test_a_header_that_is_no_rounding_is_refused(make, archive, convert):
+    path = archive / "database" / "training" / "patient001" / "patient001_frame01.nii.gz"
+    path.unlink()
+    make.save_sheared(path, make.scan(make.heart()), shear=0.5)
+    assert convert("acdc", archive).code == 2
+    assert "degrees away from right angles" in convert.err
+
+
+@pytest.mark.parametrize(
+    ("origin", "shape", "message"),
+    [
+        ((3.0, -4.0, 5.4), (4, 40, 44), None),
+        ((3.0, -4.0, 25.0), (4, 40, 44), "header differs from the image's"),
+        ((3.0, -4.0, 5.0), (5, 40, 44), r"size \(44, 40, 5\), but the image has \(44, 40, 4\)"),
+    ],
+)
+def test_label_on_another_grid(make, archive, convert, origin, shape, message):
+    path = archive / "database" / "training" / "patient001" / "patient001_frame01_gt.nii.gz"
+    make.save(path, make.heart(shape=shape), origin=origin)
+    done = convert("acdc", archive)
+    if message is None:
+        assert "header of the label set to the image's" in done.json("manifest.json")["repairs"][0]
+        label = sitk.ReadImage(str(done.folder / "labelsTr" / "patient001_frame01.nii.gz"))
+        assert label.GetOrigin() == pytest.approx((3.0, -4.0, 5.0))
+    else:
+        assert done.code == 2
+        assert re.search(message, done.err)
+
+
+def test_unknown_label_value_is_refused(make, archive, convert):
+    path = archive / "database" / "training" / "patient001" / "patient001_frame01_gt.nii.gz"
+    labels = make.heart()
+    labels[0, 0, 0] = 7
+    make.save(path, labels)
+    assert convert("acdc", archive).code == 2
+    assert "label values 7 found; expected 0 background, 1 RV, 2 MYO, 3 LV" in convert.err
+
+
+def test_the_layout_that_was_found_is_shown(tmp_path, convert):
+    (tmp_path / "download" / "images").mkdir(parents=True)
+    (tmp_path / "download" / "images" / "a.nii.gz").touch()
+    assert convert("acdc", tmp_path / "download").code == 2
+    assert "expected training/patientNNN/Info.cfg" in convert.err
+    assert "found images/, images/a.nii.gz" in convert.err
+    assert convert("acdc", tmp_path / "nowhere").code == 2
+    assert "not found; expected the unpacked archive of ACDC" in convert.err
+
+
+def test_info_without_phase(archive, convert):
+    (archive / "database" / "training" / "patient001" / "Info.cfg").write_text("ED: first\nES: 9\n")
+    assert convert("acdc", archive).code == 2
+    assert "found ED: first, ES: 9; expected a line 'ED: 12'" in convert.err
+
+
+def test_own_folds_are_taken_and_leaky_ones_refused(archive, tmp_path, convert):
+    cases = [f"patient{n:03d}_frame{f:02d}" for n in range(1, 5) for f in ((9, 4) if n == 3 else (1, 9))]
+    file = tmp_path / "splits.json"
+    file.write_text(json.dumps([{"train": cases[:5], "val": cases[5:]}]))
+    assert convert("acdc", archive, "--splits", str(file)).code == 2
+    assert "1 patients (patient003) are in training and validation" in convert.err
+    file.write_text(json.dumps([{"train": cases[:6], "val": cases[6:]}]))
+    done = convert("acdc", archive, "--splits", str(file))
+    assert done.json("splits_final.json") == [{"train": cases[:6], "val": cases[6:]}]
+    assert done.json("manifest.json")["folds"] == "given"
+
+
+def test_a_patient_in_training_and_test_is_refused(make, archive, convert):
+    patient(make, archive / "database" / "testing", 1)
+    assert convert("acdc", archive).code == 2
+    assert "patient patient001 is in train and in test" in convert.err
+
+
+def test_one_heart_under_two_names_is_noted(archive, convert):
+    training = archive / "database" / "training"
+    image = training / "patient001" / "patient001_frame01.nii.gz"
+    (training / "patient002" / "patient002_frame01.nii.gz").write_bytes(image.read_bytes())
+    done = convert("acdc", archive)
+    assert "1 images occur under two patients" in done.out

@@ -1,0 +1,110 @@
+"""One's own data: a table of image, label, patient and phase."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from nnunet_cardiac.datasets.naming import patient_name
+from nnunet_cardiac.splits import patient_of
+
+LABELS = ("--labels", "LV=1", "MYO=2", "RV=3")
+
+
+@pytest.fixture
+def table(make, tmp_path):
+    """Four patients: two 3D files each, one of them a frame of a 4D file, and one without a label for the test set."""
+    folder = tmp_path / "my data"
+    rows = ["Image;label;patient;phase;frame;split;group;height_cm"]
+    for i, name in enumerate(("Smith", "p 02", "site1_03"), start=1):
+        for phase, radius in (("ED", 7.0), ("ES", 4.0)):
+            make.save(folder / f"{name} {phase}.nii.gz", make.scan(make.heart(radius=radius), i))
+            make.save(folder / f"{name} {phase} seg.nii.gz", make.heart(make.mnms, radius))
+            rows.append(f"{name} {phase}.nii.gz;{name} {phase} seg.nii.gz;{name};{phase};;train;HCM;17{i}")
+    series = np.stack([make.scan(make.heart(), 40 + t) for t in range(5)])
+    make.save(folder / "cine.nii.gz", series)
+    make.save(folder / "cine seg.nii.gz", make.heart(make.mnms))
+    rows.append("cine.nii.gz;cine seg.nii.gz;p4;ed;3;train;NOR;160")
+    make.save(folder / "new.nrrd", make.scan(make.heart(), 50))
+    rows.append("new.nrrd;;p5;;;test;;")
+    path = folder / "cases.csv"
+    path.write_text("\ufeff" + "\n".join(rows) + "\n", encoding="utf-8")
+    return path
+
+
+def test_everything_in_the_table_arrives(make, table, convert):
+    done = convert("generic", table, *LABELS, "--name", "Mine")
+    assert done.code == 0
+    assert done.folder.name == "Dataset027_Mine"
+    assert done.names("labelsTr") == [
+        "Smith_ED", "Smith_ES", "p-02_ED", "p-02_ES", "p4_frame03", "site1p03_ED", "site1p03_ES",
+    ]  # fmt: skip
+    assert done.names("imagesTs") == ["p5_0000"]
+    assert not (done.folder / "labelsTs").exists()
+    np.testing.assert_array_equal(done.label("Smith_ES"), make.heart(radius=4.0))
+    np.testing.assert_array_equal(done.image("p4_frame03"), make.scan(make.heart(), 42))
+    assert done.rows("cases.csv")["p4_frame03"]["phase"] == "ED"
+    assert done.rows("patients.csv")["Smith"]["height_cm"] == "171"
+    assert done.rows("patients.csv")["p5"]["split"] == "test"
+
+
+def test_labels_from_json_merge_values(make, table, convert, tmp_path):
+    file = tmp_path / "labels.json"
+    file.write_text(json.dumps({"labels": {"left ventricle": 1, "myocardium": [2], "background": [0, 3]}}))
+    done = convert("generic", table, "--labels", str(file))
+    assert done.json("dataset.json")["labels"] == {"background": 0, "MYO": 1, "LV": 2}
+    expected = np.select([make.heart() == 2, make.heart() == 3], [1, 2])
+    np.testing.assert_array_equal(done.label("Smith_ED"), expected)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("Smith;ES;;train", "Smith;ES;;test", "Smith has the split 'test' and 'train'"),
+        ("p 02 ES.nii.gz;", "p 02 ED.nii.gz;", "image p 02 ED.nii.gz stands in two rows, for p 02 and p 02"),
+        ("Smith;ES", "Smith;", "Smith has several rows"),
+        ("Smith;ES", "Smith;MID", "phase 'MID'; expected ED or ES"),
+        ("p4;ed;3", "p4;ed;", "4D, size 44 x 40 x 4 x 5; expected one volume"),
+        ("p4;ed;3", "p4;ed;9", "5 frames, so 0 to 4; frame 8"),
+        ("p4;ed;3", "p4;ed;x", "column frame holds 'x'"),
+        ("new.nrrd;;p5;;;test", "new.nrrd;;p5;;;train", "new.nrrd has no label"),
+        ("new.nrrd;;p5;;;test", "new.nrrd;;p5;;;other", "split 'other'; expected train, val or test"),
+        ("patient;phase", "person;phase", "expected patient too"),
+        ("Smith ED.nii.gz;", "Smyth ED.nii.gz;", "Smyth ED.nii.gz: not found; its folder holds"),
+        ("new.nrrd;;p5", "new.nrrd;;site1-03", "would both be called site1p03"),
+    ],
+)
+def test_what_is_wrong_in_the_table_is_named(table, convert, old, new, message):
+    text = table.read_text(encoding="utf-8-sig")
+    assert old in text
+    table.write_text(text.replace(old, new))
+    assert convert("generic", table, *LABELS).code == 2
+    assert message in convert.err
+    assert convert.folder is None
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ((), "convert generic needs --labels"),
+        (("LV=x",), "expected NAME=VALUE"),
+        (("LV=1", "MYO=1"), "value 1 stands for LV and MYO"),
+        (("LV=0", "MYO=2"), "value 0 stands for background and LV"),
+        (("nowhere.json",), "no JSON file and no NAME=VALUE"),
+        (("LV=1", "MYO=2"), "label values 3 found; expected 0 background, 1 LV, 2 MYO"),
+        (("RV=1", "MYO=2", "LV=3"), "convert with --labels LV=1 MYO=2 RV=3"),
+    ],
+)
+def test_wrong_labels(table, convert, labels, message):
+    assert convert("generic", table, *(("--labels", *labels) if labels else ())).code == 2
+    assert message in convert.err
+
+
+@pytest.mark.parametrize("text", ["Smith", "p 02", "site1_03", "a-1-2", "SC-HF-I-01", "Case_N006", "la_003", "Ünal/7"])
+def test_no_name_is_cut_short(text):
+    name = patient_name(text)
+    assert name.isascii()
+    for case in (name, f"{name}_frame12", f"{name}_ED"):
+        assert patient_of(case) == name
