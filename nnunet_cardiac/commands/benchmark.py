@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.registry import TRAINERS
@@ -23,12 +23,17 @@ _SPEED = "parameters, operations, time and memory of each network, beside nnU-Ne
 
 _STAGES = "time and memory of the two stages of the 3D DR-UNet against one pass of its network over the whole volume"
 
+_STACKS = (
+    "time, memory and operations of a stack in one pass of the classifier-guided network, beside nnU-Net's networks"
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the actions of `benchmark`."""
     actions = parser.add_subparsers(title="actions", dest="action", metavar="ACTION", required=True)
     _add_action(actions, "speed", _SPEED, _add_speed_arguments, _run_speed)
     _add_action(actions, "stages", _STAGES, _add_stages_arguments, _run_stages)
+    _add_action(actions, "stacks", _STACKS, _add_stacks_arguments, _run_stacks)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -110,8 +115,7 @@ def _run_speed(args: argparse.Namespace) -> int:
 
 
 def _add_stages_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("-device", choices=("auto", "cuda", "cpu", "mps"), default="auto", help="default: %(default)s")
-    parser.add_argument("--threads", type=_positive, metavar="N", help="processor threads (default: torch's choice)")
+    _add_pass_arguments(parser)
     size = parser.add_argument_group("input", "slices, rows and columns; rows and columns multiples of 8")
     for name, default, what in (
         ("--volume", (16, 256, 256), "volume"),
@@ -123,10 +127,63 @@ def _add_stages_arguments(parser: argparse.ArgumentParser) -> None:
         size.add_argument(name, nargs=3, type=_positive, default=default, metavar=("Z", "Y", "X"), help=text)
     size.add_argument("--filters", type=_positive, default=32, metavar="N", help="of the network (%(default)s)")
     size.add_argument("--classes", type=_classes, default=4, metavar="N", help="with the background (%(default)s)")
+
+
+def _add_pass_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of every comparison of forward passes."""
+    parser.add_argument("-device", choices=("auto", "cuda", "cpu", "mps"), default="auto", help="default: %(default)s")
+    parser.add_argument("--threads", type=_positive, metavar="N", help="processor threads (default: torch's choice)")
     parser.add_argument("--rounds", type=_positive, default=3, metavar="N", help="timed rounds (%(default)s)")
     parser.add_argument("--no-memory", action="store_true", help="do not measure the peak memory")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of weights and images (%(default)s)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="add the run to a list of runs in this file")
+
+
+def _add_stacks_arguments(parser: argparse.ArgumentParser) -> None:
+    _add_pass_arguments(parser)
+    size = parser.add_argument_group("input")
+    size.add_argument(
+        "--slices", nargs="+", type=_positive, default=(10,), metavar="N", help="slices of the stacks, one or more (10)"
+    )
+    size.add_argument(
+        "--patch", nargs=2, type=_positive, default=(256, 224), metavar=("H", "W"), help="slice, in pixels (256 224)"
+    )
+    size.add_argument("--classes", type=_classes, default=4, metavar="N", help="with the background (%(default)s)")
+
+
+def _run_stacks(args: argparse.Namespace) -> int:
+    """Measure each length of a stack, print the tables and add the runs to the file."""
+    if any(side % 16 for side in args.patch):
+        raise UserError(f"--patch {' '.join(map(str, args.patch))}: expected sides that are multiples of 16.")
+    from nnunet_cardiac.benchmark.passes import passes_table
+    from nnunet_cardiac.benchmark.record import append_run, describe_run, read_runs
+    from nnunet_cardiac.benchmark.stacks import StacksOptions, measure_stacks
+
+    if args.json is not None:
+        read_runs(args.json)
+    for slices in args.slices:
+        options = StacksOptions(slices, tuple(args.patch), args.classes, **_pass_options(args))
+        results = measure_stacks(options, progress=not args.quiet)
+        operations = ", ".join(f"{result['way']} {result['gflop']:.0f}" for result in results)
+        print(f"{slices} slices of {' x '.join(map(str, args.patch))}\n{passes_table(results)}\nGFLOP: {operations}\n")
+        if args.json is not None:
+            append_run(args.json, describe_run("stacks", asdict(options), results, options.device))
+    return 0
+
+
+def _pass_options(args: argparse.Namespace) -> dict[str, Any]:
+    """What a comparison of forward passes is told of the machine."""
+    import torch
+
+    from nnunet_cardiac.devices import choose_device, usable_cores
+
+    return {
+        "device": choose_device(args.device),
+        "threads": args.threads or min(torch.get_num_threads(), usable_cores()),
+        "rounds": args.rounds,
+        "memory": not args.no_memory,
+        "seed": args.seed,
+    }
 
 
 def _run_stages(args: argparse.Namespace) -> int:
@@ -135,11 +192,9 @@ def _run_stages(args: argparse.Namespace) -> int:
         raise UserError("--volume, --low and --window: expected rows and columns that are multiples of 8.")
     if any(a > b for a, b in zip(args.window, args.volume, strict=True)):
         raise UserError(f"--window {args.window}: expected no side larger than that of --volume {args.volume}.")
-    import torch
-
+    from nnunet_cardiac.benchmark.passes import passes_table
     from nnunet_cardiac.benchmark.record import append_run, describe_run, read_runs
-    from nnunet_cardiac.benchmark.stages import StagesOptions, measure_stages, stages_table
-    from nnunet_cardiac.devices import choose_device, usable_cores
+    from nnunet_cardiac.benchmark.stages import StagesOptions, measure_stages
 
     if args.json is not None:
         read_runs(args.json)
@@ -149,14 +204,10 @@ def _run_stages(args: argparse.Namespace) -> int:
         window=tuple(args.window),
         filters=args.filters,
         classes=args.classes,
-        device=choose_device(args.device),
-        threads=args.threads or min(torch.get_num_threads(), usable_cores()),
-        rounds=args.rounds,
-        memory=not args.no_memory,
-        seed=args.seed,
+        **_pass_options(args),
     )
     results = measure_stages(options, progress=not args.quiet)
-    print(stages_table(results))
+    print(passes_table(results))
     if args.json is not None:
         append_run(args.json, describe_run("stages", asdict(options), results, options.device))
     return 0

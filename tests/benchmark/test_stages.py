@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from nnunet_cardiac import cli
-from nnunet_cardiac.benchmark.stages import StagesOptions, TwoStages, WholeVolume, measure_stages, stages_table
+from nnunet_cardiac.benchmark.passes import passes_table
+from nnunet_cardiac.benchmark.stages import StagesOptions, TwoStages, WholeVolume, measure_stages
 
 SMALL = StagesOptions((4, 32, 32), (4, 16, 16), (4, 16, 16), filters=2, rounds=2, memory=False)
 
@@ -27,7 +28,7 @@ def test_ratios_are_those_of_the_medians() -> None:
     whole, stages = measure_stages(SMALL, progress=False)
     assert (whole["time_ratio"], whole["memory_ratio"], whole["peak_bytes"]) == (1, None, None)
     assert stages["time_ratio"] == pytest.approx(sum(stages["seconds"]) / sum(whole["seconds"]))  # medians of two
-    assert "two stages" in stages_table([whole, stages])
+    assert "two stages" in passes_table([whole, stages])
 
 
 def test_from_the_command_line(tmp_path, capsys) -> None:
