@@ -7,7 +7,7 @@ import pytest
 
 from nnunet_cardiac import cli
 from nnunet_cardiac.benchmark import speed
-from nnunet_cardiac.registry import TRAINERS
+from nnunet_cardiac.benchmark.options import slice_trainers
 
 SMALL = ["--patch", "32", "64", "--window", "32", "--batch", "2", "--rounds", "2", "--precision", "float32"]
 
@@ -71,7 +71,7 @@ def test_progress_goes_to_stderr(capsys):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["-tr", "CrocTrainer"], f"unknown trainer 'CrocTrainer'; choose from {', '.join(TRAINERS)}."),
+        (["-tr", "CrocTrainer"], f"unknown trainer 'CrocTrainer'; choose from {', '.join(slice_trainers())}."),
         (["-c", "3d_fullres"], "unknown configuration '3d_fullres'; choose from 2d, "),
         (["-c", "2d", "--patch", "250", "224"], "found 250 x 224 pixels, but nnU-Net's 2d network"),
         (["-c", "2d_crop", "--window", "50"], "--window 50: "),
