@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -143,6 +144,7 @@ def stages_table(results: list[dict[str, Any]]) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
+@functools.cache
 def _build(way: str, options: StagesOptions) -> tuple[nn.Module, torch.Tensor]:
     torch.manual_seed(options.seed)
     network = {"whole volume": WholeVolume, "two stages": TwoStages}[way](options)
@@ -193,7 +195,7 @@ def _peak(way: str, options: StagesOptions) -> int | None:
         _predict(network, x)
         return torch.cuda.max_memory_allocated() - before
     if options.device == "cpu" and can_measure():
-        return growth_in_own_process(_predict_once, way, options, warm_up=_predict_small)
+        return growth_in_own_process(_predict_once, way, options, warm_up=_prepare)
     return None
 
 
@@ -202,7 +204,8 @@ def _predict_once(way: str, options: StagesOptions) -> None:
     _predict(*_build(way, options))
 
 
-def _predict_small(way: str, options: StagesOptions) -> None:
-    """Make a small pass, so that the code of torch's libraries is in memory already."""
+def _prepare(way: str, options: StagesOptions) -> None:
+    """Build, and make a small pass, so that weights and the code of torch's libraries are in memory already."""
+    _build(way, options)
     small = {**asdict(options), "volume": (2, 16, 16), "low": (2, 8, 8), "window": (2, 8, 8), "filters": 2}
     _predict_once(way, StagesOptions(**small))
