@@ -72,7 +72,7 @@ class Subject:
         return Subject(REFERENCE, "2d", self.channels, self.size)
 
 
-def _slice_trainers() -> dict[str, list[str]]:
+def slice_trainers() -> dict[str, list[str]]:
     """Trainers with those of their configurations whose networks take slices."""
     slices = {}
     for name, facts in TRAINERS.items():
@@ -90,7 +90,7 @@ def choose(trainers: Sequence[str] | None, configurations: Sequence[str] | None)
     Raises:
         UserError: If a name is unknown.
     """
-    measurable = _slice_trainers()
+    measurable = slice_trainers()
     trainers = tuple(measurable) if trainers is None else trainers
     _refuse_unknown("trainer", trainers, tuple(measurable))
     known = [(name, entry) for name in measurable if name in trainers for entry in measurable[name]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Sequence
 from statistics import median
@@ -124,7 +125,7 @@ def _wait(device: str) -> None:
 
 
 def _peak(way: str, build: Build, shrink: Callable[[Any], Any], options: PassOptions) -> int | None:
-    """Growth of the memory by the pass on CUDA; by network and pass on a processor."""
+    """Growth of the memory by the pass: weights and input are there already."""
     if not options.memory:
         return None
     if options.device == "cuda":
@@ -135,15 +136,21 @@ def _peak(way: str, build: Build, shrink: Callable[[Any], Any], options: PassOpt
         _predict(network, x)
         return torch.cuda.max_memory_allocated() - before
     if options.device == "cpu" and can_measure():
-        return growth_in_own_process(_predict_once, way, build, shrink, options, warm_up=_predict_small)
+        return growth_in_own_process(_predict_once, way, build, shrink, options, warm_up=_prepare)
     return None
+
+
+@functools.cache
+def _built(way: str, build: Build, options: Any) -> tuple[nn.Module, torch.Tensor]:
+    return build(way, options)
 
 
 def _predict_once(way: str, build: Build, shrink: Callable[[Any], Any], options: PassOptions) -> None:
     torch.set_num_threads(options.threads)
-    _predict(*build(way, options))
+    _predict(*_built(way, build, options))
 
 
-def _predict_small(way: str, build: Build, shrink: Callable[[Any], Any], options: PassOptions) -> None:
-    """Make a small pass, so that the code of torch's libraries is in memory already."""
+def _prepare(way: str, build: Build, shrink: Callable[[Any], Any], options: PassOptions) -> None:
+    """Load the code of torch's libraries by a small pass, and make what the measured pass works on."""
     _predict_once(way, build, shrink, shrink(options))
+    _built(way, build, options)

@@ -8,8 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nnunet_cardiac.benchmark.options import slice_trainers
 from nnunet_cardiac.errors import UserError
-from nnunet_cardiac.registry import TRAINERS
 
 if TYPE_CHECKING:
     from nnunet_cardiac.benchmark.options import SpeedOptions, Subject
@@ -60,7 +60,7 @@ def _add_speed_arguments(parser: argparse.ArgumentParser) -> None:
         "Every network has the same batch, loss, optimiser and precision; all take turns in every round. With the "
         "default sizes it takes a few minutes on one processor core."
     )
-    parser.add_argument("-tr", nargs="+", metavar="TRAINER", help=f"of {', '.join(TRAINERS)} (default: all)")
+    parser.add_argument("-tr", nargs="+", metavar="TRAINER", help=f"of {', '.join(slice_trainers())} (default: all)")
     parser.add_argument("-c", nargs="+", metavar="CONFIGURATION", help="configurations (default: all of each trainer)")
     parser.add_argument("-device", choices=("auto", "cuda", "cpu", "mps"), default="auto", help="default: %(default)s")
     parser.add_argument("--threads", type=_positive, metavar="N", help="processor threads (default: torch's choice)")
