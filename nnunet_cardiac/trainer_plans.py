@@ -12,6 +12,9 @@ from typing import Any
 #: Owner of entries that do not say.
 FIRST_TRAINER = "CroCNetTrainer"
 
+#: Key of an entry in the plans of a result folder: the network that was trained, with what its trainer filled in.
+RESOLVED = "resolved_architecture"
+
 #: Keys of an entry: the trainer it was planned for, and the entries of other trainers.
 _OWNER, _OTHERS = "planned_for", "trainers"
 

@@ -37,7 +37,7 @@ from nnunet_cardiac.recipes import Recipe
 from nnunet_cardiac.registry import anatomy_labels
 from nnunet_cardiac.schedules import MilestoneSchedule
 from nnunet_cardiac.splits import patient_splits
-from nnunet_cardiac.trainer_plans import plans_for
+from nnunet_cardiac.trainer_plans import RESOLVED, plans_for
 from nnunet_cardiac.trainers.early_stopping import EarlyStop, epochs_since_best
 from nnunet_cardiac.trainers.precision import cpu_autocast
 from nnunet_cardiac.trainers.reproducibility import make_deterministic, requested_seed
@@ -71,6 +71,7 @@ class CardiacTrainer(nnUNetTrainer, ABC):
         plans = plans_for([trainer.__name__ for trainer in type(self).__mro__], plans)
         anatomy_labels(dataset_json["labels"], self.required_anatomies)
         super().__init__(plans, configuration, fold, dataset_json, device)
+        self._write_down_network()
         self.recipe = type(self).recipe.with_plans(self.configuration_manager.configuration)
         self.initial_lr = self.recipe.initial_lr
         self.weight_decay = self.recipe.weight_decay
@@ -100,11 +101,7 @@ class CardiacTrainer(nnUNetTrainer, ABC):
         Raises:
             UserError: If the network refuses its arguments in the plans, such as switches that contradict each other.
         """
-        name, kwargs = cls.default_architecture(configuration_manager)
-        if configuration_manager.network_arch_class_name.startswith("nnunet_cardiac."):
-            name = configuration_manager.network_arch_class_name
-            kwargs = deepcopy(configuration_manager.network_arch_init_kwargs)
-            cls.complete_architecture(kwargs, configuration_manager)
+        name, kwargs = cls.resolved_architecture(configuration_manager)
         try:
             return get_network_from_plans(
                 name, kwargs, [], num_input_channels, num_output_channels, deep_supervision=enable_deep_supervision
@@ -115,6 +112,21 @@ class CardiacTrainer(nnUNetTrainer, ABC):
                 f"{plans}.json, network {name} with arch_kwargs {kwargs}: {str(error).rstrip('.')}. Change "
                 "'architecture' of the configuration in the plans file."
             ) from error
+
+    @classmethod
+    def resolved_architecture(cls, configuration_manager: ConfigurationManager) -> tuple[str, dict[str, Any]]:
+        """Return the dotted path and all arguments of the network of a configuration."""
+        if not configuration_manager.network_arch_class_name.startswith("nnunet_cardiac."):
+            return cls.default_architecture(configuration_manager)
+        kwargs = deepcopy(configuration_manager.network_arch_init_kwargs)
+        cls.complete_architecture(kwargs, configuration_manager)
+        return configuration_manager.network_arch_class_name, kwargs
+
+    def _write_down_network(self) -> None:
+        """Note the network in the plans of the result folder, so that prediction need not import the trainer."""
+        name, kwargs = self.resolved_architecture(self.configuration_manager)
+        entry = self.plans_manager.plans["configurations"][self.configuration_name]
+        entry[RESOLVED] = {"network_class_name": name, "arch_kwargs": deepcopy(kwargs)}
 
     @classmethod
     def complete_architecture(cls, kwargs: dict[str, Any], configuration_manager: ConfigurationManager) -> None:

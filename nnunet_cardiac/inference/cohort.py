@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import logging
 import time
 from collections.abc import Iterator, Sequence
@@ -189,6 +190,9 @@ def _write(
     record = options.output / f"{series.name}.json"
     start = time.perf_counter()
     record.unlink(missing_ok=True)
+    for file in (path, record):  # of a run that was killed
+        for stale in options.output.glob(f".{glob.escape(file.name)}.*.part"):
+            stale.unlink(missing_ok=True)
     written = [path]
     try:
         write_label_map(path, labels, series)

@@ -22,11 +22,13 @@ def indices(sidecars: Iterable[Mapping[str, Any]]) -> list[Row]:
     """Return the rows of the table.
 
     Cine series have their phases in the sidecar. Stacks named `PATIENT_frameNN` belong together, the one with the
-    largest left ventricle is end-diastole. What has no phases gets its volumes.
+    largest left ventricle is end-diastole. What has no phases gets its volumes. One slice has no volume and no row.
     """
     rows: list[Row] = []
     patients: dict[str, dict[str, Mapping[str, Any]]] = defaultdict(dict)
     for sidecar in sidecars:
+        if sidecar["input"]["shape_tzyx"][1] == 1:
+            continue
         if sidecar["phases"]:
             at = {phase: _volumes(sidecar, frame - 1) for phase, frame in sidecar["phases"].items()}
             rows += _phase_rows(sidecar["name"], at)

@@ -18,8 +18,8 @@ from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.files import read_json
 from nnunet_cardiac.inference.checkpoint import load_checkpoint
 from nnunet_cardiac.inference.model_folder import StageFolder
+from nnunet_cardiac.inference.network import build_network
 from nnunet_cardiac.inference.sliding_window import SlidingWindow
-from nnunet_cardiac.inference.trainer_lookup import find_trainer
 
 #: Entries of a configuration that decide how an image is preprocessed.
 _PREPROCESSING = ("spacing", "preprocessor_name", "normalization_schemes", "resampling_fn_data")
@@ -186,12 +186,10 @@ def _build_networks(
     folder: StageFolder, plans: PlansManager, dataset_json: dict[str, Any], checkpoints: Sequence[dict[str, Any]]
 ) -> list[nn.Module]:
     """One network for each checkpoint, so that no weights are copied between cases."""
-    name = checkpoints[0]["trainer_name"]
     configuration = plans.get_configuration(folder.configuration)
     channels = determine_num_input_channels(plans, configuration, dataset_json)
     heads = plans.get_label_manager(dataset_json).num_segmentation_heads
-    trainer = find_trainer(name)
-    network = trainer.build_network_architecture(plans, configuration, channels, heads, enable_deep_supervision=False)
+    network = build_network(checkpoints[0]["trainer_name"], plans, configuration, channels, heads)
     networks = [network, *(copy.deepcopy(network) for _ in checkpoints[1:])]
     for built, checkpoint, path in zip(networks, checkpoints, folder.checkpoints.values(), strict=True):
         try:

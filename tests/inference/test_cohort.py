@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import errno
 import json
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -129,6 +132,32 @@ def test_resume_repeats_what_was_interrupted(predict: Callable[..., int], heart:
     assert (tmp_path / "out" / "a.nii.gz").read_bytes() == whole
 
 
+@pytest.mark.slow
+def test_a_killed_run_is_resumed(model: Path, heart: np.ndarray, tmp_path: Path) -> None:
+    for name in "abcdefgh":
+        write_image(tmp_path / "images" / f"{name}.nii.gz", np.concatenate([heart] * 3))
+
+    def command(output: str, *options: str) -> list[str]:
+        words = ["predict", "-i", tmp_path / "images", "-o", tmp_path / output, "-m", model, "-device", "cpu"]
+        return [sys.executable, "-m", "nnunet_cardiac.cli", *map(str, words), "--threads", "1", *options]
+
+    subprocess.run(command("whole"), check=True, capture_output=True)
+    process = subprocess.Popen(command("out"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while process.poll() is None and not list((tmp_path / "out").glob("*.json")):
+        time.sleep(0.005)
+    process.kill()
+    process.wait()
+    finished = files(tmp_path / "out")
+    assert 0 < len([name for name in finished if name.endswith(".json")]) < 8
+    (tmp_path / "out" / ".h.nii.gz.99999.part").write_bytes(b"half")  # whether or not the kill left one
+    subprocess.run(command("out", "--resume"), check=True, capture_output=True)
+    assert files(tmp_path / "out") == files(tmp_path / "whole")
+    for name in "abcdefgh":
+        assert (tmp_path / "out" / f"{name}.nii.gz").read_bytes() == (
+            tmp_path / "whole" / f"{name}.nii.gz"
+        ).read_bytes()
+
+
 def test_resume_refuses_results_of_another_model(
     predict: Callable[..., int], heart: np.ndarray, tmp_path: Path, capsys: Any
 ) -> None:
@@ -203,7 +232,8 @@ def test_four_dimensions_where_three_were_promised(
 def test_single_slice_keeps_its_dimensions(predict: Callable[..., int], heart: np.ndarray, tmp_path: Path) -> None:
     write_image(tmp_path / "images" / "flat.nii.gz", heart[3])
     write_image(tmp_path / "images" / "one.nii.gz", heart[3:4])
-    assert predict() == 0
+    assert predict("--indices") == 0
+    assert (tmp_path / "out" / "indices.csv").read_text() == "case,index,unit,value\n"  # one slice has no volume
     assert nibabel.load(tmp_path / "out" / "flat.nii.gz").shape == (77, 92)
     assert nibabel.load(tmp_path / "out" / "one.nii.gz").shape == (77, 92, 1)
     np.testing.assert_array_equal(labels(tmp_path / "out" / "flat.nii.gz"), labels(tmp_path / "out" / "one.nii.gz")[0])

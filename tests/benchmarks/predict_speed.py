@@ -1,0 +1,209 @@
+"""`nnunet_cardiac predict` beside the stock commands: the speed table of docs/predict.md. Run on an idle machine.
+
+python tests/benchmarks/predict_speed.py -m RESULT_FOLDER [--plain RESULT_FOLDER] --threads 2 --json FILE
+
+`-m` is the last stage of a system below `nnUNet_results/DatasetNNN_NAME`, `--plain` a 2d model of nnU-Net itself. All
+rows use one phantom study, the same weights and no mirroring, but for the row that says so. Commands are timed from
+their start to their end; every round runs each of them once, and the median counts.
+"""
+
+import argparse
+import json
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+import torch
+
+from nnunet_cardiac.environment import with_trainers
+from nnunet_cardiac.inference.model_folder import StageFolder, find_stages
+from nnunet_cardiac.phantom.nifti import write_series, write_volume
+from nnunet_cardiac.phantom.short_axis import make_study
+
+FRAMES, SLICES, MATRIX = 25, 10, (256, 224)
+
+
+class Bench:
+    """Commands on one phantom study, and how long they took."""
+
+    def __init__(self, args: argparse.Namespace, work: Path) -> None:
+        self.work, self.device, self.threads = work, args.device, args.threads
+        self.stages = find_stages(args.m, ["0"])
+        self.plain = find_stages(args.plain, ["0"])[0] if args.plain else None
+        study = make_study(5, frames=args.frames, matrix=MATRIX, slices=SLICES)
+        self.stack, self.split, self.cine = work / "stack", work / "split", work / "cine"
+        for folder in (self.stack, self.split, self.cine):
+            folder.mkdir()
+        write_volume(study.images[0], study.geometry, self.stack / "heart_0000.nii.gz")
+        write_series(study.images, study.geometry, self.cine / "heart_0000.nii.gz")
+        for t, frame in enumerate(study.images):
+            write_volume(frame, study.geometry, self.split / f"heart{t:02d}_0000.nii.gz")
+
+    def ours(self, images: Path, *options: str) -> float:
+        """Run our command; its results are kept for comparison."""
+        output = self.work / f"ours_{images.name}"
+        words = ["predict", "-m", self.stages[-1].folder, "-f", "0", "-i", images, "-o", output, "-device", self.device]
+        return self._run([*words, "--overwrite", "--quiet", "--threads", self.threads, *options], "nnunet_cardiac.cli")
+
+    def stock(self, images: Path, *options: str) -> float:
+        """Run the stock commands, stage after stage."""
+        seconds, previous = 0.0, []
+        for stage in self.stages:
+            output = self.work / f"stock_{images.name}_{stage.configuration}"
+            seconds += self._stock(stage, images, output, "--disable_tta", *options, *previous)
+            previous = ["-prev_stage_predictions", str(output)]
+        return seconds
+
+    def stock_plain(self, images: Path) -> float:
+        """Run the stock command as a user types it, with mirroring."""
+        assert self.plain is not None
+        return self._stock(self.plain, images, self.work / "plain")
+
+    def _stock(self, stage: StageFolder, images: Path, output: Path, *options: str) -> float:
+        shutil.rmtree(output, ignore_errors=True)
+        words = ["-i", images, "-o", output, "-d", stage.folder.resolve().parent.name, "-c", stage.configuration]
+        words += ["-tr", stage.trainer, "-p", stage.plans_name, "-f", "0", "-device", self.device, *options]
+        results = stage.folder.resolve().parent.parent
+        return self._run(words, "nnunetv2.inference.predict_from_raw_data:predict_entry_point", results)
+
+    def _run(self, words: list, entry: str, results: Path | None = None) -> float:
+        module, _, function = entry.partition(":")
+        code = f"import sys; from {module} import {function or 'main'} as run; sys.exit(run())"
+        environ = with_trainers({**os.environ, "OMP_NUM_THREADS": str(self.threads)})
+        folders = {name: str(results or self.work) for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")}
+        start = time.perf_counter()
+        done = subprocess.run(
+            [sys.executable, "-c", code, *map(str, words)], env={**environ, **folders}, capture_output=True, text=True
+        )
+        if done.returncode:
+            raise SystemExit(done.stdout[-2000:] + done.stderr[-4000:])
+        return time.perf_counter() - start
+
+    def dice(self, images: Path) -> float:
+        """Mean foreground Dice of our label maps against those of the stock commands."""
+        stock = self.work / f"stock_{self.split.name if images is self.cine else images.name}_"
+        folder = stock.with_name(stock.name + self.stages[-1].configuration)
+        theirs = np.stack([_read(path) for path in sorted(folder.glob("*.nii.gz"))])
+        mine = _read(self.work / f"ours_{images.name}" / "heart.nii.gz").reshape(theirs.shape)
+        values = [value for value in np.unique(theirs) if value]
+        overlaps = [
+            2 * ((m == value) & (t == value)).sum() / max(1, (m == value).sum() + (t == value).sum())
+            for m, t in zip(mine, theirs, strict=True)
+            for value in values
+        ]
+        return float(np.mean(overlaps))
+
+    def warm(self, precision: str, rounds: int) -> tuple[float, float]:
+        """Seconds a stack in a process that holds the model: ours, and nnU-Net's predictor stage after stage."""
+        from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+
+        from nnunet_cardiac.inference import CardiacPredictor
+
+        torch.set_num_threads(self.threads)
+        os.environ.update(with_trainers(os.environ))
+        image = sitk.ReadImage(self.stack / "heart_0000.nii.gz")
+        array, spacing = sitk.GetArrayFromImage(image).astype(np.float32), image.GetSpacing()[::-1]
+        ours = CardiacPredictor.from_folder(
+            self.stages[-1].folder, folds=["0"], device=self.device, precision=precision
+        )
+        stock = []
+        for stage in self.stages:
+            stock.append(nnUNetPredictor(use_mirroring=False, device=torch.device(self.device), allow_tqdm=False))
+            stock[-1].initialize_from_trained_model_folder(str(stage.folder), (0,))
+
+        def stage_after_stage() -> None:
+            coarse = None
+            for predictor in stock:
+                labels = predictor.predict_single_npy_array(array[None], {"spacing": list(spacing)}, coarse)
+                coarse = labels[None].astype(np.float32)  # what it reads from a file of the stage before
+
+        return _median(lambda: ours.predict(array, spacing), rounds), _median(stage_after_stage, rounds)
+
+
+def _read(path: Path) -> np.ndarray:
+    return sitk.GetArrayFromImage(sitk.ReadImage(path))
+
+
+def _median(work: Callable[[], object], rounds: int) -> float:
+    work()
+    seconds = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("-m", type=Path, required=True)
+    parser.add_argument("--plain", type=Path)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--frames", type=int, default=FRAMES)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--precision", default="auto")
+    parser.add_argument("--skip", default="", help="regular expression of rows to leave out")
+    parser.add_argument("--json", type=Path)
+    args = parser.parse_args()
+    rows: list[dict[str, object]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(args, Path(folder))
+        sequential = ("-npp", "0", "-nps", "0")
+        precision = ("--precision", args.precision)
+        pairs: dict[str, tuple[Callable[[], float], Callable[[], float], Callable[[], float] | None]] = {
+            "stack, cold, against default workers": (
+                lambda: bench.ours(bench.stack, *precision),
+                lambda: bench.stock(bench.stack),
+                lambda: bench.dice(bench.stack),
+            ),
+            "stack, cold, against -npp 0 -nps 0": (
+                lambda: bench.ours(bench.stack, *precision),
+                lambda: bench.stock(bench.stack, *sequential),
+                None,
+            ),
+            "cine, cold, against default workers": (
+                lambda: bench.ours(bench.cine, *precision),
+                lambda: bench.stock(bench.split),
+                lambda: bench.dice(bench.cine),
+            ),
+            "cine, cold, against -npp 0 -nps 0": (
+                lambda: bench.ours(bench.cine, *precision),
+                lambda: bench.stock(bench.split, *sequential),
+                None,
+            ),
+        }
+        if bench.plain is not None:
+            pairs["stack, cold, against plain nnU-Net with mirroring"] = (
+                lambda: bench.ours(bench.stack, *precision),
+                lambda: bench.stock_plain(bench.stack),
+                None,
+            )
+        chosen = {name: row for name, row in pairs.items() if not args.skip or not re.search(args.skip, name)}
+        for name, (mine, theirs, dice) in chosen.items():
+            times = [(mine(), theirs()) for _ in range(args.rounds)]
+            row = {"work": name, "ours_s": statistics.median(t[0] for t in times)}
+            row["stock_s"] = statistics.median(t[1] for t in times)
+            row["ratio"] = statistics.median(a / b for a, b in times)
+            row["dice"] = dice() if dice else None
+            rows.append(row)
+            print(json.dumps(row), flush=True)
+        if not args.skip or not re.search(args.skip, "stack, warm"):
+            ours, stock = bench.warm(args.precision, args.rounds)
+            rows.append({"work": "stack, warm", "ours_s": ours, "stock_s": stock, "ratio": ours / stock, "dice": None})
+            print(json.dumps(rows[-1]), flush=True)
+    if args.json:
+        args.json.write_text(json.dumps(rows, indent=4) + "\n")
+
+
+if __name__ == "__main__":
+    main()
