@@ -12,6 +12,8 @@ from itertools import permutations
 
 import numpy as np
 
+from nnunet_cardiac.registry import ANATOMIES
+
 #: Share of the cavity's border that has to lie on the myocardium. On 160 volumes of ACDC the true order reaches 0.98
 #: and every other stays below 0.46; long-axis views, open at the mitral valve, lie lower than short-axis ones.
 MIN_ENCLOSED = 0.5
@@ -42,11 +44,15 @@ def check_enclosure(labels: np.ndarray, values: Mapping[str, int]) -> Enclosure:
 
     Args:
         labels: Label map (Z, Y, X); slices count one by one.
-        values: Structure -> value. Without LV and MYO nothing can be said.
+        values: Structure -> value. Without LV and MYO nothing can be said. What is no anatomy, such as an infarct, is
+            taken for a part of the wall.
     """
     names = [name for name in STRUCTURES if name in values]
     if not {"LV", "MYO"} <= set(names):
         return Enclosure(float("nan"), {})
+    in_wall = [value for name, value in values.items() if value and name not in ANATOMIES]
+    if in_wall:
+        labels = np.where(np.isin(labels, in_wall), values["MYO"], labels)
     contacts = contact_counts(labels, [values[name] for name in names])
     shares = {
         order: _share(contacts, order.index("LV"), order.index("MYO"))

@@ -71,7 +71,7 @@ def convert(
     options, folds = options or Options(), folds or Folds()
     if not source.exists():
         raise UserError(f"{source}: not found; expected the unpacked archive of {SOURCES[name].title}.")
-    collections = import_module(SOURCES[name].module).read(source, options)
+    collections = import_module(SOURCES[name].module).read(source, replace(options, skip=skip, progress=progress))
     collections = [_without(_renamed(c, dataset_name, len(collections)), skip) for c in collections]
     if options.labels is not None:
         collections = [replace(collection, values=options.labels) for collection in collections]

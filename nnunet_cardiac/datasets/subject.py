@@ -125,12 +125,16 @@ class Options:
         infarct: EMIDEC: keep infarct and no-reflow apart from the healthy myocardium.
         cavity_only: Sunnybrook: LV cavity alone, at ED and ES.
         cine: All frames are wanted.
+        skip: Patients that are left out, so that a converter need not read them.
+        progress: Show a bar on stderr.
     """
 
     labels: Mapping[str, tuple[int, ...]] | None = None
     infarct: bool = False
     cavity_only: bool = False
     cine: bool = False
+    skip: Sequence[str] = ()
+    progress: bool = False
 
 
 def check_subjects(collection: Collection) -> None:
