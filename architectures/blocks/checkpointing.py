@@ -5,7 +5,6 @@ from collections.abc import Iterator
 
 import torch
 from torch import nn
-from torch.utils.checkpoint import checkpoint
 
 __all__ = ["run_block"]
 
@@ -20,6 +19,8 @@ def run_block(block: nn.Module, *inputs: torch.Tensor, recompute: bool) -> torch
     """
     if not (recompute and torch.is_grad_enabled()):
         return block(*inputs)
+    from torch.utils.checkpoint import checkpoint  # imports torch's compiler, which prediction can do without
+
     return checkpoint(
         block, *inputs, use_reentrant=False, context_fn=lambda: (contextlib.nullcontext(), _frozen_statistics(block))
     )
