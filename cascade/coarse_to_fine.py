@@ -9,25 +9,17 @@ from __future__ import annotations
 
 import logging
 import pydoc
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import nn
 
+from nnunet_cardiac.architectures.blocks.eager import eager
 from nnunet_cardiac.cascade.crop import crop, paste
 from nnunet_cardiac.cascade.roi import Box, Region, RegionRule, bounding_box, find_region
 
 logger = logging.getLogger(__name__)
-
-
-def _eager(method: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
-    """Keep the compiler out of what depends on the data, where the compiler is loaded, as it is by every trainer.
-
-    The plain decorator would import it, which takes longer than a prediction.
-    """
-    return torch.compiler.disable(method) if "torch._dynamo" in sys.modules else method
 
 
 class CropFromCoarse(nn.Module):
@@ -121,7 +113,7 @@ class CropFromCoarse(nn.Module):
     def _inner_input(self, x: torch.Tensor) -> torch.Tensor:
         return x if self.pass_coarse else x[:, : self.image_channels]
 
-    @_eager
+    @eager
     def _segment(self, sample: torch.Tensor) -> torch.Tensor:
         """Logits (K+1, *spatial) of one sample (C, *spatial)."""
         if len(self.rule.window) == 3:

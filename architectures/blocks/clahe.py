@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from nnunet_cardiac.architectures.blocks.eager import eager
 from nnunet_cardiac.architectures.blocks.precision import statistics_dtype, without_autocast
 
 __all__ = ["SliceEqualisation", "equalise_slices"]
@@ -34,7 +35,7 @@ class SliceEqualisation(nn.Module):
         self.tiles = tiles
 
     @torch.no_grad()
-    @torch.compiler.disable
+    @eager
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Equalise `x`."""
         with without_autocast(x):
