@@ -126,21 +126,23 @@ class Bench:
                 labels = predictor.predict_single_npy_array(array[None], {"spacing": list(spacing)}, coarse)
                 coarse = labels[None].astype(np.float32)  # what it reads from a file of the stage before
 
-        return _median(lambda: ours.predict(array, spacing), rounds), _median(stage_after_stage, rounds)
+        return _medians(lambda: ours.predict(array, spacing), stage_after_stage, rounds)
 
 
 def _read(path: Path) -> np.ndarray:
     return sitk.GetArrayFromImage(sitk.ReadImage(path))
 
 
-def _median(work: Callable[[], object], rounds: int) -> float:
-    work()
-    seconds = []
-    for _ in range(rounds):
+def _medians(mine: Callable[[], object], theirs: Callable[[], object], rounds: int) -> tuple[float, float]:
+    """Median seconds of two ways, taking turns after one unmeasured round."""
+    seconds: list[tuple[float, float]] = []
+    for _ in range(rounds + 1):
         start = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - start)
-    return statistics.median(seconds)
+        mine()
+        between = time.perf_counter()
+        theirs()
+        seconds.append((between - start, time.perf_counter() - between))
+    return statistics.median(s[0] for s in seconds[1:]), statistics.median(s[1] for s in seconds[1:])
 
 
 def main() -> None:

@@ -67,7 +67,7 @@ def test_a_bad_study_does_not_stop_the_others(
     cohort = tmp_path / "cohort"
     for name in ("a", "b", "c"):
         scanner.folder = cohort / name
-        scanner.study += "1"
+        scanner.study = f"1.2.3.{ord(name)}"
         scanner.classic(beating, skip=lambda _, z, name=name: name == "b" and z == 1)
     scanner.folder = cohort / "a"
     scanner.patient_id = "SOMEONE-ELSE"
