@@ -38,6 +38,7 @@ FORBIDDEN = {
     "nnunet_cardiac.trainers": ("nnunet_cardiac.commands", "nnunet_cardiac.cli"),
     "nnunet_cardiac.evaluation": ("nnunet_cardiac.trainers", "nnunet_cardiac.commands", "nnunet_cardiac.cli"),
     "nnunet_cardiac.phantom": ("nnunet_cardiac.trainers", "nnunet_cardiac.commands", "nnunet_cardiac.cli"),
+    "nnunet_cardiac.datasets": ("nnunet_cardiac.trainers", "nnunet_cardiac.commands", "nnunet_cardiac.cli"),
     "nnunet_cardiac.checks": ("nnunet_cardiac.trainers", "nnunet_cardiac.commands", "nnunet_cardiac.cli"),
 }
 

@@ -10,6 +10,9 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from nnunet_cardiac import cli
+from nnunet_cardiac.checks.dataset import check_raw_dataset
+
 GROUPS = ("NOR", "NOR", "DCM", "DCM")
 
 
@@ -63,6 +66,13 @@ def test_layout_phases_groups_and_test_set(make, archive, convert):
     )
 
 
+def test_the_result_passes_the_check_of_raw_data_sets(archive, convert):
+    report = check_raw_dataset(convert("acdc", archive).folder, ("LV", "MYO", "RV"), progress=False)
+    assert len(report.cases) == 8
+    assert report.anatomies == {"RV": 1, "MYO": 2, "LV": 3}
+    assert report.notes == ()
+
+
 def test_folds_are_by_patient_and_balanced_by_group(archive, convert):
     done = convert("acdc", archive)
     splits, groups = done.json("splits_final.json"), done.rows("patients.csv")
@@ -95,8 +105,6 @@ def test_cine_writes_every_frame(make, archive, convert):
 
 
 def test_folds_are_ready_where_nnunet_looks(archive, tmp_path, monkeypatch, convert):
-    from nnunet_cardiac import cli
-
     monkeypatch.setenv("nnUNet_raw", str(tmp_path / "raw"))
     monkeypatch.setenv("nnUNet_preprocessed", str(tmp_path / "preprocessed"))
     assert cli.main(["convert", "acdc", str(archive), "-d", "27", "--folds", "2", "--quiet"]) == 0
