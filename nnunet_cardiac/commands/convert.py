@@ -36,6 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what the source's label values mean, LV=1 MYO=2,3 RV=4, or a JSON file; needed by generic",
     )
     parser.add_argument("--skip", nargs="+", default=[], metavar="PATIENT", help="leave these patients out")
+    parser.add_argument(
+        "--trust-voxels", action="store_true", help="labels of the image's size take its header, whatever theirs says"
+    )
     folds = parser.add_argument_group("folds", "by patient and balanced by disease group, unless --splits gives them")
     folds.add_argument("--folds", type=int, default=5, metavar="N", help="number of folds (%(default)s)")
     folds.add_argument("--seed", type=int, default=12345, metavar="S", help="seed of the folds (%(default)s)")
@@ -61,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
         args.d,
         Path(raw),
         dataset_name=args.dataset_name,
-        options=Options(parse_labels(args.labels), args.infarct, args.cavity_only, args.cine),
+        options=Options(parse_labels(args.labels), args.infarct, args.cavity_only, args.cine, args.trust_voxels),
         folds=Folds(args.folds, args.seed, args.splits),
         skip=args.skip,
         preprocessed_root=Path(preprocessed) if preprocessed else None,

@@ -30,7 +30,7 @@ def read(source: Path, options: Options) -> list[Collection]:
         for split, part in folders.items()
         if part is not None
         for folder in subfolders(part)
-        if (folder / "Info.cfg").is_file()
+        if any(folder.glob("*.nii*")) or (folder / "Info.cfg").is_file()
     ]
     if not any(subject.split == "train" for subject in subjects):
         raise unknown_layout(source, LAYOUT)
@@ -70,7 +70,14 @@ def _subject(folder: Path, split: str) -> Subject:
 
 
 def read_info(path: Path) -> dict[str, str]:
-    """Read `Info.cfg`, one `key: value` a line."""
+    """Read `Info.cfg`, one `key: value` a line.
+
+    Raises:
+        UserError: If it is missing.
+    """
+    if not path.is_file():
+        present = ", ".join(sorted(p.name for p in path.parent.iterdir()))
+        raise UserError(f"{path}: not found; its folder holds {present}. It says which frame is ED: unpack it again.")
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     pairs = (line.split(":", 1) for line in lines if ":" in line)
     return {key.strip(): value.strip() for key, value in pairs}

@@ -23,7 +23,13 @@ CINE_FOLDER = "imagesCine"
 
 
 def write_subject(
-    subject: Subject, folder: Path, source: Mapping[str, tuple[int, ...]], target: Mapping[str, int], cine: bool
+    subject: Subject,
+    folder: Path,
+    source: Mapping[str, tuple[int, ...]],
+    target: Mapping[str, int],
+    *,
+    cine: bool = False,
+    trust_voxels: bool = False,
 ) -> list[Written]:
     """Write the cases of a patient, and every frame if asked for.
 
@@ -33,6 +39,7 @@ def write_subject(
         source: Structure -> values in the source.
         target: Structure -> value in the result.
         cine: Write all frames to `imagesCine`.
+        trust_voxels: Labels take the header of their image, whatever their own says.
 
     Returns:
         What was seen of each case.
@@ -40,14 +47,19 @@ def write_subject(
     Raises:
         UserError: If a file is missing, damaged, of another grid, has unknown values, or a swapped order of labels.
     """
-    written = [_write_case(subject, case, folder, source, target) for case in subject.cases]
+    written = [_write_case(subject, case, folder, source, target, trust_voxels) for case in subject.cases]
     if cine and subject.cine is not None:
         written += _write_cine(subject, subject.cine, folder)
     return written
 
 
 def _write_case(
-    subject: Subject, case: Case, folder: Path, source: Mapping[str, tuple[int, ...]], target: Mapping[str, int]
+    subject: Subject,
+    case: Case,
+    folder: Path,
+    source: Mapping[str, tuple[int, ...]],
+    target: Mapping[str, int],
+    trust_voxels: bool,
 ) -> Written:
     suffix = FOLDER_OF_SPLIT[subject.split]
     loaded = _load_volume(case.image)
@@ -56,7 +68,7 @@ def _write_case(
     enclosure, volumes = Enclosure(float("nan"), {}), {}
     if case.label is not None:
         label = _load_volume(case.label)
-        on_grid, mended = put_on_grid(label.image, image, str(case.label))
+        on_grid, mended = put_on_grid(label.image, image, str(case.label), trust_voxels)
         repairs += label.repairs + mended
         array = renumber(sitk.GetArrayFromImage(on_grid), source, target, str(case.label))
         enclosure = check_enclosure(array, target)

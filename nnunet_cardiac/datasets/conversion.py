@@ -86,6 +86,7 @@ def convert(
         folds.seed,
         None if folds.file is None else _read_splits(folds.file),
         options.cine,
+        options.trust_voxels,
         tuple(skip),
     )
     fold_of = _shared_folds(collections, folds) if len(collections) > 1 else None

@@ -9,6 +9,15 @@ from pathlib import Path
 from nnunet_cardiac.errors import UserError
 
 
+def find_table(source: Path, pattern: str, column: str) -> Path | None:
+    """Return the first CSV file, up to two levels down, whose name fits and whose header has the column."""
+    for depth in ("", "*/", "*/*/"):
+        for path in sorted(source.glob(depth + pattern)):
+            if column.lower() in path.read_text(encoding="utf-8-sig", errors="replace").partition("\n")[0].lower():
+                return path
+    return None
+
+
 def read_table(path: Path, required: Iterable[str]) -> list[dict[str, str]]:
     """Read a CSV file as text; numbers with leading zeros stay what they are.
 

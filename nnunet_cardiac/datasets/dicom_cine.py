@@ -7,7 +7,7 @@ is what everything hangs on here.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -136,10 +136,10 @@ def find_cine(instances: Sequence[Instance], numbers: set[int], folder: Path) ->
     Raises:
         UserError: If no series, or more than one, fits.
     """
-    by_series: dict[str, list[Instance]] = defaultdict(list)
-    for instance in instances:
-        by_series[instance.series].append(instance)
-    stacks = {key: stack for key, images in by_series.items() if (stack := stack_of(images)) is not None}
+    by_series = _grouped(instances, lambda image: image.series)
+    if all(len(images) == 1 for images in by_series.values()):  # some tools give every file a series of its own
+        by_series = _grouped(instances, lambda image: f"{image.path.parent}/{image.path.name.rpartition('-')[0]}")
+    stacks = {key: stack for key, images in by_series.items() if (stack := stack_of(images, numbers)) is not None}
     fitting = [key for key, stack in stacks.items() if numbers <= set(stack.places())]
     named = [key for key in fitting if "SAX" in by_series[key][0].description.upper().replace(" ", "")]
     chosen = named if len(fitting) > 1 and named else fitting
@@ -153,10 +153,18 @@ def find_cine(instances: Sequence[Instance], numbers: set[int], folder: Path) ->
     return stacks[chosen[0]]
 
 
-def stack_of(images: Sequence[Instance]) -> CineStack | None:
+def _grouped(instances: Sequence[Instance], key: Callable[[Instance], str]) -> dict[str, list[Instance]]:
+    groups: dict[str, list[Instance]] = defaultdict(list)
+    for instance in instances:
+        groups[key(instance)].append(instance)
+    return groups
+
+
+def stack_of(images: Sequence[Instance], numbers: set[int]) -> CineStack | None:
     """Sort a series into slices and frames; None if it is no cine stack.
 
-    A slice that was taken twice has a multiple of the others' frames; the last take counts, as on the scanner.
+    A slice that was taken twice has a multiple of the others' frames. The take that holds most of `numbers` counts, or
+    the last one, as on the scanner.
     """
     normal = np.cross(*images[0].orientation)
     if len({image.number for image in images}) < len(images):
@@ -171,9 +179,15 @@ def stack_of(images: Sequence[Instance]) -> CineStack | None:
     if frames < 2 or any(count % frames for count in counts):
         return None
     places = sorted(by_place)
-    slices = [sorted(by_place[place], key=lambda image: image.number)[-frames:] for place in places]
+    slices = [_best_take(by_place[place], frames, numbers) for place in places]
     heights = [float(column[0].position @ normal) for column in slices]
     return CineStack(tuple(map(tuple, slices)), tuple(float(step) for step in np.diff(heights)))
+
+
+def _best_take(column: Sequence[Instance], frames: int, numbers: set[int]) -> list[Instance]:
+    ordered = sorted(column, key=lambda image: image.number)
+    takes = [ordered[start : start + frames] for start in range(0, len(ordered), frames)]
+    return max(reversed(takes), key=lambda take: sum(image.number in numbers for image in take))
 
 
 def _pixels(path: Path) -> np.ndarray:

@@ -55,7 +55,8 @@ def _subject(folder: Path) -> Subject:
     label = file_volume(image_in(contours, folder.name)) if contours is not None else None
     text = _text_file(folder)
     facts = read_facts(text) if text is not None else {}
-    case = Case(patient, file_volume(image_in(folder / "Images", folder.name)), label)
+    images = find_folder(folder, "Images", depth=1) or folder
+    case = Case(patient, file_volume(image_in(images, folder.name)), label)
     group = _GROUPS.get(folder.name.partition("_")[2][:1], "")
     return Subject(patient, (case,), split, group=group, facts=facts, sources=() if text is None else (text,))
 

@@ -14,13 +14,16 @@ MAX_DIRECTION_DIFFERENCE = 0.09  # 5 degrees
 MAX_SHIFT_VOXELS = 0.5
 
 
-def put_on_grid(label: sitk.Image, image: sitk.Image, where: str) -> tuple[sitk.Image, tuple[str, ...]]:
+def put_on_grid(
+    label: sitk.Image, image: sitk.Image, where: str, trust_voxels: bool = False
+) -> tuple[sitk.Image, tuple[str, ...]]:
     """Give the label the geometry of its image.
 
     Args:
         label: Label map, 3D.
         image: Its image, 3D.
         where: File of the label.
+        trust_voxels: Take the image's header however different the label's is.
 
     Returns:
         The label with the image's header, and one sentence if that changed it.
@@ -42,10 +45,11 @@ def put_on_grid(label: sitk.Image, image: sitk.Image, where: str) -> tuple[sitk.
         return mended, ()
     difference = f"spacing by {100 * spacing:.2g} %, direction by {direction:.2g}, origin by {shift:.3g} mm"
     allowed_mm = MAX_SHIFT_VOXELS * min(image.GetSpacing())
-    if spacing > MAX_SPACING_RATIO or direction > MAX_DIRECTION_DIFFERENCE or shift > allowed_mm:
+    far = spacing > MAX_SPACING_RATIO or direction > MAX_DIRECTION_DIFFERENCE or shift > allowed_mm
+    if far and not trust_voxels:
         raise UserError(
             f"{where}: its header differs from the image's ({difference}); expected the same grid. If the voxels do "
-            "match, copy the image's geometry (label.CopyInformation(image) in SimpleITK); else resample the label. "
-            "--skip leaves the patient out."
+            "match all the same, as an overlay shows, convert with --trust-voxels; else resample the label. --skip "
+            "leaves the patient out."
         )
     return mended, (f"{where}: header of the label set to the image's ({difference})",)

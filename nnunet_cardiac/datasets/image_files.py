@@ -37,7 +37,7 @@ def read_volume(path: Path, frame: int | None = None, split: bool = False) -> Lo
         UserError: If the file is missing, damaged, not an image of one channel, has no such frame, or a direction that
             cannot be mended.
     """
-    loaded = _read(path)
+    loaded = _read(path, *_stamp(path))
     image = loaded.image
     if image.GetDimension() == 2:
         image = sitk.JoinSeries([image])
@@ -67,11 +67,17 @@ def extract_frame(series: sitk.Image, frame: int, where: str) -> sitk.Image:
     return extractor.Execute(series)
 
 
-@lru_cache(maxsize=2)  # image and label of one cine series, from which several frames are taken
-def _read(path: Path) -> Loaded:
+def _stamp(path: Path) -> tuple[int, int]:
+    """Time and size of a file: with them in the key, the cache forgets a file that was written anew."""
     if not path.is_file():
         near = ", ".join(sorted(p.name for p in path.parent.glob("*"))[:10]) if path.parent.is_dir() else "no folder"
         raise UserError(f"{path}: not found; its folder holds {near or 'nothing'}. Unpack the archive again.")
+    status = path.stat()
+    return status.st_mtime_ns, status.st_size
+
+
+@lru_cache(maxsize=2)  # image and label of one cine series, from which several frames are taken
+def _read(path: Path, time_ns: int, size: int) -> Loaded:
     check_complete(path)
     try:
         with explained(path):
@@ -93,7 +99,7 @@ def _read_and_mend(path: Path) -> Loaded:
         file = nibabel.load(path)
         voxels = np.asarray(file.dataobj).T
     spacing, direction, degrees = nearest_orthonormal(path, file.affine)
-    image = sitk.GetImageFromArray(voxels, isVector=False)
+    image = sitk.GetImageFromArray(voxels.astype(voxels.dtype.newbyteorder("=")), isVector=False)
     rest = [1.0] * (voxels.ndim - 3)
     whole = np.eye(voxels.ndim)
     whole[:3, :3] = direction

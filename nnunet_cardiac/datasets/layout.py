@@ -10,7 +10,7 @@ from nnunet_cardiac.errors import UserError
 _SHOWN = 15
 
 
-def find_folder(source: Path, *names: str, depth: int = 2) -> Path | None:
+def find_folder(source: Path, *names: str, depth: int = 3) -> Path | None:
     """Find a folder by name (case does not matter): the source itself, or up to `depth` levels below it."""
     wanted = {name.lower() for name in names}
     level = [source]

@@ -73,13 +73,17 @@ def _subject(path: Path, patient: str) -> Subject:
     return Subject(patient, cases, facts={"frames": len(labels)})
 
 
-@lru_cache(maxsize=1)  # all frames of a patient come from one file
 def read_fields(path: Path) -> Mapping[str, np.ndarray]:
     """Read a file and check that it holds what is needed.
 
     Raises:
         UserError: If it cannot be read, lacks a field, or has one of another shape; with all fields that were found.
     """
+    return _read_fields(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=1)  # all frames of a patient come from one file; the time makes it forget one that was written anew
+def _read_fields(path: Path, time_ns: int) -> Mapping[str, np.ndarray]:
     try:
         content = loadmat(path)
     except NotImplementedError as error:
@@ -110,13 +114,17 @@ def spacing_of(fields: Mapping[str, np.ndarray]) -> float:
     return float(np.ravel(fields["pix_spacing"])[0]) if np.size(fields["pix_spacing"]) else float("nan")
 
 
-@lru_cache(maxsize=1)
 def label_maps(path: Path) -> np.ndarray:
     """Make label maps (frames, y, x) of the masks; an outline is filled.
 
     Raises:
         UserError: If a mask has other values than 0 and one more, or the cavity leaves the outer border.
     """
+    return _label_maps(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=1)
+def _label_maps(path: Path, time_ns: int) -> np.ndarray:
     fields, masks = read_fields(path), {}
     for name in ("endo", "epi"):
         values = np.unique(fields[name])

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import SimpleITK as sitk
 
-from nnunet_cardiac.datasets.csv_table import read_table, whole_number
+from nnunet_cardiac.datasets.csv_table import find_table, read_table, whole_number
 from nnunet_cardiac.datasets.image_files import extract_frame, file_volume, read_volume
 from nnunet_cardiac.datasets.layout import find_folder, image_in, subfolders, unknown_layout
 from nnunet_cardiac.datasets.naming import case_name, patient_name
@@ -47,15 +47,6 @@ def read(source: Path, options: Options) -> list[Collection]:
     elif unlabelled is not None:
         notes.append(f"{len(subfolders(unlabelled))} patients without labels left out; --cine writes their frames")
     return [Collection("MnMs", "cineMRI", VALUES, subjects, tuple(notes))]
-
-
-def find_table(source: Path, pattern: str, column: str) -> Path | None:
-    """Return the first CSV file, up to two levels down, whose name fits and whose header has the column."""
-    for depth in ("", "*/", "*/*/"):
-        for path in sorted(source.glob(depth + pattern)):
-            if column.lower() in path.read_text(encoding="utf-8-sig", errors="replace").partition("\n")[0].lower():
-                return path
-    return None
 
 
 def _subject(folder: Path, split: str, table: Path, row: dict[str, str]) -> Subject:

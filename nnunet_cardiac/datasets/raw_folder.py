@@ -32,6 +32,7 @@ class Request:
         seed: Seed of the folds.
         splits: Folds of the user; None draws them.
         cine: Write all frames too.
+        trust_voxels: Labels take the header of their image, whatever their own says.
         skipped: Patients left out on demand.
     """
 
@@ -42,6 +43,7 @@ class Request:
     seed: int = 12345
     splits: Sequence[Mapping[str, Sequence[str]]] | None = None
     cine: bool = False
+    trust_voxels: bool = False
     skipped: tuple[str, ...] = ()
 
 
@@ -83,6 +85,7 @@ def fill(
     Raises:
         UserError: With all problems of all patients; the folder is then incomplete.
     """
+    splits = _splits(collection.subjects, request, fold_of)  # first: it takes no time and may refuse
     folder.mkdir()
     labels = project_values(collection.values)
     source = {name: values for name, values in collection.values.items() if name != "background"}
@@ -92,13 +95,14 @@ def fill(
     files: dict[str, dict[str, str]] = {}
     for subject in tqdm(collection.subjects, desc=collection.name, unit="patient", disable=not progress):
         try:
-            written += write_subject(subject, folder, collection.values, labels, request.cine)
+            written += write_subject(
+                subject, folder, collection.values, labels, cine=request.cine, trust_voxels=request.trust_voxels
+            )
             files[subject.patient] = hashes(subject.files(request.cine), source_root)
         except UserError as error:
             problems.add(f"{subject.patient}: {error}")
     problems.raise_if_any(f"{request.source}: nothing was written")
     cases = [item for item in written if item.folder != CINE_FOLDER]
-    splits = _splits(collection.subjects, request, fold_of)
     notes = (*collection.notes, *duplicates(images_of(collection.subjects, files)), *notes_of(cases))
     repairs = tuple(dict.fromkeys(repair for item in written for repair in item.repairs))
     write_json(folder / "dataset.json", _description(collection, request, labels, cases))

@@ -125,6 +125,7 @@ class Options:
         infarct: EMIDEC: keep infarct and no-reflow apart from the healthy myocardium.
         cavity_only: Sunnybrook: LV cavity alone, at ED and ES.
         cine: All frames are wanted.
+        trust_voxels: Labels take the header of their image, whatever their own says.
         skip: Patients that are left out, so that a converter need not read them.
         progress: Show a bar on stderr.
     """
@@ -133,6 +134,7 @@ class Options:
     infarct: bool = False
     cavity_only: bool = False
     cine: bool = False
+    trust_voxels: bool = False
     skip: Sequence[str] = ()
     progress: bool = False
 

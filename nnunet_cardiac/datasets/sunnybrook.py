@@ -18,10 +18,9 @@ from tqdm import tqdm
 from nnunet_cardiac.checks.problems import Problems
 from nnunet_cardiac.datasets.contoured_stack import ContouredStack
 from nnunet_cardiac.datasets.contours import find_contours
-from nnunet_cardiac.datasets.csv_table import read_table
+from nnunet_cardiac.datasets.csv_table import find_table, read_table
 from nnunet_cardiac.datasets.dicom_cine import CineStack, find_cine, read_instances
 from nnunet_cardiac.datasets.layout import unknown_layout
-from nnunet_cardiac.datasets.mnms import find_table
 from nnunet_cardiac.datasets.naming import case_name, patient_name
 from nnunet_cardiac.datasets.subject import Case, Collection, Loaded, Options, Subject, Volume
 from nnunet_cardiac.errors import UserError
@@ -67,7 +66,7 @@ def _subject(
     folder: Path, patient: str, key: tuple[str, int], places: Sequence[Path], facts: dict[str, str], cavity_only: bool
 ) -> tuple[Subject, list[str]]:
     contours = find_contours(folder)
-    files = sorted({path for place in places for path in place.rglob("*.dcm")})
+    files = sorted({path for place in places for path in place.rglob("*") if path.suffix.lower() == ".dcm"})
     if not contours or not files:
         raise UserError(
             f"{folder}: {len(contours)} contoured images and {len(files)} DICOM files of this case; expected both. The "

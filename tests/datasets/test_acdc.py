@@ -207,6 +207,7 @@ def test_label_on_another_grid(make, archive, convert, origin, shape, message):
     else:
         assert done.code == 2
         assert re.search(message, done.err)
+        assert convert("acdc", archive, "--trust-voxels").code == (2 if "size" in message else 0)
 
 
 def test_unknown_label_value_is_refused(make, archive, convert):
@@ -232,6 +233,18 @@ def test_info_without_phase(archive, convert):
     (archive / "database" / "training" / "patient001" / "Info.cfg").write_text("ED: first\nES: 9\n")
     assert convert("acdc", archive).code == 2
     assert "found ED: first, ES: 9; expected a line 'ED: 12'" in convert.err
+
+
+def test_a_patient_without_info_is_not_left_out_silently(archive, convert):
+    (archive / "database" / "training" / "patient002" / "Info.cfg").unlink()
+    assert convert("acdc", archive).code == 2
+    assert "Info.cfg: not found; its folder holds patient002_4d.nii.gz" in convert.err
+
+
+def test_too_many_folds_are_refused_before_anything_is_read(archive, convert):
+    (archive / "database" / "training" / "patient001" / "patient001_frame01.nii.gz").unlink()
+    assert convert("acdc", archive, folds=5).code == 2
+    assert "4 training patients and 5 folds" in convert.err
 
 
 def test_own_folds_are_taken_and_leaky_ones_refused(archive, tmp_path, convert):

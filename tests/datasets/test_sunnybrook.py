@@ -214,6 +214,39 @@ def test_a_second_stack_with_the_same_numbers(make, archive, convert, descriptio
         assert "2 series fit the contours" in convert.err
 
 
+@pytest.mark.parametrize("first_take", [True, False])
+def test_a_slice_that_was_taken_twice(make, archive, convert, first_take):
+    """The contours tell which take they were drawn on."""
+    for t in range(FRAMES):
+        path = archive.image_folder("SC-N-10") / f"IM-0004-{31 + t:04d}.dcm"
+        write_dicom(path, pixels_at(make, t, 7)[2], 31 + t, 4, "cine SAX", 16)
+    if not first_take:
+        for t, kinds in ((ED, "io"), (ES, "i")):
+            for kind in kinds:
+                path = archive.contour("SC-N-10", 2, t, kind)
+                path.rename(path.with_name(path.name.replace(f"{instance(2, t):04d}", f"{31 + t:04d}")))
+    done = convert("sunnybrook", archive.root)
+    assert done.code == 0
+    frame = pixels_at(make, ED, 2)
+    if not first_take:
+        frame[2] = pixels_at(make, ED, 7)[2]
+    np.testing.assert_array_equal(done.image("SC-N-10_frame05"), frame)
+    np.testing.assert_array_equal(done.label("SC-N-10_frame05"), expected(make, ED, (1, 2, 3)))
+
+
+def test_files_that_are_series_of_their_own_go_by_their_names(make, archive, convert):
+    """Some anonymisers give every file new identifiers."""
+    for t in range(FRAMES):
+        for z in range(5):
+            path = archive.image_folder("SC-N-10") / f"IM-0004-{instance(z, t):04d}.dcm"
+            write_dicom(path, pixels_at(make, t, 2)[z], instance(z, t), f"4.{instance(z, t)}", "", 8 * z)
+    for path in archive.image_folder("SC-N-10").glob("IM-0002-*"):
+        write_dicom(path, pixels_at(make, 0, 2)[0], int(path.stem[-4:]), f"2.{path.stem[-4:]}", "", 0.0)
+    done = convert("sunnybrook", archive.root)
+    assert done.code == 0
+    np.testing.assert_array_equal(done.image("SC-N-10_frame05"), pixels_at(make, ED, 2))
+
+
 def test_broken_contours_and_layout(archive, convert):
     archive.contour("SC-N-10", 2, ED).write_text("12 13\n14 fifteen\n")
     assert convert("sunnybrook", archive.root).code == 2
