@@ -215,7 +215,7 @@ class CardiacTrainer(nnUNetTrainer, ABC):
     ) -> BasicTransform:
         """Build nnU-Net's augmentation, the mild one or the paper's, as the recipe says."""
         if self.recipe.augmentation == "nnunet":
-            return super().get_training_transforms(
+            stock = super().get_training_transforms(
                 patch_size,
                 rotation_for_DA,
                 deep_supervision_scales,
@@ -227,6 +227,7 @@ class CardiacTrainer(nnUNetTrainer, ABC):
                 regions,
                 ignore_label,
             )
+            return self.guarded_transforms(stock)
         masked = [i for i, use in enumerate(use_mask_for_norm or []) if use]
         mask = [MaskImageTransform(masked, channel_idx_in_seg=0, set_outside_to=0)] if masked else []
         # What nnU-Net does to every validation sample (padding label, coarse labels to one-hot) ends training, too.
@@ -235,7 +236,11 @@ class CardiacTrainer(nnUNetTrainer, ABC):
         )
         mild = self.recipe.augmentation == "mild"
         chosen = mild_transforms(patch_size) if mild else self.paper_transforms(patch_size, mirror_axes)
-        return ComposeTransforms([chosen, *mask, ending])
+        return self.guarded_transforms(ComposeTransforms([chosen, *mask, ending]))
+
+    def guarded_transforms(self, transforms: BasicTransform) -> BasicTransform:
+        """Protect what a system needs from any augmentation; here nothing."""
+        return transforms
 
     def paper_transforms(self, patch_size: Sequence[int], mirror_axes: Sequence[int]) -> BasicTransform:
         """Build the augmentation of the system's paper, with the crop to the patch; here none but the crop."""

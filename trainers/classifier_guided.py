@@ -97,34 +97,9 @@ class ClassifierGuidedTrainer(CardiacTrainer):
             self.inference_allowed_mirroring_axes = (1, 2)
         return rotation, True, initial_patch_size, (1, 2)
 
-    def get_training_transforms(
-        self,
-        patch_size: np.ndarray | tuple[int, ...],
-        rotation_for_DA: Any,
-        deep_supervision_scales: list | tuple | None,
-        mirror_axes: tuple[int, ...],
-        do_dummy_2d_data_aug: bool,
-        use_mask_for_norm: list[bool] | None = None,
-        is_cascaded: bool = False,
-        foreground_labels: tuple[int, ...] | list[int] | None = None,
-        regions: list | None = None,
-        ignore_label: int | None = None,
-    ) -> BasicTransform:
-        """Build the augmentation; slices that fill a stack up stay empty, whatever it does to intensities."""
-        return RealSlicesOnly(
-            super().get_training_transforms(
-                patch_size,
-                rotation_for_DA,
-                deep_supervision_scales,
-                mirror_axes,
-                do_dummy_2d_data_aug,
-                use_mask_for_norm,
-                is_cascaded,
-                foreground_labels,
-                regions,
-                ignore_label,
-            )
-        )
+    def guarded_transforms(self, transforms: BasicTransform) -> BasicTransform:
+        """Leave slices that fill a stack up empty, whatever the augmentation does to intensities."""
+        return RealSlicesOnly(transforms)
 
     def paper_transforms(self, patch_size: Sequence[int], mirror_axes: Sequence[int]) -> BasicTransform:
         """Build the augmentation of section 3: rotation, shift, flip and crop."""

@@ -34,7 +34,8 @@ def parameters(method) -> list[str]:
 
 
 def overridden() -> list[tuple[type, str]]:
-    trainers = [CardiacTrainer, *CroCNetTrainer.__mro__, variants.CroCNetTrainer_3epochs]
+    trainers = [CardiacTrainer, variants.CroCNetTrainer_3epochs]
+    trainers += [parent for trainer in variants.BASES.values() for parent in trainer.__mro__]
     ours = {t for t in trainers if t.__module__.startswith("nnunet_cardiac.")}
     return sorted(
         (
