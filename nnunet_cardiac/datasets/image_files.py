@@ -86,6 +86,7 @@ def _read(path: Path, time_ns: int, size: int) -> Loaded:
         if "orthonormal" not in str(error) or not path.name.endswith((".nii", ".nii.gz")):
             raise
         loaded = _read_and_mend(path)
+    _check_finite(path, loaded.image)
     if loaded.image.GetNumberOfComponentsPerPixel() != 1 or loaded.image.GetDimension() not in (2, 3, 4):
         raise UserError(
             f"{path}: {loaded.image.GetDimension()}D with {loaded.image.GetNumberOfComponentsPerPixel()} values a "
@@ -94,10 +95,21 @@ def _read(path: Path, time_ns: int, size: int) -> Loaded:
     return loaded
 
 
+def _check_finite(path: Path, image: sitk.Image) -> None:
+    """Refuse NaN and infinity in NIfTI files of floats, which ITK reads as 0 without a word."""
+    if image.GetPixelID() in (sitk.sitkFloat32, sitk.sitkFloat64) and path.name.endswith((".nii", ".nii.gz")):
+        with explained(path):
+            voxels = np.asarray(nibabel.load(path).dataobj)
+        bad = voxels.size - int(np.isfinite(voxels).sum())
+        if bad:
+            raise UserError(f"{path}: {bad} of {voxels.size} voxels are NaN or infinite; expected finite numbers.")
+
+
 def _read_and_mend(path: Path) -> Loaded:
     with explained(path):
         file = nibabel.load(path)
         voxels = np.asarray(file.dataobj).T
+    voxels = voxels.reshape((1,) * (3 - voxels.ndim) + voxels.shape)
     spacing, direction, degrees = nearest_orthonormal(path, file.affine)
     image = sitk.GetImageFromArray(voxels.astype(voxels.dtype.newbyteorder("=")), isVector=False)
     rest = [1.0] * (voxels.ndim - 3)

@@ -9,6 +9,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from nnunet_cardiac.checks.problems import Problems
+from nnunet_cardiac.datasets.body_size import left_empty
 from nnunet_cardiac.datasets.case_files import CINE_FOLDER, ENDING, write_subject
 from nnunet_cardiac.datasets.labels import describe, project_values
 from nnunet_cardiac.datasets.manifest import hashes, now, versions
@@ -103,7 +104,12 @@ def fill(
             problems.add(f"{subject.patient}: {error}")
     problems.raise_if_any(f"{request.source}: nothing was written")
     cases = [item for item in written if item.folder != CINE_FOLDER]
-    notes = (*collection.notes, *duplicates(images_of(collection.subjects, files)), *notes_of(cases))
+    notes = (
+        *collection.notes,
+        *left_empty(collection.subjects),
+        *duplicates(images_of(collection.subjects, files)),
+        *notes_of(cases),
+    )
     repairs = tuple(dict.fromkeys(repair for item in written for repair in item.repairs))
     write_json(folder / "dataset.json", _description(collection, request, labels, cases))
     write_json(folder / "splits_final.json", splits)

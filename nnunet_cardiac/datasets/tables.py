@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from nnunet_cardiac.datasets.body_size import body_size
 from nnunet_cardiac.datasets.subject import Case, Subject
 
 
@@ -56,7 +57,7 @@ def patient_row(subject: Subject, fold: int | None) -> dict[str, object]:
     row: dict[str, object] = {"patient": subject.patient, "split": subject.split, "group": subject.group, "fold": fold}
     for phase in ("ED", "ES"):
         row[f"{phase.lower()}_frame"] = next((case.frame for case in subject.cases if case.phase == phase), None)
-    return row | dict(subject.facts)
+    return row | dict(subject.facts) | body_size(subject.facts)
 
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, object]]) -> None:

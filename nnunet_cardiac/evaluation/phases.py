@@ -18,9 +18,19 @@ _CASE_NAME = re.compile(r"(?P<patient>.+)_frame(?P<frame>\d+)")
 
 
 def split_case_name(case: str) -> tuple[str, int | None]:
-    """Split `patient001_frame12` into (`patient001`, 12); any other name is a patient of its own, (`case`, None)."""
+    """Split `patient001_frame12` into (`patient001`, 12) and `subject001_ED` into (`subject001`, None).
+
+    Any other name is a patient of its own, (`case`, None).
+    """
     match = _CASE_NAME.fullmatch(case)
-    return (match["patient"], int(match["frame"])) if match else (case, None)
+    if match:
+        return match["patient"], int(match["frame"])
+    return (case[:-3], None) if phase_in_name(case) else (case, None)
+
+
+def phase_in_name(case: str) -> str:
+    """Return `ED` or `ES` if the name ends so, as where the frame is not known (M&Ms-2); else nothing."""
+    return case[-2:] if case.endswith(("_ED", "_ES")) and len(case) > 3 else ""
 
 
 def assign_phases(
@@ -36,6 +46,7 @@ def assign_phases(
     Returns:
         Case -> `"ED"`, `"ES"` or `""`. By the volume rule ED is the frame with the largest LV and ES the one with
         the smallest; it needs two frames of one patient and an LV in the reference, otherwise no phase is named.
+        Names that end in `_ED` or `_ES` are taken at their word.
 
     Raises:
         UserError: If `frames` names a patient whose cases hold none of the named frames.
@@ -45,7 +56,10 @@ def assign_phases(
         cases_of[split_case_name(case)[0]].append(case)
     phases = dict.fromkeys(lv_volume_ml, "")
     for patient, cases in cases_of.items():
-        if frames is not None and patient in frames:
+        named = {case: phase for case in cases if (phase := phase_in_name(case))}
+        if named:
+            phases.update(named)
+        elif frames is not None and patient in frames:
             phases.update(_phases_by_frame(patient, cases, frames[patient]))
         else:
             phases.update(_phases_by_volume({case: lv_volume_ml[case] for case in cases}))

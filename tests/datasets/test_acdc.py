@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 
+import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -217,6 +218,17 @@ def test_unknown_label_value_is_refused(make, archive, convert):
     make.save(path, labels)
     assert convert("acdc", archive).code == 2
     assert "label values 7 found; expected 0 background, 1 RV, 2 MYO, 3 LV" in convert.err
+
+
+def test_nan_is_refused(make, archive, convert):
+    path = archive / "database" / "training" / "patient001" / "patient001_frame01.nii.gz"
+    voxels = make.scan(make.heart()).astype(np.float32)
+    make.save(path, voxels)
+    assert convert("acdc", archive).code == 0
+    voxels[0, 0, :3] = np.nan
+    nibabel.save(nibabel.Nifti1Image(voxels.T, np.diag([-1.5, -1.5, 8.0, 1.0])), path)
+    assert convert("acdc", archive, number=28).code == 2
+    assert "patient001_frame01.nii.gz: 3 of 7040 voxels are NaN" in convert.err
 
 
 def test_the_layout_that_was_found_is_shown(tmp_path, convert):

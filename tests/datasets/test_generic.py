@@ -46,7 +46,7 @@ def test_everything_in_the_table_arrives(make, table, convert):
     np.testing.assert_array_equal(done.label("Smith_ES"), make.heart(radius=4.0))
     np.testing.assert_array_equal(done.image("p4_frame03"), make.scan(make.heart(), 42))
     assert done.rows("cases.csv")["p4_frame03"]["phase"] == "ED"
-    assert done.rows("patients.csv")["Smith"]["height_cm"] == "171"
+    assert done.rows("patients.csv")["Smith"]["height_cm"] == "171.0"
     assert done.rows("patients.csv")["p5"]["split"] == "test"
 
 

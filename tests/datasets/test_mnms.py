@@ -37,7 +37,7 @@ def archive(make, tmp_path):
     for i, (part, code, vendor, ed, es, pathology) in enumerate(PATIENTS):
         make.save(root / part / code / f"{code}_sa.nii.gz", images(make, i))
         make.save(root / part / code / f"{code}_sa_gt.nii.gz", frames(make, ed, es))
-        lines.append(f"{i},{code},{vendor},Name,{i},{ed},{es},50,{pathology},F,170,")
+        lines.append(f"{i},{code},{vendor},Name,{i},{ed},{es},50,{pathology},F,{'1.7' if i == 3 else '170.0'},")
     # The unlabelled part has label files as well, without any label.
     make.save(root / "Training" / "Unlabeled" / "C0A1B2" / "C0A1B2_sa.nii.gz", images(make, 9))
     make.save(root / "Training" / "Unlabeled" / "C0A1B2" / "C0A1B2_sa_gt.nii.gz", frames(make, 0, 1) * 0)
@@ -56,6 +56,15 @@ def test_frames_from_0_become_frames_from_1(make, archive, convert):
     np.testing.assert_array_equal(done.image("A1D0Q7_frame03"), images(make, 1)[2])
     row = done.rows("patients.csv")["A1D0Q7"]
     assert (row["ed_frame"], row["es_frame"], row["vendor"], row["group"]) == ("6", "3", "A", "HCM")
+
+
+def test_body_size_is_a_number_or_empty(archive, convert):
+    done = convert("mnms", archive)
+    rows = done.rows("patients.csv")
+    assert (rows["A0S9V9"]["height_cm"], rows["A0S9V9"]["weight_kg"]) == ("170.0", "")
+    assert rows["B2F4K5"]["height_cm"] == ""
+    assert "height_cm of 1 patients left empty (B2F4K5: '1.7'); expected a number from 30 to 250" in done.out
+    assert "weight_kg" not in done.out
 
 
 def test_parts_of_the_challenge_stay_apart(archive, convert):

@@ -9,7 +9,7 @@ from nnunet_cardiac.evaluation.phases import assign_phases, split_case_name
     [
         ("patient001_frame01", ("patient001", 1)),
         ("site_frame2_patient7_frame12", ("site_frame2_patient7", 12)),
-        ("patient001_ED", ("patient001_ED", None)),
+        ("patient001_ED", ("patient001", None)),
         ("patient001_frame", ("patient001_frame", None)),
     ],
 )
@@ -20,6 +20,10 @@ def test_split_case_name(case: str, expected: tuple[str, int | None]) -> None:
 def test_larger_ventricle_is_end_diastole_even_if_its_frame_comes_later() -> None:
     volumes = {"patient001_frame12": 140.0, "patient001_frame01": 60.0, "patient001_frame06": 90.0}
     assert assign_phases(volumes) == {"patient001_frame12": "ED", "patient001_frame01": "ES", "patient001_frame06": ""}
+
+
+def test_phases_in_names_are_taken_at_their_word() -> None:
+    assert assign_phases({"a_ED": 40.0, "a_ES": 60.0}) == {"a_ED": "ED", "a_ES": "ES"}
 
 
 def test_no_phase_without_two_frames_or_without_a_ventricle() -> None:
