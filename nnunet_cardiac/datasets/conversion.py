@@ -71,6 +71,7 @@ def convert(
     options, folds = options or Options(), folds or Folds()
     if not source.exists():
         raise UserError(f"{source}: not found; expected the unpacked archive of {SOURCES[name].title}.")
+    source = source.absolute()  # the manifest names files relative to it
     collections = import_module(SOURCES[name].module).read(source, replace(options, skip=skip, progress=progress))
     collections = [_without(_renamed(c, dataset_name, len(collections)), skip) for c in collections]
     if options.labels is not None:
@@ -79,7 +80,7 @@ def convert(
         check_subjects(collection)
     targets = [_target(raw_root, dataset_id + i, collection.name) for i, collection in enumerate(collections)]
     request = Request(
-        source.resolve(),
+        source,
         SOURCES[name].title,
         SOURCES[name].cite,
         folds.number,
