@@ -69,7 +69,8 @@ def convert(
     """
     options, folds = options or Options(), folds or Folds()
     if not source.exists():
-        raise UserError(f"{source}: not found; expected the unpacked archive of {SOURCES[name].title}.")
+        expected = "a CSV file" if name == "generic" else f"the unpacked archive of {SOURCES[name].title}"
+        raise UserError(f"{source}: not found; expected {expected}.")
     source = source.absolute()  # the manifest names files relative to it
     collections = import_module(SOURCES[name].module).read(source, replace(options, skip=skip, progress=progress))
     collections = [_without(_renamed(c, dataset_name, len(collections)), skip) for c in collections]
