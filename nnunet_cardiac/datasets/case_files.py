@@ -10,7 +10,7 @@ import SimpleITK as sitk
 
 from nnunet_cardiac.checks.values import image_problem
 from nnunet_cardiac.datasets.anatomy import Enclosure, check_enclosure
-from nnunet_cardiac.datasets.grid import put_on_grid
+from nnunet_cardiac.datasets.grid import compare_grids
 from nnunet_cardiac.datasets.image_files import extract_frame
 from nnunet_cardiac.datasets.labels import describe, renumber
 from nnunet_cardiac.datasets.naming import case_name
@@ -68,9 +68,8 @@ def _write_case(
     enclosure, volumes = Enclosure(float("nan"), {}), {}
     if case.label is not None:
         label = _load_volume(case.label)
-        on_grid, mended = put_on_grid(label.image, image, str(case.label), trust_voxels)
-        repairs += label.repairs + mended
-        array = renumber(sitk.GetArrayFromImage(on_grid), source, target, str(case.label))
+        repairs += label.repairs + compare_grids(label.image, image, str(case.label), trust_voxels)
+        array = renumber(sitk.GetArrayFromImage(label.image), source, target, str(case.label))
         enclosure = check_enclosure(array, target)
         if enclosure.better:
             raise UserError(_swapped(case, enclosure, source))

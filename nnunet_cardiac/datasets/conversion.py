@@ -15,7 +15,6 @@ from nnunet_cardiac.datasets.raw_folder import Request, Summary, fill
 from nnunet_cardiac.datasets.subject import Collection, Options, check_subjects
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.files import read_json, write_json
-from nnunet_cardiac.splits import stratified_folds
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +69,9 @@ def convert(
     """
     options, folds = options or Options(), folds or Folds()
     if not source.exists():
-        raise UserError(f"{source}: not found; expected the unpacked archive of {SOURCES[name].title}.")
+        expected = "a CSV file" if name == "generic" else f"the unpacked archive of {SOURCES[name].title}"
+        raise UserError(f"{source}: not found; expected {expected}.")
+    source = source.absolute()  # the manifest names files relative to it
     collections = import_module(SOURCES[name].module).read(source, replace(options, skip=skip, progress=progress))
     collections = [_without(_renamed(c, dataset_name, len(collections)), skip) for c in collections]
     if options.labels is not None:
@@ -79,7 +80,7 @@ def convert(
         check_subjects(collection)
     targets = [_target(raw_root, dataset_id + i, collection.name) for i, collection in enumerate(collections)]
     request = Request(
-        source.resolve(),
+        source,
         SOURCES[name].title,
         SOURCES[name].cite,
         folds.number,
@@ -89,11 +90,10 @@ def convert(
         options.trust_voxels,
         tuple(skip),
     )
-    fold_of = _shared_folds(collections, folds) if len(collections) > 1 else None
     raw_root.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".convert_", dir=raw_root) as scratch:
         made = [
-            fill(Path(scratch) / target.name, collection, request, fold_of, progress)
+            fill(Path(scratch) / target.name, collection, request, progress)
             for collection, target in zip(collections, targets, strict=True)
         ]
         _move(made, targets)
@@ -140,20 +140,6 @@ def _read_splits(path: Path) -> Sequence[Mapping[str, Sequence[str]]]:
     if not isinstance(splits, list) or not splits or not all(isinstance(fold, dict) for fold in splits):
         raise UserError(f'{path}: expected nnU-Net\'s form, a list of {{"train": [...], "val": [...]}}, one a fold.')
     return splits
-
-
-def _shared_folds(collections: Sequence[Collection], folds: Folds) -> dict[str, int]:
-    """Draw folds over the patients of all views, so that no patient changes sides between two data sets."""
-    strata = {
-        s.patient: s.stratum or s.group for collection in collections for s in collection.subjects if s.split == "train"
-    }
-    patients = sorted(strata)
-    if folds.number < 2 or len(patients) < folds.number:
-        raise UserError(
-            f"{len(patients)} training patients and {folds.number} folds; need 2 folds, a patient for each."
-        )
-    dealt = stratified_folds([strata[patient] for patient in patients], folds.number, folds.seed)
-    return {patients[i]: number for number, held_out in enumerate(dealt) for i in held_out}
 
 
 def _move(made: Sequence[Summary], targets: Sequence[Path]) -> None:

@@ -1,4 +1,4 @@
-"""Image and label have to lie on one grid; small differences of their headers are mended and reported."""
+"""Image and label have to lie on one grid; small differences of their headers are reported, larger ones refused."""
 
 from __future__ import annotations
 
@@ -14,10 +14,8 @@ MAX_DIRECTION_DIFFERENCE = 0.09  # 5 degrees
 MAX_SHIFT_VOXELS = 0.5
 
 
-def put_on_grid(
-    label: sitk.Image, image: sitk.Image, where: str, trust_voxels: bool = False
-) -> tuple[sitk.Image, tuple[str, ...]]:
-    """Give the label the geometry of its image.
+def compare_grids(label: sitk.Image, image: sitk.Image, where: str, trust_voxels: bool = False) -> tuple[str, ...]:
+    """Decide whether a label may take the geometry of its image.
 
     Args:
         label: Label map, 3D.
@@ -26,7 +24,7 @@ def put_on_grid(
         trust_voxels: Take the image's header however different the label's is.
 
     Returns:
-        The label with the image's header, and one sentence if that changed it.
+        One sentence if that changes the label's header, else nothing.
 
     Raises:
         UserError: If the sizes differ, or the headers by more than rounding.
@@ -39,10 +37,8 @@ def put_on_grid(
     spacing = np.abs(np.divide(label.GetSpacing(), image.GetSpacing()) - 1.0).max()
     direction = np.abs(np.subtract(label.GetDirection(), image.GetDirection())).max()
     shift = np.abs(np.subtract(label.GetOrigin(), image.GetOrigin())).max()
-    mended = sitk.Image(label)
-    mended.CopyInformation(image)
     if max(spacing, direction, shift) <= TOLERANCE:
-        return mended, ()
+        return ()
     difference = f"spacing by {100 * spacing:.2g} %, direction by {direction:.2g}, origin by {shift:.3g} mm"
     allowed_mm = MAX_SHIFT_VOXELS * min(image.GetSpacing())
     far = spacing > MAX_SPACING_RATIO or direction > MAX_DIRECTION_DIFFERENCE or shift > allowed_mm
@@ -52,4 +48,4 @@ def put_on_grid(
             "match all the same, as an overlay shows, convert with --trust-voxels; else resample the label. --skip "
             "leaves the patient out."
         )
-    return mended, (f"{where}: header of the label set to the image's ({difference})",)
+    return (f"{where}: header of the label set to the image's ({difference})",)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nnunet_cardiac.datasets.csv_table import find_table, read_table
+from nnunet_cardiac.datasets.csv_table import find_table, read_table, whole_number
 from nnunet_cardiac.datasets.image_files import file_volume
 from nnunet_cardiac.datasets.layout import find_folder, image_in, subfolders, unknown_layout
 from nnunet_cardiac.datasets.mnms import VALUES
@@ -33,7 +33,7 @@ def read(source: Path, options: Options) -> list[Collection]:
     folders = [folder for folder in subfolders(dataset) if folder.name.isdecimal()] if dataset is not None else []
     if table is None or not folders:
         raise unknown_layout(source, LAYOUT)
-    rows = {int(float(row[_COLUMNS[0]])): row for row in read_table(table, _COLUMNS) if row[_COLUMNS[0]]}
+    rows = {whole_number(table, row, _COLUMNS[0]): row for row in read_table(table, _COLUMNS) if row[_COLUMNS[0]]}
     unknown = [folder.name for folder in folders if int(folder.name) not in rows]
     if unknown:
         raise UserError(f"{table}: no row for {', '.join(unknown[:5])} ({len(unknown)} in all); expected one a folder.")

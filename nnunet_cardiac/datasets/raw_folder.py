@@ -71,25 +71,21 @@ class Summary:
     notes: tuple[str, ...]
 
 
-def fill(
-    folder: Path, collection: Collection, request: Request, fold_of: Mapping[str, int] | None, progress: bool
-) -> Summary:
+def fill(folder: Path, collection: Collection, request: Request, progress: bool) -> Summary:
     """Write everything into a new folder.
 
     Args:
         folder: Made here.
         collection: The patients.
         request: The rest.
-        fold_of: Training patient -> fold, to share folds between data sets; None draws them.
         progress: Show a bar on stderr.
 
     Raises:
         UserError: With all problems of all patients; the folder is then incomplete.
     """
-    splits = _splits(collection.subjects, request, fold_of)  # first: it takes no time and may refuse
+    splits = _splits(collection.subjects, request)  # first: it takes no time and may refuse
     folder.mkdir()
     labels = project_values(collection.values)
-    source = {name: values for name, values in collection.values.items() if name != "background"}
     source_root = request.source if request.source.is_dir() else request.source.parent
     problems = Problems()
     written: list[Written] = []
@@ -117,11 +113,8 @@ def fill(
     folds = {case: number for number, fold in enumerate(splits) for case in fold["val"]}
     rows = [patient_row(s, folds.get(s.cases[0].name) if s.cases else None) for s in collection.subjects]
     write_csv(folder / "patients.csv", rows)
-    manifest = {"source": request.title, "cite": request.cite, "folder": request.source.name, "converted": now()}
-    manifest |= {"versions": versions(), "labels_in_source": describe(source), "labels": labels}
-    manifest |= {"folds": "given" if request.splits is not None else {"number": len(splits), "seed": request.seed}}
-    manifest |= {"skipped": request.skipped, "repairs": repairs, "notes": notes, "sha256": files}
-    write_json(folder / "manifest.json", manifest)
+    manifest = _manifest(collection, request, labels, len(splits))
+    write_json(folder / "manifest.json", manifest | {"repairs": repairs, "notes": notes, "sha256": files})
     return Summary(
         folder,
         _count(subject.split for subject in collection.subjects),
@@ -147,23 +140,12 @@ def training_cases(subjects: Sequence[Subject]) -> dict[str, str]:
     return {case.name: s.patient for s in subjects if s.split == "train" for case in s.cases}
 
 
-def _splits(
-    subjects: Sequence[Subject], request: Request, fold_of: Mapping[str, int] | None
-) -> list[dict[str, list[str]]]:
+def _splits(subjects: Sequence[Subject], request: Request) -> list[dict[str, list[str]]]:
+    """The user's folds, or folds drawn by patient; the same patients give the same folds, in whatever view."""
     training = [s for s in subjects if s.split == "train" and s.cases]
     names = [[case.name for case in s.cases] for s in training]
     if request.splits is not None:
         splits = [{part: list(fold.get(part, ())) for part in ("train", "val")} for fold in request.splits]
-    elif fold_of is not None:
-        splits = [
-            {
-                part: [
-                    n for s, own in zip(training, names, strict=True) if (fold_of[s.patient] == k) == held for n in own
-                ]
-                for part, held in (("train", False), ("val", True))
-            }
-            for k in range(request.folds)
-        ]
     else:
         splits = stratified_splits(names, [s.stratum or s.group for s in training], request.folds, request.seed)
     check_splits(splits, training_cases(subjects))
@@ -187,3 +169,19 @@ def _description(
 def _count(splits: Iterable[str]) -> dict[str, int]:
     found = list(splits)
     return {split: found.count(split) for split in dict.fromkeys(found)}
+
+
+def _manifest(collection: Collection, request: Request, labels: Mapping[str, int], folds: int) -> dict[str, object]:
+    source = {name: values for name, values in collection.values.items() if name != "background"}
+    return {
+        "source": request.title,
+        "cite": request.cite,
+        "folder": request.source.name,
+        "converted": now(),
+        "versions": versions(),
+        "labels_in_source": describe(source),
+        "labels": dict(labels),
+        "folds": "given" if request.splits is not None else {"number": folds, "seed": request.seed},
+        "trusted_voxels": request.trust_voxels,
+        "skipped": request.skipped,
+    }

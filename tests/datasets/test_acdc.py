@@ -85,8 +85,9 @@ def test_folds_are_by_patient_and_balanced_by_group(archive, convert):
         assert {groups[name]["fold"] for name in held_out} == {str(number)}
 
 
-def test_manifest_has_the_hash_of_every_source_file(archive, convert):
-    manifest = convert("acdc", archive).json("manifest.json")
+def test_manifest_has_the_hash_of_every_source_file(archive, convert, monkeypatch):
+    monkeypatch.chdir(archive.parent)
+    manifest = convert("acdc", archive.name).json("manifest.json")
     files = {path: digest for hashed in manifest["sha256"].values() for path, digest in hashed.items()}
     used = [p for p in archive.rglob("*") if p.is_file() and "4d" not in p.name and "CITATION" not in p.name]
     assert files == {p.relative_to(archive).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in used}

@@ -6,6 +6,9 @@ import nibabel
 import numpy as np
 import pytest
 
+from nnunet_cardiac.datasets import mnms
+from nnunet_cardiac.datasets.subject import Options
+
 HEADER = ",External code,Vendor,VendorName,Centre,ED,ES,Age,Pathology,Sex,Height,Weight"
 TABLE = "211230_M&Ms_Dataset_information_diagnosis_opendataset.csv"
 #: Part, code, vendor, ED, ES (from 0), pathology.
@@ -75,6 +78,11 @@ def test_parts_of_the_challenge_stay_apart(archive, convert):
         assert sorted(name[0] for name in fold["val"]) == ["A", "A", "B", "B"]
         assert not {name[:6] for name in fold["train"]} & {name[:6] for name in fold["val"]}
     assert "1 patients without labels left out" in done.out
+
+
+def test_folds_are_balanced_by_vendor_and_disease(archive):
+    (collection,) = mnms.read(archive, Options())
+    assert [subject.stratum for subject in collection.subjects[:3]] == ["A HCM", "A HCM", "B NOR"]
 
 
 def test_cine_of_everyone(make, archive, convert):
