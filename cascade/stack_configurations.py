@@ -16,7 +16,7 @@ from nnunet_cardiac.cascade.configurations import architecture
 from nnunet_cardiac.errors import UserError
 
 #: In-plane pixel size in mm and side of a training patch in pixels (classifier-guided network, section 3).
-_PIXEL_MM, _SIDE = 1.3, 192
+PIXEL_MM, _SIDE = 1.3, 192
 
 #: Room in the inference patch for images larger than any of the training set; what is padded is not computed along z.
 _ROOM, _LEAST_SLICES, _DIVISOR = 1.25, 24, 16
@@ -31,6 +31,7 @@ def stack_configuration(
     spacing: Sequence[float],
     data_identifier: str,
     network_kwargs: Mapping[str, Any] = {},
+    pixel_mm: float = PIXEL_MM,
 ) -> dict[str, Any]:
     """Make the entry of a network for whole stacks.
 
@@ -40,6 +41,7 @@ def stack_configuration(
         spacing: In-plane spacing (y, x) in mm of these.
         data_identifier: Folder of its own preprocessed data.
         network_kwargs: Arguments of the network.
+        pixel_mm: In-plane spacing to preprocess for.
 
     Returns:
         The entry, JSON-ready.
@@ -54,7 +56,7 @@ def stack_configuration(
             "axis is not the slice axis, or these are volumes. nnU-Net puts the axis with the largest spacing first: "
             "check the spacing in the image headers. For volumes take DRUNetTrainer."
         )
-    largest = np.max([shape[1:] for shape in shapes], axis=0) * np.array(spacing) / _PIXEL_MM
+    largest = np.max([shape[1:] for shape in shapes], axis=0) * np.array(spacing) / pixel_mm
     sides = [_rounded_up(n) for n in largest]
     slices = max(math.ceil(depth * _ROOM), _LEAST_SLICES)
     return {
@@ -62,7 +64,7 @@ def stack_configuration(
         "data_identifier": data_identifier,
         "previous_stage": None,
         "next_stage": None,
-        "spacing": [_PIXEL_MM, _PIXEL_MM],
+        "spacing": [pixel_mm, pixel_mm],
         "patch_size": [slices, *(_rounded_up(n * _ROOM) for n in largest)],
         "training_patch_size": [slices, *(min(side, _SIDE) for side in sides)],
         "batch_size": 1,

@@ -19,7 +19,7 @@ from nnunet_cardiac.cascade.configurations import (
     with_configurations,
 )
 from nnunet_cardiac.cascade.roi import RegionRule
-from nnunet_cardiac.cascade.stack_configurations import stack_configuration
+from nnunet_cardiac.cascade.stack_configurations import PIXEL_MM, stack_configuration
 from nnunet_cardiac.checks.plans import check_plans
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.files import read_json, write_json
@@ -102,7 +102,7 @@ def plan_crops(
     labels = anatomy_labels(read_json(preprocessed / "dataset.json")["labels"], TRAINERS[trainer].anatomies)
     system = SYSTEMS[trainer]
     if system.stacks:
-        entries = _entries_for_stacks(system, plans, preprocessed, progress)
+        entries = _entries_for_stacks(system, plans, preprocessed, options.small, progress)
     elif system.volumes:
         entries = _entries_for_volumes(system, plans, preprocessed, options, progress)
     else:
@@ -205,14 +205,16 @@ def _entries(
 
 
 def _entries_for_stacks(
-    system: System, plans: Mapping[str, Any], preprocessed: Path, progress: bool
+    system: System, plans: Mapping[str, Any], preprocessed: Path, small: bool, progress: bool
 ) -> dict[str, dict[str, Any]]:
     base = plans["configurations"]["2d"]
     folder = preprocessed / base["data_identifier"]
     shapes = [labels.shape for labels in reference_labels(folder, "2d", progress)]
-    identifier = f"{plans['plans_name']}_2d_stack"  # one for all: they share the grid
+    # Without a GPU there is no time to compute between pixels that nobody measured.
+    pixel_mm = max(PIXEL_MM, *base["spacing"]) if small else PIXEL_MM
+    identifier = f"{plans['plans_name']}{SMALL_SUFFIX if small else ''}_2d_stack"  # one for all: they share the grid
     return {
-        name: stack_configuration(network, shapes, base["spacing"], identifier, kwargs)
+        name: stack_configuration(network, shapes, base["spacing"], identifier, kwargs, pixel_mm)
         for name, (network, kwargs) in system.stacks.items()
     }
 

@@ -20,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-device", choices=("auto", "cuda", "cpu", "mps"), default="auto", help="default: %(default)s")
     parser.add_argument("--epochs", type=int, metavar="N", help="epochs of each stage (default: a few)")
     parser.add_argument("--patients", type=int, metavar="N", help="patients to train and validate on")
+    parser.add_argument("--test-patients", type=int, metavar="N", help="unseen patients to evaluate on")
     parser.add_argument("--seed", type=int, metavar="N", help="seed of phantom and training")
 
 
@@ -29,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
     from nnunet_cardiac.quickstart.run import run_quickstart
     from nnunet_cardiac.quickstart.steps import QuickstartOptions
 
-    chosen = {name: getattr(args, name) for name in ("epochs", "patients", "seed")}
+    chosen = {name: getattr(args, name) for name in ("epochs", "patients", "test_patients", "seed")}
     folder = (args.o or _new_folder(Path.cwd())).expanduser().absolute()
     options = QuickstartOptions(
         folder=folder,
@@ -37,10 +38,10 @@ def run(args: argparse.Namespace) -> int:
         system_name=args.system,
         **{name: value for name, value in chosen.items() if value is not None},
     )
-    if options.epochs < 1 or options.patients < 5:
+    if options.epochs < 1 or options.patients < 5 or options.test_patients < 1:
         raise UserError(
-            f"--epochs {options.epochs} --patients {options.patients}: expected at least 1 epoch and 5 patients, one "
-            "for each fold."
+            f"--epochs {options.epochs} --patients {options.patients} --test-patients {options.test_patients}: "
+            "expected at least 1 epoch, 5 patients, one for each fold, and 1 unseen patient."
         )
     page = run_quickstart(options, os.environ)
     print(f"Open {page} in a browser.")

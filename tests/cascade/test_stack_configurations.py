@@ -28,3 +28,9 @@ def test_small_images_get_small_patches_and_long_stacks_long_ones() -> None:
 def test_volumes_are_refused() -> None:
     with pytest.raises(UserError, match=r"88 slices.*first axis is not the slice axis.*DRUNetTrainer"):
         stack_configuration("a.Net", [(10, 96, 96), (88, 96, 96)], (1.0, 1.0), "x")
+
+
+def test_another_grid_is_taken_for_pixel_and_patch() -> None:
+    entry = stack_configuration("a.Net", [(12, 96, 96)], (1.8, 1.8), "x", pixel_mm=1.8)
+    assert entry["spacing"] == [1.8, 1.8]
+    assert entry["training_patch_size"] == [24, 96, 96]
