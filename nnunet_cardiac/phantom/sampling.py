@@ -54,9 +54,9 @@ def average(samples: Samples) -> Voxels:
 def decide_labels(occupancy: Array, values: Mapping[str, int]) -> Array:
     """Label map from occupancies.
 
-    A voxel is heart if more than half of it lies in any structure, and then takes the structure with the greatest part.
-    Deciding in this order keeps the wall closed where a slice is cut by the base. At a tie the wall wins, then the left
-    cavity.
+    A voxel is heart if at least half of it lies in any structure, and then takes the structure with the greatest part.
+    Deciding in this order keeps the wall closed where a slice is cut by the base. With so few points in a voxel ties
+    are common: neighbours decide them in turn, as on a chessboard, else one side would gain volume along its border.
 
     Args:
         occupancy: Part of each voxel in RV, MYO and LV, shape (3, Y, X).
@@ -65,10 +65,17 @@ def decide_labels(occupancy: Array, values: Mapping[str, int]) -> Array:
     Returns:
         uint8, shape (Y, X).
     """
-    order = ("MYO", "LV", "RV")
+    black = np.indices(occupancy.shape[1:]).sum(axis=0) % 2 == 0
+    heart = occupancy.sum(axis=0)
+    covered = (heart > 0.5) | ((heart == 0.5) & black)
+    wall, cavity = (_greatest(occupancy, values, *order) for order in (("MYO", "LV", "RV"), ("LV", "RV", "MYO")))
+    return np.where(covered, np.where(black, wall, cavity), np.uint8(values["background"])).astype(np.uint8)
+
+
+def _greatest(occupancy: Array, values: Mapping[str, int], *order: str) -> Array:
+    """Value of the structure with the greatest part; at a tie the first in `order` wins."""
     ordered = occupancy[[STRUCTURES.index(name) for name in order]]
-    winner = np.array([values[name] for name in order], np.uint8)[ordered.argmax(axis=0)]
-    return np.where(occupancy.sum(axis=0) > 0.5, winner, np.uint8(values["background"])).astype(np.uint8)
+    return np.array([values[name] for name in order], np.uint8)[ordered.argmax(axis=0)]
 
 
 def pool_points(points: Array) -> Array:

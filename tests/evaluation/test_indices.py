@@ -80,7 +80,7 @@ def test_patient_table(tmp_path) -> None:
 
 @pytest.mark.parametrize("seed", range(6))
 def test_perfect_label_maps_of_the_phantom(seed: int) -> None:
-    """At 1.4 x 1.4 x 8 mm in-plane discretisation costs at most 2.5 % of a volume and 0.5 points of EF.
+    """At 1.4 x 1.4 x 8 mm in-plane discretisation costs at most 1 % of a volume and 0.5 points of EF.
 
     The oracle is the area of the exact shape at the levels of the slices, times their distance. What then remains to
     the exact volume is the position of the valve plane between two slices: less than half a slice of basal cavity.
@@ -96,7 +96,6 @@ def test_perfect_label_maps_of_the_phantom(seed: int) -> None:
         areas = [np.pi * np.mean(ventricle.endocardium(turn, np.full_like(turn, z)) ** 2) for z in levels]
         summed.append(sum(areas) * SPACING[0] / 1000)
         measured.append(volumes_ml(labels, study.label_values, study.geometry.spacing_mm)["LV"])
-        assert measured[-1] == pytest.approx(summed[-1], rel=0.025)
+        assert measured[-1] == pytest.approx(summed[-1], rel=0.01)
         assert abs(measured[-1] - exact) < 0.5 * max(areas) * SPACING[0] / 1000
-    assert measured[0] == pytest.approx(summed[0], rel=0.02)
     assert ejection_fraction(*measured) == pytest.approx(ejection_fraction(*summed), abs=0.5)

@@ -140,10 +140,20 @@ def test_indices_of_the_curve() -> None:
     assert study.left.ef_percent == pytest.approx(100.0 * (1.0 - study.left.esv_ml / study.left.edv_ml))
 
 
-def test_ties_go_to_the_wall_and_half_covered_voxels_to_the_background() -> None:
-    occupancy = np.array([[0.0, 0.0, 0.4], [0.35, 0.25, 0.4], [0.35, 0.25, 0.2]])[:, None, :]
+def test_neighbours_decide_ties_in_turn() -> None:
     values = {"background": 0, "RV": 1, "MYO": 2, "LV": 3}
-    np.testing.assert_array_equal(decide_labels(occupancy, values), [[2, 0, 2]])
+    wall_or_cavity = np.zeros((3, 2, 4))
+    wall_or_cavity[1:] = 0.5
+    np.testing.assert_array_equal(decide_labels(wall_or_cavity, values), [[2, 3, 2, 3], [3, 2, 3, 2]])
+    half_covered = np.zeros((3, 2, 4))
+    half_covered[0] = 0.5
+    np.testing.assert_array_equal(decide_labels(half_covered, values), [[1, 0, 1, 0], [0, 1, 0, 1]])
+
+
+def test_the_heart_is_decided_before_the_structure() -> None:
+    values = {"background": 0, "RV": 1, "MYO": 2, "LV": 3}
+    occupancy = np.array([[0.2, 0.0, 0.1], [0.2, 0.4, 0.1], [0.3, 0.0, 0.2]])[:, None, :]
+    np.testing.assert_array_equal(decide_labels(occupancy, values), [[3, 0, 0]])
 
 
 def test_a_frame_takes_less_than_a_second() -> None:
