@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import combinations
 
+import numpy as np
 import pandas as pd
 
 from nnunet_cardiac.evaluation.overlap import dice_of_counts
-from nnunet_cardiac.evaluation.slice_levels import LEVELS
+from nnunet_cardiac.evaluation.slice_levels import LEVELS, OUTSIDE
 
 METRICS = (
     "dice",
@@ -21,6 +22,8 @@ METRICS = (
     "volume_ml_prediction_minus_reference",
 )
 ALL = "all"
+#: Where the slices of level `outside` lie, in the table of presence.
+_BEYOND = ("beyond_base", "beyond_apex")
 _COUNTS = ["voxels_reference", "voxels_prediction", "voxels_common"]
 _CASE = ["method", "run", "case", "patient", "phase", "group", "structure"]
 
@@ -83,7 +86,7 @@ def summary_table(cases: pd.DataFrame, levels: pd.DataFrame) -> pd.DataFrame:
         long = merged.melt([c for c in merged if c not in metrics], metrics, var_name="metric")
         for split in _splits(long):
             parts.append(_summarise(long, split))
-    order = {name: position for position, name in enumerate((ALL, *LEVELS, "outside"))}
+    order = {name: position for position, name in enumerate((ALL, *LEVELS, OUTSIDE))}
     table = pd.concat(parts, ignore_index=True)
     return table.sort_values(["method", "level"], key=lambda c: c.map(order) if c.name == "level" else c, kind="stable")
 
@@ -113,27 +116,38 @@ def presence(slices: pd.DataFrame) -> pd.DataFrame:
         slices: `slices` of an evaluation; slices in which neither label map has any label are not among them.
 
     Returns:
-        For each method and structure `slices`, `true_positive`, `false_positive`, `false_negative`, `true_negative`,
-        `accuracy`, `f1` (NaN if the structure is nowhere).
+        For each method, structure and `level` (`all`, `base`, `mid`, `apex`, `beyond_base`, `beyond_apex`, and
+        `outside` where a reference of one slice or none does not tell the ends apart) `slices`, `true_positive`,
+        `false_positive`, `false_negative`, `true_negative`, `accuracy`, `f1` (NaN if the structure is nowhere).
     """
-    rows = []
-    for (method, structure), part in slices.groupby(["method", "structure"], sort=False) if len(slices) else ():
-        truth, found = part["voxels_reference"] > 0, part["voxels_prediction"] > 0
-        tp, fp, fn = int((truth & found).sum()), int((~truth & found).sum()), int((truth & ~found).sum())
-        rows.append(
-            {
-                "method": method,
-                "structure": structure,
-                "slices": len(part),
-                "true_positive": tp,
-                "false_positive": fp,
-                "false_negative": fn,
-                "true_negative": len(part) - tp - fp - fn,
-                "accuracy": 1 - (fp + fn) / len(part),
-                "f1": dice_of_counts(tp + fn, tp + fp, tp),
-            }
-        )
-    return pd.DataFrame(rows)
+    if slices.empty:
+        return pd.DataFrame()
+    by_level = pd.concat([slices.assign(level=ALL), slices.assign(level=_with_ends(slices))])
+    order = [ALL, *LEVELS, *_BEYOND, OUTSIDE]
+    by_level["level"] = pd.Categorical(by_level["level"], order)
+    keys = ["method", "structure", "level"]
+    table = by_level.groupby(keys, sort=False, observed=True)[by_level.columns.tolist()].apply(_confusion).reset_index()
+    return table.sort_values("level", kind="stable").astype({"level": str}).reset_index(drop=True)
+
+
+def _with_ends(slices: pd.DataFrame) -> pd.Series:
+    """Level of each slice; those outside the heart are named after the end beyond which they lie."""
+    inside = slices[slices["level"] != OUTSIDE]
+    middle = inside.groupby(_CASE[:3])["slice"].mean().rename("middle")
+    base = inside[inside["level"] == LEVELS[0]].groupby(_CASE[:3])["slice"].mean().rename("base")
+    place = slices.join(middle, on=_CASE[:3]).join(base, on=_CASE[:3])
+    side = np.sign((place["slice"] - place["middle"]) * (place["base"] - place["middle"]))
+    beyond = side.map({1.0: _BEYOND[0], -1.0: _BEYOND[1]}).fillna(OUTSIDE)
+    return slices["level"].mask(slices["level"] == OUTSIDE, beyond)
+
+
+def _confusion(part: pd.DataFrame) -> pd.Series:
+    truth, found = part["voxels_reference"] > 0, part["voxels_prediction"] > 0
+    tp, fp, fn = int((truth & found).sum()), int((~truth & found).sum()), int((truth & ~found).sum())
+    counts = {"slices": len(part), "true_positive": tp, "false_positive": fp, "false_negative": fn}
+    counts["true_negative"] = len(part) - tp - fp - fn
+    scores = {"accuracy": 1 - (fp + fn) / len(part), "f1": dice_of_counts(tp + fn, tp + fp, tp)}
+    return pd.Series({**counts, **scores}, dtype=object)
 
 
 def _splits(table: pd.DataFrame) -> list[list[str]]:

@@ -70,7 +70,8 @@ def test_nothing_is_dropped_silently() -> None:
 
 
 def test_presence_of_structures_in_slices() -> None:
-    row = presence(tables()[1]).set_index("structure").loc["RV"]
+    table = presence(tables()[1]).set_index(["structure", "level"])
+    row = table.loc[("RV", "all")]
     # three cases of six labelled slices: five true ones, the last missed, one false beyond the base
     assert row[["slices", "true_positive", "false_positive", "false_negative", "true_negative"]].tolist() == [
         18,
@@ -81,6 +82,30 @@ def test_presence_of_structures_in_slices() -> None:
     ]
     assert row["accuracy"] == pytest.approx(12 / 18)
     assert row["f1"] == pytest.approx(24 / 30)
+    assert table.loc[("RV", "beyond_base"), "false_positive"] == 3
+    assert table.loc[("RV", "base"), "true_positive"] == 6
+    assert ("RV", "beyond_apex") not in table.index
+    by_level = table.drop(index="all", level="level")
+    assert by_level.loc["RV", "slices"].sum() == 18
+
+
+@pytest.mark.parametrize("base_last", [True, False])
+def test_presence_tells_the_ends_apart(base_last: bool) -> None:
+    levels = ["outside", "apex", "mid", "base", "outside", "outside"]
+    truth, found = [0, 1, 1, 1, 0, 0], [1, 1, 1, 0, 1, 1]  # one false slice at the apex, two at the base
+    slices = pd.DataFrame(
+        {
+            "method": "m", "run": 0, "case": "a", "structure": "RV", "level": levels,
+            "slice": range(6) if base_last else range(5, -1, -1),
+            "voxels_reference": truth, "voxels_prediction": found,
+        }
+    )  # fmt: skip
+    alone = slices.iloc[[3, 4]].assign(case="b")  # one labelled slice: nobody knows where the base is
+    table = presence(pd.concat([slices, alone])).set_index("level")
+    assert table["false_positive"].to_dict() == {
+        "all": 4, "base": 0, "mid": 0, "apex": 0, "beyond_base": 2, "beyond_apex": 1, "outside": 1,
+    }  # fmt: skip
+    assert table.loc["base", "false_negative"] == 2
 
 
 def test_by_patient() -> None:
