@@ -20,6 +20,10 @@ __all__ = ["SelectiveKernelUNet"]
 
 _ENCODER_BLOCKS = {"sk": SelectiveKernel, "se_res": SqueezeExciteResidual}
 
+#: Weight of the newest stack in the statistics for prediction. Slices of one stack are alike, so a mean over about ten
+#: stacks, which torch's 0.1 gives, is noise: on the phantom it took the mean Dice from 0.81 to 0.44.
+_MOMENTUM = 0.03
+
 
 class SelectiveKernelUNet(nn.Module):
     """U-Net on packed slices: [conv 3×3, BatchNorm, ReLU, selective kernel] at each level, max-pooling, skips.
@@ -65,6 +69,9 @@ class SelectiveKernelUNet(nn.Module):
             self.up.append(nn.ConvTranspose2d(below, width, 2, stride=2))
             self.decoder.append(nn.Sequential(ConvNormReLU(2 * width, width), SelectiveKernel(width)))
         self.head = PointwiseConv(features[0], out_channels)
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.momentum = _MOMENTUM
 
     def forward(self, x: torch.Tensor, counts: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
         """Segment packed slices."""

@@ -37,7 +37,7 @@ def calibrated(**options) -> ClassifierGuidedNet:
     torch.manual_seed(0)
     net = ClassifierGuidedNet(1, 4, **{**NARROW, **options})
     with torch.no_grad():
-        for _ in range(20):
+        for _ in range(60):
             net(torch.randn(1, 1, 6, 16, 24))
     return net.eval()
 
@@ -152,6 +152,21 @@ def test_one_slice_trains() -> None:
 
 
 # -------------------------------------------------------------------------------------------------------------- gate
+
+
+def test_statistics_for_prediction_are_those_of_many_stacks() -> None:
+    """The last few patients must not decide how the next one is normalised."""
+    torch.manual_seed(0)
+    net = ClassifierGuidedNet(1, 4, **NARROW, ref=False, classifier=None, fusion=False)
+    norm = net.seg.encoder[0][0].norm
+    contrast = torch.cat(
+        (torch.full((100,), 1.0), torch.full((5,), 3.0))
+    )  # five patients at the end are unlike the rest
+    with torch.no_grad():
+        for scale in contrast:
+            net(scale * torch.randn(1, 1, 6, 16, 24))
+        spread = norm.running_var / net.seg.encoder[0][0].conv(torch.randn(50, 1, 16, 24)).var((0, 2, 3))
+    assert spread.max() < 1 + 0.3 * (9 - 1)
 
 
 def test_gates_hide_what_is_absent_and_leave_the_rest() -> None:
