@@ -17,7 +17,7 @@ from torch import nn
 
 from nnunet_cardiac.architectures.blocks.binary_logits import fuse_binary_logits
 from nnunet_cardiac.architectures.blocks.presence_gate import close_gates
-from nnunet_cardiac.architectures.blocks.stack_packing import pack, real_slices, unpack
+from nnunet_cardiac.architectures.blocks.stack_packing import content_box, pack, real_slices, unpack
 from nnunet_cardiac.architectures.contract import SegmentationNetwork
 from nnunet_cardiac.architectures.selective_kernel_unet import SelectiveKernelUNet
 
@@ -57,7 +57,7 @@ class ClassifierGuidedNet(SegmentationNetwork):
         fusion: Whether the bottlenecks fuse all slices ("AS"); without it every slice is on its own ("SS").
         classifier: Where the classifier reads: `"ref"`, `"seg"`, or None for no classifier.
         detach: Whether the gradients of the second stage stop at the first, which then learns from its own loss alone.
-        encoder_block: `"sk"` or `"se_res"`, see `SelectiveKernelUNet`.
+        encoder_block, norm: See `SelectiveKernelUNet`.
         layers, heads, mlp_ratio, position: See `SliceFusionTransformer`.
         hidden: Hidden units of the classifier.
         dropout: Probability of dropping one of them.
@@ -69,7 +69,8 @@ class ClassifierGuidedNet(SegmentationNetwork):
     Shape:
         Stacks `(B, input_channels, Z, H, W)` of any number of slices, H and W multiples of `divisor`, to logits
         `(B, num_classes, Z, H, W)`; in training to `StageOutputs`. Slices of zeros are taken for padding: they are
-        left out of everything and come out as background.
+        left out of everything and come out as background. At prediction rows and columns of zeros around the stacks are
+        left out, too.
     """
 
     axes = 3
@@ -86,6 +87,7 @@ class ClassifierGuidedNet(SegmentationNetwork):
         classifier: str | None = "ref",
         detach: bool = True,
         encoder_block: str = "sk",
+        norm: str = "stack",
         layers: int = 2,
         heads: int = 8,
         mlp_ratio: int = 4,
@@ -109,7 +111,7 @@ class ClassifierGuidedNet(SegmentationNetwork):
 
         def stage(inputs: int, outputs: int) -> SelectiveKernelUNet:
             fused = {"layers": layers, "heads": heads, "mlp_ratio": mlp_ratio, "position": position}
-            return SelectiveKernelUNet(inputs, outputs, features, encoder_block, fused if fusion else None)
+            return SelectiveKernelUNet(inputs, outputs, features, encoder_block, fused if fusion else None, norm)
 
         self.detach = detach
         self.reads = classifier
@@ -129,24 +131,30 @@ class ClassifierGuidedNet(SegmentationNetwork):
         """Outputs of both stages and of the classifier, without gating."""
         self._check(x)
         real = real_slices(x)
-        counts = real.sum(1).tolist()
-        seg, bottleneck = self.seg(pack(x, real), counts)
+        each = [self._one_stack(stack) for stack in pack(x, real).split(real.sum(1).tolist())]
+        seg, ref, presence = (None if parts[0] is None else torch.cat(parts) for parts in zip(*each, strict=True))
+        return StageOutputs(seg, ref, presence, real)
+
+    def _one_stack(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
+        """Outputs of both stages and of the classifier for the slices `(S, input_channels, H, W)` of a stack."""
+        seg, bottleneck = self.seg(x)
         ref = None
         if self.ref is not None:
-            probabilities = (seg.detach() if self.detach else seg).softmax(dim=1)
-            ref, refined = self.ref(probabilities, counts)
+            ref, refined = self.ref((seg.detach() if self.detach else seg).softmax(dim=1))
             bottleneck = refined if self.reads == "ref" else bottleneck
-        presence = None if self.classifier is None else self.classifier(bottleneck.mean((2, 3)))
-        return StageOutputs(seg, ref, presence, real)
+        return seg, ref, None if self.classifier is None else self.classifier(bottleneck.mean((2, 3)))
 
     def segment(self, x: torch.Tensor) -> torch.Tensor:
         """Gated logits `(B, num_classes, Z, H, W)` of `x` `(B, input_channels, Z, H, W)`."""
-        seg, ref, presence, real = self.stages(x)
+        height, width = content_box(x, self.divisor[1:])
+        seg, ref, presence, real = self.stages(x[..., height, width])
         binary = seg[:, 1:] - seg[:, :1] if ref is None else ref
         if presence is not None:
             binary = close_gates(binary, presence)
         background = F.pad(binary.new_full((self.num_classes - 1,), -_LOGIT), (1, 0))
-        return unpack(fuse_binary_logits(binary), real, background)
+        logits = background.view(-1, 1, 1, 1).repeat(len(x), 1, *x.shape[2:])
+        logits[..., height, width] = unpack(fuse_binary_logits(binary), real, background)
+        return logits
 
 
 def _classifier(width: int, hidden: int, classes: int, dropout: float) -> nn.Sequential:

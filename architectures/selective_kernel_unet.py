@@ -1,4 +1,4 @@
-"""U-Net with selective kernels whose bottleneck may fuse all slices: one stage of the classifier-guided network."""
+"""U-Net with selective kernels that may fuse all slices at its bottleneck: a stage of the classifier-guided network."""
 
 from __future__ import annotations
 
@@ -15,18 +15,21 @@ from nnunet_cardiac.architectures.blocks.pointwise_conv import PointwiseConv
 from nnunet_cardiac.architectures.blocks.selective_kernel import SelectiveKernel
 from nnunet_cardiac.architectures.blocks.slice_fusion import SliceFusionTransformer
 from nnunet_cardiac.architectures.blocks.squeeze_excite_residual import SqueezeExciteResidual
+from nnunet_cardiac.architectures.blocks.stack_norm import StackNorm2d
 
 __all__ = ["SelectiveKernelUNet"]
 
 _ENCODER_BLOCKS = {"sk": SelectiveKernel, "se_res": SqueezeExciteResidual}
 
-#: Weight of the newest stack in the statistics for prediction. Slices of one stack are alike, so a mean over about ten
-#: stacks, which torch's 0.1 gives, is noise: on the phantom it took the mean Dice from 0.81 to 0.44.
+_NORMS = {"stack": StackNorm2d, "batch": nn.BatchNorm2d}
+
+#: Weight of the newest stack in running statistics, where there are any. Slices of one stack are alike, so a mean over
+#: about ten stacks, which torch's 0.1 gives, is noise.
 _MOMENTUM = 0.03
 
 
 class SelectiveKernelUNet(nn.Module):
-    """U-Net on packed slices: [conv 3×3, BatchNorm, ReLU, selective kernel] at each level, max-pooling, skips.
+    """U-Net on the slices of a stack: [conv 3×3, norm, ReLU, selective kernel] at each level, max-pooling, skips.
 
     Args:
         in_channels: Channels of a slice.
@@ -35,14 +38,14 @@ class SelectiveKernelUNet(nn.Module):
         encoder_block: What follows the first convolution of an encoder level: `"sk"`, or `"se_res"` as in the SK-U-Net
             that the paper cites, whose encoder has residual units with channel attention.
         fusion: Arguments of the `SliceFusionTransformer` at the bottleneck; None for none.
+        norm: `"stack"`, see `StackNorm2d`, or `"batch"` for batch normalisation with running statistics.
 
     Raises:
         ValueError: If an argument is outside its range.
 
     Shape:
-        Slices `(S, in_channels, H, W)`, H and W multiples of 2 to the number of levels less one, and the numbers of
-        slices of the stacks to logits `(S, out_channels, H, W)` and the map `(S, features[-1], h, w)` that the encoder
-        hands to the bottleneck.
+        Slices `(S, in_channels, H, W)` of one stack, H and W multiples of 2 to the number of levels less one, to logits
+        `(S, out_channels, H, W)` and the map `(S, features[-1], h, w)` that the encoder hands to the bottleneck.
     """
 
     def __init__(
@@ -52,35 +55,38 @@ class SelectiveKernelUNet(nn.Module):
         features: Sequence[int],
         encoder_block: str = "sk",
         fusion: Mapping[str, Any] | None = None,
+        norm: str = "stack",
     ) -> None:
         super().__init__()
         if len(features) < 2 or min(features) < 1:
             raise ValueError(f"features is {tuple(features)}, expected two or more positive numbers.")
         if encoder_block not in _ENCODER_BLOCKS:
             raise ValueError(f"encoder_block is {encoder_block!r}, expected one of 'sk', 'se_res'.")
-        block = _ENCODER_BLOCKS[encoder_block]
+        if norm not in _NORMS:
+            raise ValueError(f"norm is {norm!r}, expected one of 'stack', 'batch'.")
+        block, unit = _ENCODER_BLOCKS[encoder_block], {"norm": _NORMS[norm]}
         self.encoder = nn.ModuleList(
-            nn.Sequential(ConvNormReLU(before, width), block(width))
+            nn.Sequential(ConvNormReLU(before, width, **unit), block(width, **unit))
             for before, width in itertools.pairwise((in_channels, *features))
         )
         self.fusion = None if fusion is None else SliceFusionTransformer(features[-1], **fusion)
         self.up, self.decoder = nn.ModuleList(), nn.ModuleList()
         for width, below in itertools.pairwise(features):
             self.up.append(nn.ConvTranspose2d(below, width, 2, stride=2))
-            self.decoder.append(nn.Sequential(ConvNormReLU(2 * width, width), SelectiveKernel(width)))
+            self.decoder.append(nn.Sequential(ConvNormReLU(2 * width, width, **unit), SelectiveKernel(width, **unit)))
         self.head = PointwiseConv(features[0], out_channels)
         for module in self.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.momentum = _MOMENTUM
 
-    def forward(self, x: torch.Tensor, counts: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Segment packed slices."""
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Segment the slices of a stack."""
         maps = []
         x = x.contiguous(memory_format=torch.channels_last)
         for level, encode in enumerate(self.encoder):
             maps.append(encode(F.max_pool2d(maps[-1], 2) if level else x))
         bottleneck = maps.pop()
-        x = bottleneck if self.fusion is None else self.fusion(bottleneck, counts)
+        x = bottleneck if self.fusion is None else self.fusion(bottleneck)
         for level in reversed(range(len(maps))):
             x = self.decoder[level](torch.cat((self.up[level](x), maps[level]), dim=1))
         return self.head(x), bottleneck

@@ -1,4 +1,4 @@
-"""Convolution without bias, batch normalisation, ReLU: the unit that whole networks are made of."""
+"""Convolution without bias, normalisation, ReLU: the unit that whole networks are made of."""
 
 import torch
 import torch.nn.functional as F
@@ -11,23 +11,31 @@ __all__ = ["ConvNormReLU", "PointwiseNormReLU", "PooledBatchNorm2d"]
 
 
 class ConvNormReLU(nn.Module):
-    """3×3 convolution, BatchNorm, ReLU.
+    """3×3 convolution, normalisation, ReLU.
 
     Args:
         in_channels: Channels of all inputs together.
         out_channels: Channels of the output.
         separable: Whether the convolution is depthwise separable.
         dilation: Distance of the taps of the kernel, in pixels.
+        norm: Class of the normalisation, called with the channels.
 
     Shape:
         Maps `(B, C_i, H, W)`, ΣC_i = `in_channels`, to `(B, out_channels, H, W)`.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, separable: bool = False, dilation: int = 1) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        separable: bool = False,
+        dilation: int = 1,
+        norm: type[nn.Module] = nn.BatchNorm2d,
+    ) -> None:
         super().__init__()
         self.dilation = dilation
         self.conv = (SeparableConv if separable else DenseConv)(in_channels, out_channels)
-        self.norm = nn.BatchNorm2d(out_channels)
+        self.norm = norm(out_channels)
 
     def forward(self, *maps: torch.Tensor) -> torch.Tensor:
         """Process the stack of `maps`."""

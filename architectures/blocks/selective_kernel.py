@@ -25,16 +25,19 @@ class SelectiveKernel(nn.Module):
         channels: Channels C.
         reduction: C per entry of v.
         least: Fewest entries of v.
+        norm: Class of the normalisation of the branches, called with the channels.
 
     Shape:
         `(B, C, H, W)` to `(B, C, H, W)`.
     """
 
-    def __init__(self, channels: int, reduction: int = 16, least: int = 32) -> None:
+    def __init__(
+        self, channels: int, reduction: int = 16, least: int = 32, norm: type[nn.Module] = nn.BatchNorm2d
+    ) -> None:
         super().__init__()
         hidden = max(channels // reduction, least)
-        self.near = ConvNormReLU(channels, channels)
-        self.far = ConvNormReLU(channels, channels, dilation=2)
+        self.near = ConvNormReLU(channels, channels, norm=norm)
+        self.far = ConvNormReLU(channels, channels, dilation=2, norm=norm)
         self.squeeze = PointwiseNormReLU(channels, hidden, PooledBatchNorm2d)
         self.select = PointwiseConv(hidden, 2 * channels)
 

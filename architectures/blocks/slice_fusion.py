@@ -7,7 +7,6 @@ leaves open what a token is; here it is the feature vector of a position of a sl
 """
 
 import math
-from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -47,10 +46,9 @@ class TransformerBlock(nn.Module):
 
 
 class SliceFusionTransformer(nn.Module):
-    """Attention between the slices of each stack, then between the positions of each slice.
+    """Attention between the slices of a stack at each position, then between the positions of each slice.
 
-    Slices of different stacks never meet, and slices that fill a stack up have to be left out beforehand, so the result
-    for a stack depends neither on the others nor on padding.
+    Slices that only fill a stack up have to be left out beforehand.
 
     Args:
         width: Channels D of the maps; a multiple of the heads.
@@ -64,7 +62,7 @@ class SliceFusionTransformer(nn.Module):
         ValueError: If an argument is outside its range.
 
     Shape:
-        Packed slices `(S, D, h, w)` and the numbers of slices of the stacks, which sum to S, to `(S, D, h, w)`.
+        The slices `(S, D, h, w)` of one stack to the same.
     """
 
     def __init__(
@@ -82,16 +80,13 @@ class SliceFusionTransformer(nn.Module):
         self.inter = nn.Sequential(*(TransformerBlock(width, heads, mlp_ratio) for _ in range(layers)))
         self.intra = nn.Sequential(*(TransformerBlock(width, heads, mlp_ratio) for _ in range(layers)))
 
-    def forward(self, maps: torch.Tensor, counts: Sequence[int]) -> torch.Tensor:
-        """Fuse the slices of each stack."""
-        stacks = to_tokens(maps).split(list(counts))  # each (Z, h * w, D)
-        fused = torch.cat([self._between_slices(stack) for stack in stacks])
-        return to_map(self.intra(fused), *maps.shape[2:])
-
-    def _between_slices(self, stack: torch.Tensor) -> torch.Tensor:
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
+        """Fuse the slices."""
+        tokens = to_tokens(maps)  # (S, h * w, D)
         if self.position is not None:
-            stack = stack + _place_in_stack(stack)
-        return self.inter(stack.transpose(0, 1)).transpose(0, 1)
+            tokens = tokens + _place_in_stack(tokens)
+        fused = self.inter(tokens.transpose(0, 1)).transpose(0, 1)
+        return to_map(self.intra(fused), *maps.shape[2:])
 
 
 def _place_in_stack(stack: torch.Tensor) -> torch.Tensor:

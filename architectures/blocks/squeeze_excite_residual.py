@@ -16,17 +16,18 @@ __all__ = ["SqueezeExciteResidual"]
 
 
 class SqueezeExciteResidual(nn.Module):
-    """ReLU(x + a ⊙ BN(conv(ReLU(BN(conv x))))) with channel factors a: `(B, C, H, W)` to `(B, C, H, W)`.
+    """ReLU(x + a ⊙ N(conv(ReLU(N(conv x))))) with channel factors a: `(B, C, H, W)` to `(B, C, H, W)`.
 
     Args:
         channels: Channels C.
+        norm: Class of the normalisation, called with the channels.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, norm: type[nn.Module] = nn.BatchNorm2d) -> None:
         super().__init__()
-        self.first = ConvNormReLU(channels, channels)
+        self.first = ConvNormReLU(channels, channels, norm=norm)
         self.second = DenseConv(channels, channels)
-        self.norm = nn.BatchNorm2d(channels)
+        self.norm = norm(channels)
         self.excite = ExciteChannels(channels)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -2,12 +2,14 @@
 
 nnU-Net fills short stacks up with slices of zeros, in training and at prediction. A z-scored slice is not zero
 everywhere, so the zeros themselves say which slices are real; what augments intensities has to leave them alone
-(`nnunet_cardiac.augmentation.ZeroPaddedSlices`).
+(`nnunet_cardiac.augmentation.RealSlicesOnly`).
 """
+
+from collections.abc import Sequence
 
 import torch
 
-__all__ = ["pack", "real_slices", "unpack"]
+__all__ = ["content_box", "pack", "real_slices", "unpack"]
 
 
 def real_slices(x: torch.Tensor) -> torch.Tensor:
@@ -18,6 +20,22 @@ def real_slices(x: torch.Tensor) -> torch.Tensor:
     """
     real = (x != 0).any(1).flatten(2).any(2)
     return real | ~real.any(1, keepdim=True)
+
+
+def content_box(x: torch.Tensor, divisor: Sequence[int]) -> tuple[slice, slice]:
+    """Rows and columns of `(B, C, Z, H, W)` outside which all is zero, their numbers rounded up to the divisor.
+
+    H and W have to be multiples of the divisor. If all is zero, they are the first ones.
+    """
+    held = (x != 0).flatten(0, 2).any(0)
+    return _extent(held.any(1), divisor[0]), _extent(held.any(0), divisor[1])
+
+
+def _extent(held: torch.Tensor, divisor: int) -> slice:
+    indices = held.nonzero().flatten().tolist() or [0]
+    size = -(-(indices[-1] + 1 - indices[0]) // divisor) * divisor
+    start = min(indices[0], len(held) - size)
+    return slice(start, start + size)
 
 
 def pack(x: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
