@@ -2,7 +2,7 @@
 
 Batch normalisation on batches of one stack learns from the statistics of that stack and predicts with those of all.
 Slices of one patient are alike and patients differ, so the two are far apart: networks trained that way on the phantom
-segmented its training cases well with the statistics of the stack at hand and failed with running ones.
+segmented unseen stacks well with the statistics of the stack at hand and failed with running ones.
 """
 
 import torch
