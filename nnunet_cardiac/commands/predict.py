@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from nnunet_cardiac.errors import UserError
 
 if TYPE_CHECKING:
-    from nnunet_cardiac.inference.cohort import Result
+    from nnunet_cardiac.inference.results import Result
 
 HELP = "segment images, cine series and DICOM studies with a trained system, all stages in one process"
 
@@ -78,8 +78,9 @@ def run(args: argparse.Namespace) -> int:
     import torch
 
     from nnunet_cardiac.devices import usable_cores
-    from nnunet_cardiac.inference.cohort import Options, segment
+    from nnunet_cardiac.inference.cohort import segment
     from nnunet_cardiac.inference.predictor import CardiacPredictor
+    from nnunet_cardiac.inference.results import Options
     from nnunet_cardiac.inference.sources import find_sources
 
     torch.set_num_threads(args.threads or usable_cores())
