@@ -74,8 +74,7 @@ def remove_partial(source: Source, options: Options, before: frozenset[str]) -> 
     Args:
         source: The case.
         options: What the user asked for.
-        before: Names of the files that were in the folder before the run; they are kept, unless they were to be
-            replaced and their JSON file is gone already.
+        before: Names of the files that were in the folder before the run.
     """
     names = [source.name]
     if source.is_dicom:
@@ -84,10 +83,11 @@ def remove_partial(source: Source, options: Options, before: frozenset[str]) -> 
             stale.unlink(missing_ok=True)
     for name in names:
         remove_parts(options.output, name)
-        path, *others, record = output_files(options.output, name)
-        if not record.exists() and (path.name not in before or options.existing == "overwrite"):
-            for file in (path, *others):
-                if file.name not in before or options.existing == "overwrite":
+        *files, record = output_files(options.output, name)
+        if not record.exists():
+            for file in files:
+                # What was there stays, unless this run had begun to replace it: then its JSON file went first.
+                if file.name not in before or (options.existing == "overwrite" and record.name in before):
                     file.unlink(missing_ok=True)
 
 
