@@ -119,7 +119,7 @@ def _segment_on_ray(args: argparse.Namespace, model: dict[str, Any]) -> list[Res
     from nnunet_cardiac.inference.on_ray import segment_on_ray
     from nnunet_cardiac.inference.ray_cluster import import_ray
 
-    import_ray()
+    import_ray(args.ray)
     last = find_stages(model["folder"], model["folds"], model["checkpoint"])[-1]
     return segment_on_ray(
         args.ray,

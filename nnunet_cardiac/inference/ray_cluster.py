@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -39,18 +40,28 @@ class Placement:
     gpus: int
 
 
-def import_ray() -> Any:
-    """Return Ray, with its reports to the developers off.
+def import_ray(address: str) -> Any:
+    """Return Ray, with its reports to the developers off; what is started here is not to be reached from elsewhere.
+
+    Args:
+        address: See :func:`cluster`.
 
     Raises:
         UserError: If it is not installed.
     """
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    if _chosen(address) == "local" and "ray" not in sys.modules:
+        # Ray reads it when it is imported, on all systems, and with 0 listens on the loopback address only.
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
     try:
         import ray
     except ImportError as error:
         raise UserError("--ray needs Ray. Install it: pip install 'nnunet_cardiac[ray]'") from error
     return ray
+
+
+def _chosen(address: str) -> str:
+    return (os.environ.get("RAY_ADDRESS") or "local") if address == "auto" else address
 
 
 @contextmanager
@@ -68,13 +79,12 @@ def cluster(address: str, cores: int | None = None) -> Iterator[Any]:
     Raises:
         UserError: If Ray is not installed, or the cluster cannot be joined.
     """
-    ray = import_ray()
+    ray = import_ray(address)
     if ray.is_initialized():
         yield ray
         return
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
-    if address == "auto":
-        address = os.environ.get("RAY_ADDRESS") or "local"
+    address = _chosen(address)
     try:
         if address == "local":
             ray.init(
