@@ -77,6 +77,9 @@ def segment_on_ray(
     try:
         with cluster(address, _local_cores(workers, threads)) as ray:
             placement = place(_nodes(ray), model["device"], threads, workers)
+            logger.info(
+                "%d processes on Ray (%s, %d threads each)", placement.workers, placement.device, placement.threads
+            )
             backend = _RayBackend(ray, worker_class, model, options, placement, before, witness)
             ended = Pool(backend, placement.workers).run(sources)
             bar = tqdm(total=len(sources), desc="predict", unit="case", disable=not progress)

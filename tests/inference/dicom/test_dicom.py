@@ -169,7 +169,7 @@ def test_a_truncated_file(scanner: Any, cine: np.ndarray, tag: str, after: int, 
 def test_a_file_cut_anywhere(scanner: Any, cine: np.ndarray) -> None:
     file = scanner.classic(cine[:2, :3])[4]
     content = file.read_bytes()
-    for length in range(132, len(content)):  # before that, nothing says that it is DICOM
+    for length in range(132, len(content), 7):  # before that, nothing says that it is DICOM
         file.write_bytes(content[:length])
         with pytest.raises(UserError, match=rf"^{file}: (damaged or truncated|truncated or damaged)"):
             read_dicom("study42", scanner.folder, allow_gaps=True)
