@@ -143,18 +143,18 @@ class Pool:
         self._tickets[ticket] = worker, None
 
     def _hand_out(self, items: Sequence[Any]) -> None:
-        for slots in range(1, SLOTS + 1):  # one each before anyone has two
+        for _ in range(SLOTS):  # one each before anyone has two
             for worker in self._workers:
-                job = self._next_for(worker, slots) if worker.ready else None
+                job = self._next_for(worker) if worker.ready else None
                 if job is not None:
                     worker.jobs.append(job)
                     ticket = self._backend.submit(worker.handle, items[job.number], job.losses > 0)
                     self._tickets[ticket] = worker, job
 
-    def _next_for(self, worker: _Worker, slots: int) -> _Job | None:
+    def _next_for(self, worker: _Worker) -> _Job | None:
         if self._again:
             return None if worker.jobs else self._again.popleft()
-        if not self._fresh or len(worker.jobs) >= slots or any(job.losses for job in worker.jobs):
+        if not self._fresh or len(worker.jobs) >= SLOTS or any(job.losses for job in worker.jobs):
             return None
         # The last items are left to those who come free first.
         return None if worker.jobs and len(self._fresh) < len(self._workers) else self._fresh.popleft()

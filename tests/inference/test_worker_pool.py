@@ -208,6 +208,14 @@ def test_waiting_for_a_place(room: bool, caplog: pytest.LogCaptureFixture) -> No
             outcomes(machine, ["a"])
 
 
+def test_all_machines_are_switched_off(caplog: pytest.LogCaptureFixture) -> None:
+    machine = Machine(lambda item, _: "dies", start=lambda number: "done" if number < 6 else "never")
+    machine.room = False
+    found = outcomes(machine, range(20), size=6)
+    assert found == dict.fromkeys(range(20), Lost("No worker is left."))
+    assert caplog.messages == ["One worker less: No machine has what a worker needs."]
+
+
 def test_interrupted_workers_are_stopped() -> None:
     machine = Machine()
     running = Pool(machine, 2).run(range(9))
