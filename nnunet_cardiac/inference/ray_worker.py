@@ -20,6 +20,8 @@ from nnunet_cardiac.inference.sources import Source
 #: Logger, level and text of a message.
 Message = tuple[str, int, str]
 
+_SHARED = "Model, input and results must be on a disk that all machines see under the same path."
+
 
 class Worker:
     """A model on one device. Two cases may be in it at a time: one is computed while the other is read or written.
@@ -52,15 +54,17 @@ class Worker:
         Raises:
             UserError: If the model or the folder for the results is not what the caller sees.
         """
+        host, model = socket.gethostname(), Path(self._model_arguments["folder"])
+        if not witness.is_file():
+            raise UserError(
+                f"{host}: {witness.parent} is not the folder that the calling machine sees under this name. {_SHARED}"
+            )
+        if not model.is_dir():
+            raise UserError(f"{host}: {model}: no such folder. {_SHARED}")
         try:
-            if not witness.is_file():
-                raise UserError(f"{witness.parent} is not the folder that the calling machine sees under this name.")
             self._predictor = self._computer.submit(self._load).result()
         except (UserError, OSError) as error:
-            raise UserError(
-                f"{socket.gethostname()}: {error} The model, the input and the folder for the results must be on a "
-                "disk that all machines see under the same path."
-            ) from error
+            raise UserError(f"{host}: {error}") from error
         return Segmenter(self._predictor, self._options).model
 
     def _load(self) -> CardiacPredictor:

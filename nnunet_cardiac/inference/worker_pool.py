@@ -213,7 +213,7 @@ class Pool:
         if any(worker.ready for worker in self._workers):
             return
         if self._backend.has_room():
-            logger.warning("Waiting for processors or GPUs that others use.")
+            logger.warning("Waiting for processes to start, or for processors and GPUs that others use.")
             return
         for worker in list(self._workers):
             self._discard(worker)

@@ -202,7 +202,7 @@ def test_waiting_for_a_place(room: bool, caplog: pytest.LogCaptureFixture) -> No
     machine.wait = wait
     if room:
         assert outcomes(machine, ["a"]) == {"a": "outcome of a"}
-        assert caplog.messages == ["Waiting for processors or GPUs that others use."] * 2
+        assert caplog.messages == ["Waiting for processes to start, or for processors and GPUs that others use."] * 2
     else:
         with pytest.raises(UserError, match="No machine has what a worker needs"):
             outcomes(machine, ["a"])
