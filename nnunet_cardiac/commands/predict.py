@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nnunet_cardiac.errors import UserError
 
 if TYPE_CHECKING:
-    from nnunet_cardiac.inference.cohort import Result
+    from nnunet_cardiac.inference.results import Options, Result
+    from nnunet_cardiac.inference.sources import Source
 
 HELP = "segment images, cine series and DICOM studies with a trained system, all stages in one process"
 
@@ -66,34 +67,81 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     existing.add_argument("--resume", action="store_true", help="keep finished results, segment the rest")
     cohort.add_argument("--num-parts", type=int, default=1, metavar="N", help="share the cases among N processes")
     cohort.add_argument("--part-id", type=int, default=0, metavar="I", help="which part this one is, from 0")
+    cohort.add_argument(
+        "--ray",
+        metavar="ADDRESS",
+        help="share the cases among the machines of a Ray cluster, HOST:PORT; auto: RAY_ADDRESS, or this machine",
+    )
+    cohort.add_argument(
+        "--ray-actors",
+        type=int,
+        metavar="N",
+        help="processes on the cluster, each with the model (default: one for each GPU, without GPUs for each machine)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Segment the input; 1 if a case failed."""
-    if not 0 <= args.part_id < args.num_parts:
-        raise UserError(f"--part-id is {args.part_id}, expected 0 to {args.num_parts - 1} (--num-parts - 1).")
-    folder = _model_folder(args)
+    _check_counts(args)
+    model = {
+        "folder": _model_folder(args),
+        "folds": args.f,
+        "checkpoint": args.chk,
+        "device": args.device,
+        "precision": args.precision,
+        "mirroring": args.mirroring,
+        "trust_checkpoint": args.trust_checkpoint,
+    }
     _check_output(args.o)
+    results = _segment_here(args, model) if args.ray is None else _segment_on_ray(args, model)
+    if args.indices:
+        _write_indices(args, results)
+    _print_summary(results)
+    return 1 if any(result.status == "failed" for result in results) else 0
 
+
+def _segment_here(args: argparse.Namespace, model: dict[str, Any]) -> list[Result]:
     import torch
 
     from nnunet_cardiac.devices import usable_cores
-    from nnunet_cardiac.inference.cohort import Options, segment
+    from nnunet_cardiac.inference.cohort import segment
     from nnunet_cardiac.inference.predictor import CardiacPredictor
-    from nnunet_cardiac.inference.sources import find_sources
 
     torch.set_num_threads(args.threads or usable_cores())
-    predictor = CardiacPredictor.from_folder(
-        folder,
-        folds=args.f,
-        checkpoint=args.chk,
-        device=args.device,
-        precision=args.precision,
-        mirroring=args.mirroring,
-        trust_checkpoint=args.trust_checkpoint,
+    predictor = CardiacPredictor.from_folder(**model)
+    return segment(predictor, _sources(args, predictor.channels), _options(args), progress=not args.quiet)
+
+
+def _segment_on_ray(args: argparse.Namespace, model: dict[str, Any]) -> list[Result]:
+    """The model stays unread here, but for what says which input it takes."""
+    from nnunet_cardiac.files import read_json
+    from nnunet_cardiac.inference.model_folder import find_stages, image_channels
+    from nnunet_cardiac.inference.on_ray import segment_on_ray
+    from nnunet_cardiac.inference.ray_cluster import import_ray
+
+    import_ray(args.ray)
+    last = find_stages(model["folder"], model["folds"], model["checkpoint"])[-1]
+    return segment_on_ray(
+        args.ray,
+        model,
+        _sources(args, image_channels(read_json(last.folder / "dataset.json"))),
+        _options(args),
+        workers=args.ray_actors,
+        threads=args.threads,
+        progress=not args.quiet,
     )
-    sources = find_sources(args.i, predictor.channels)[args.part_id :: args.num_parts]
-    options = Options(
+
+
+def _sources(args: argparse.Namespace, channels: int) -> list[Source]:
+    from nnunet_cardiac.inference.sources import find_sources
+
+    return find_sources(args.i, channels)[args.part_id :: args.num_parts]
+
+
+def _options(args: argparse.Namespace) -> Options:
+    from nnunet_cardiac.inference.results import Options
+
+    return Options(
         output=args.o,
         existing="overwrite" if args.overwrite else "resume" if args.resume else "refuse",
         dimensions=args.dimensions,
@@ -103,11 +151,16 @@ def run(args: argparse.Namespace) -> int:
         keep_identifiers=args.keep_identifiers,
         dicom_seg=args.dicom_seg,
     )
-    results = segment(predictor, sources, options, progress=not args.quiet)
-    if args.indices:
-        _write_indices(args, results)
-    _print_summary(results)
-    return 1 if any(result.status == "failed" for result in results) else 0
+
+
+def _check_counts(args: argparse.Namespace) -> None:
+    if not 0 <= args.part_id < args.num_parts:
+        raise UserError(f"--part-id is {args.part_id}, expected 0 to {args.num_parts - 1} (--num-parts - 1).")
+    for option, value in (("--threads", args.threads), ("--ray-actors", args.ray_actors)):
+        if value is not None and value < 1:
+            raise UserError(f"{option} is {value}, expected 1 or more.")
+    if args.ray_actors is not None and args.ray is None:
+        raise UserError("--ray-actors needs --ray auto or --ray HOST:PORT; without it there is one process.")
 
 
 def _model_folder(args: argparse.Namespace) -> Path:

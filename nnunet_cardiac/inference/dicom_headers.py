@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,7 +88,7 @@ def read_study(path: Path) -> DicomStudy:
     Raises:
         UserError: If there is no image with a position, a file is damaged, or there are several patients.
     """
-    pydicom = import_pydicom()
+    import_pydicom()
     files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
     images: list[DicomImage] = []
     patients: dict[tuple[str, str], Path] = {}
@@ -95,26 +96,22 @@ def read_study(path: Path) -> DicomStudy:
     seen: set[str] = set()
     skipped = copies = 0
     for file in files:
-        try:
-            dataset = pydicom.dcmread(file, stop_before_pixels=True)
-        except pydicom.errors.InvalidDicomError:
-            continue
-        except Exception as error:  # pydicom raises whatever a broken element makes it raise
-            raise UserError(f"{file}: damaged or truncated DICOM file ({error}). Export the study again.") from error
-        if dataset.get("SOPClassUID", "") == "1.2.840.10008.1.3.10":  # DICOMDIR
-            continue
-        uid = str(dataset.get("SOPInstanceUID", file))
-        if uid in seen:
-            copies += 1
-            continue
-        seen.add(uid)
-        patients.setdefault((str(dataset.get("PatientID", "")), str(dataset.get("PatientName", ""))), file)
-        found = list(_images_of(dataset, file))
-        skipped += not found
-        images += found
-        identifiers = identifiers or {
-            name: str(dataset.get(name, "")) for name in ("PatientID", "PatientName", "StudyInstanceUID")
-        }
+        with _explained(file):
+            dataset = _read_header(file)
+            if dataset is None or dataset.get("SOPClassUID", "") == "1.2.840.10008.1.3.10":  # DICOMDIR
+                continue
+            uid = str(dataset.get("SOPInstanceUID", file))
+            if uid in seen:
+                copies += 1
+                continue
+            seen.add(uid)
+            patients.setdefault((str(dataset.get("PatientID", "")), str(dataset.get("PatientName", ""))), file)
+            found = list(_images_of(dataset, file))
+            skipped += not found
+            images += found
+            identifiers = identifiers or {
+                name: str(dataset.get(name, "")) for name in ("PatientID", "PatientName", "StudyInstanceUID")
+            }
     if len(patients) > 1:
         raise UserError(
             f"{path}: files of {len(patients)} patients in one folder, for example "
@@ -125,6 +122,37 @@ def read_study(path: Path) -> DicomStudy:
     warnings = [f"{skipped} DICOM files hold no image with a position and were left out."] if skipped else []
     warnings += [f"{copies} DICOM files are copies of others and were left out."] if copies else []
     return DicomStudy(tuple(images), identifiers, tuple(warnings))
+
+
+@contextmanager
+def _explained(file: Path) -> Iterator[None]:
+    """Say which file it is, whatever pydicom raises at a broken element: when it is read, or when it is asked for."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"{file}: damaged or truncated DICOM file ({error}). Export the study again.") from error
+
+
+def _read_header(file: Path) -> Any:
+    """Return the header of a file, or None if it is no DICOM file; a header that is cut short is an error."""
+    pydicom = import_pydicom()
+    with file.open("rb") as stream:
+        try:
+            header = pydicom.dcmread(stream, stop_before_pixels=True)
+        except pydicom.errors.InvalidDicomError:
+            if file.suffix.lower() in (".dcm", ".ima") and not file.name.startswith("."):
+                raise
+            return None
+        at_end = not stream.read(1)
+    # Elements are in the order of their tags, so a file that is cut may still be read without error: it lacks the
+    # patient's name, the position, or the pixels. A deflated file is read to its end in any case.
+    kind = header.file_meta.get("MediaStorageSOPClassUID") or header.get("SOPClassUID")
+    deflated = header.file_meta.get("TransferSyntaxUID") == pydicom.uid.DeflatedExplicitVRLittleEndian
+    if at_end and not deflated and (not len(header) or "Image Storage" in getattr(kind, "name", "")):
+        raise ValueError("it ends within its header")
+    return header
 
 
 def _images_of(dataset: Any, path: Path) -> Iterator[DicomImage]:

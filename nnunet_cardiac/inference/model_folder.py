@@ -98,6 +98,11 @@ def _read_stage(
     return StageFolder(folder, trainer, plans_name, configuration, checkpoints), before
 
 
+def image_channels(dataset_json: Mapping[str, Any]) -> int:
+    """Image channels that a model was trained with."""
+    return len(dataset_json.get("channel_names", dataset_json.get("modality", {"0": ""})))
+
+
 def inherited(configurations: Mapping[str, Any], name: str, key: str) -> Any:
     """Return an entry of a configuration, or of what it `inherits_from`; None if no one has it."""
     seen: set[str] = set()

@@ -17,7 +17,7 @@ from torch import nn
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.files import read_json
 from nnunet_cardiac.inference.checkpoint import load_checkpoint
-from nnunet_cardiac.inference.model_folder import StageFolder
+from nnunet_cardiac.inference.model_folder import StageFolder, image_channels
 from nnunet_cardiac.inference.network import build_network
 from nnunet_cardiac.inference.sliding_window import SlidingWindow
 
@@ -119,7 +119,7 @@ class Stage:
     @property
     def channels(self) -> int:
         """Image channels that the stage was trained with."""
-        return len(self.dataset_json.get("channel_names", self.dataset_json.get("modality", {"0": ""})))
+        return image_channels(self.dataset_json)
 
     @property
     def needs_coarse(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -162,3 +162,13 @@ def heart() -> np.ndarray:
     image = (blood + 100 + 30 * rng.standard_normal(blood.shape)).astype(np.float32)
     image[:, :3] = 0
     return image
+
+
+@pytest.fixture(scope="session")
+def local_ray() -> Iterator[Any]:
+    """One Ray with two cores, on this machine, for all tests that ask for it."""
+    pytest.importorskip("ray")
+    from nnunet_cardiac.inference.ray_cluster import cluster
+
+    with cluster("local", cores=2) as ray:
+        yield ray

@@ -18,7 +18,7 @@ import SimpleITK as sitk
 
 from nnunet_cardiac.cli import main
 from nnunet_cardiac.files import read_json
-from nnunet_cardiac.inference import CardiacPredictor, cohort
+from nnunet_cardiac.inference import CardiacPredictor, case
 
 
 def write_image(path: Path, array: np.ndarray) -> None:
@@ -189,14 +189,14 @@ def test_a_full_disk_leaves_nothing_behind(
 ) -> None:
     for name in "ab":
         write_image(tmp_path / "images" / f"{name}.nii.gz", heart)
-    write_json = cohort.write_json
+    write_json = case.write_json
 
     def full(path: Path, content: object) -> None:
         if path.name == "a.json":
             raise OSError(errno.ENOSPC, "No space left on device", str(path))
         write_json(path, content)
 
-    monkeypatch.setattr(cohort, "write_json", full)
+    monkeypatch.setattr(case, "write_json", full)
     assert predict() == 1
     assert files(tmp_path / "out") == ["b.json", "b.nii.gz"]
     assert "a.json: No space left on device" in capsys.readouterr().out

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -143,21 +141,51 @@ def test_two_patients(scanner: Any, cine: np.ndarray) -> None:
     assert "MRN" not in str(failure.value)
 
 
-def _truncate(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-200])
+def _where(content: bytes, tag: str) -> int:
+    """Place of an element in a file."""
+    group, element = (int(part, 16).to_bytes(2, "little") for part in tag.split(","))
+    return content.index(group + element)
 
 
 @pytest.mark.parametrize(
-    ("spoil", "message"),
+    ("tag", "message"),
     [
-        (_truncate, "truncated or damaged pixels"),
-        (lambda path: path.write_bytes(path.read_bytes()[:300]), "IM|damaged"),
+        ("0002,0002", "damaged or truncated DICOM file"),  # in what says that it is an image
+        ("0008,0018", "damaged or truncated DICOM file"),  # before the patient: not a file of a second patient
+        ("0020,0032", "damaged or truncated DICOM file"),  # in the position: not a file without one
+        ("0028,0030", "damaged or truncated DICOM file"),  # in the pixel spacing
+        ("7FE0,0010", "(damaged or truncated DICOM file|truncated or damaged pixels)"),
     ],
 )
-def test_a_damaged_file(scanner: Any, cine: np.ndarray, spoil: Callable[[Path], None], message: str) -> None:
-    spoil(scanner.classic(cine)[7])
-    with pytest.raises(UserError, match=message):
+@pytest.mark.parametrize("after", [0, 12, 15])
+def test_a_truncated_file(scanner: Any, cine: np.ndarray, tag: str, after: int, message: str) -> None:
+    file = scanner.classic(cine)[7]
+    content = file.read_bytes()
+    file.write_bytes(content[: _where(content, tag) + after])
+    with pytest.raises(UserError, match=rf"^{file}: {message} .*Export the study again"):
+        read_dicom("study42", scanner.folder, allow_gaps=True)
+
+
+def test_a_file_cut_anywhere(scanner: Any, cine: np.ndarray) -> None:
+    file = scanner.classic(cine[:2, :3])[4]
+    content = file.read_bytes()
+    for length in range(132, len(content), 7):  # before that, nothing says that it is DICOM
+        file.write_bytes(content[:length])
+        with pytest.raises(UserError, match=rf"^{file}: (damaged or truncated|truncated or damaged)"):
+            read_dicom("study42", scanner.folder, allow_gaps=True)
+    file.rename(file.with_name("image.dcm")).write_bytes(content[:100])
+    with pytest.raises(UserError, match=r"image\.dcm: damaged or truncated"):
         read_dicom("study42", scanner.folder)
+
+
+def test_files_that_are_no_images(scanner: Any, cine: np.ndarray) -> None:
+    scanner.classic(cine)
+    scanner.write(scanner.dataset("1.2.840.10008.5.1.4.1.1.88.11", "1.2.3", 99, "report"))  # ends with its header
+    (scanner.folder / "._IM1.dcm").write_bytes(b"of a file system")
+    (scanner.folder / "notes.txt").write_text("")
+    study = read_dicom("study42", scanner.folder)
+    assert_is(only(study), cine)
+    assert study.messages == ("1 DICOM files hold no image with a position and were left out.",)
 
 
 def test_names_that_hold_the_patients(scanner: Any, cine: np.ndarray) -> None:

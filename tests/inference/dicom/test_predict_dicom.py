@@ -89,3 +89,24 @@ def test_missing_slices_have_no_labels(
     assert labels.shape[0] == 5
     assert not labels[2].any()
     assert labels[3].any()
+
+
+def test_truncated_files_stop_their_own_study_only(
+    predict: Callable[..., int], scanner: Any, beating: np.ndarray, tmp_path: Path, capsys: Any
+) -> None:
+    cut = {}
+    for number, name in enumerate(("header", "spacing", "pixels", "whole")):
+        scanner.folder = tmp_path / "cohort" / name
+        scanner.study = f"1.2.3.{number}"
+        cut[name] = scanner.classic(beating)[5]
+    content = cut["header"].read_bytes()
+    spacing = content.index(b"\x28\x00\x30\x00DS")
+    for name, length in (("header", 500), ("spacing", spacing + 10), ("pixels", len(content) - 200)):
+        cut[name].write_bytes(cut[name].read_bytes()[:length])
+    assert predict(source=tmp_path / "cohort") == 1
+    out = capsys.readouterr().out
+    assert f"{cut['header']}: damaged or truncated DICOM file (it ends within its header)" in out
+    assert f"{cut['spacing']}: damaged or truncated DICOM file" in out
+    assert f"{cut['pixels']}: truncated or damaged pixels" in out
+    assert "1 done, 0 skipped, 3 failed" in out
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["whole.json", "whole.nii.gz"]

@@ -1,0 +1,142 @@
+"""One case: read it, segment its series, and write each with its JSON file last."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nnunet_cardiac.files import write_json
+from nnunet_cardiac.inference.dicom import read_dicom
+from nnunet_cardiac.inference.existing import finished, output_files, remove_parts
+from nnunet_cardiac.inference.images import read_series
+from nnunet_cardiac.inference.label_file import write_label_map
+from nnunet_cardiac.inference.phases import find_phases, volume_curves
+from nnunet_cardiac.inference.predictor import CardiacPredictor
+from nnunet_cardiac.inference.results import FAILURES, Options, Result, done, failed
+from nnunet_cardiac.inference.series import Series
+from nnunet_cardiac.inference.sidecar import describe_model, sidecar
+from nnunet_cardiac.inference.sources import Source
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A case in memory: its series, what was left out of it, and the seconds that reading took."""
+
+    series: Sequence[Series]
+    messages: Sequence[str]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Segmented:
+    """A series to write: label maps (T, Z, Y, X) and the content of its JSON file."""
+
+    series: Series
+    labels: npt.NDArray[np.integer]
+    content: dict[str, Any]
+
+
+class Segmenter:
+    """The steps of a case. They may run in threads, so that one case is read or written while another is computed.
+
+    Args:
+        predictor: The model.
+        options: What the user asked for.
+        progress: Whether to show a bar for the frames of a cine series.
+    """
+
+    def __init__(self, predictor: CardiacPredictor, options: Options, progress: bool = False) -> None:
+        self.model = describe_model(predictor)
+        self._predictor = predictor
+        self._options = options
+        self._progress = progress
+
+    def read(self, source: Source) -> Case:
+        """Read a case; raises one of :data:`FAILURES` if that is not possible."""
+        start = time.perf_counter()
+        if source.is_dicom:
+            study = read_dicom(
+                source.name,
+                source.paths[0],
+                allow_gaps=self._options.allow_gaps,
+                keep_identifiers=self._options.keep_identifiers,
+            )
+            return Case(study.series, study.messages, time.perf_counter() - start)
+        series = read_series(source.name, source.paths, self._options.dimensions)
+        return Case([series], [], time.perf_counter() - start)
+
+    def segment(self, source: Source, read: Callable[[], Case]) -> Iterator[Segmented | Result]:
+        """Segment the series of a case, one after the other.
+
+        Args:
+            source: The case.
+            read: Gives the case in memory, or raises what :meth:`read` raised.
+
+        Yields:
+            What :meth:`write` takes: a series to write, or the result of one that failed or was finished before.
+        """
+        try:
+            case = read()
+        except FAILURES as error:
+            yield failed(source.name, error)
+            return
+        for message in case.messages:
+            logger.warning("%s: %s", source.name, message)
+        for series in case.series:
+            try:
+                yield finished(series.name, self.model, self._options) or self._segment(series, case)
+            except FAILURES as error:
+                yield failed(series.name, error)
+
+    def _segment(self, series: Series, case: Case) -> Segmented:
+        predictor, options = self._predictor, self._options
+        start = time.perf_counter()
+        progress = self._progress and len(series.frames) > 1
+        labels = predictor.predict_frames(series.frames, series.grid.spacing_mm, progress)
+        if series.empty is not None:
+            labels[series.empty] = 0
+        seconds = {"read": case.seconds, "predict": time.perf_counter() - start}
+        curves = volume_curves(labels, predictor.labels, series)
+        phases, doubts = find_phases(curves, options.ed, options.es)
+        warnings = [*case.messages, *series.warnings, *doubts]
+        warnings += [] if labels.any() else ["Nothing was found: the label map is empty."]
+        content = sidecar(series, self.model, str(predictor.device), seconds, curves, phases, warnings)
+        if options.keep_identifiers and series.identifiers:
+            content["patient"] = series.identifiers
+        return Segmented(series, labels, content)
+
+    def write(self, one: Segmented | Result) -> Result:
+        """Write the files of a series, the JSON file last; if one fails, none remains. A result is passed on."""
+        if isinstance(one, Result):
+            return one
+        output, series, content = self._options.output, one.series, one.content
+        path, *objects, record = output_files(output, series.name)
+        start = time.perf_counter()
+        record.unlink(missing_ok=True)
+        remove_parts(output, series.name)
+        try:
+            write_label_map(path, one.labels, series)
+            if self._options.dicom_seg:
+                content["warnings"] += self._write_objects(one)
+            content["seconds"]["write"] = round(time.perf_counter() - start, 3)
+            write_json(record, content)
+        except FAILURES as error:
+            for file in (path, *objects) if self._options.dicom_seg else (path,):
+                file.unlink(missing_ok=True)
+            return failed(series.name, error)
+        return done(content)
+
+    def _write_objects(self, one: Segmented) -> list[str]:
+        """Write DICOM segmentation objects and return what they cannot carry."""
+        from nnunet_cardiac.inference.dicom_seg import write_segmentations
+
+        names, phases = self._predictor.labels, one.content["phases"]
+        return write_segmentations(self._options.output, one.labels, one.series, names, phases)[1]

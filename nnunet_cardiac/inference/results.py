@@ -1,0 +1,79 @@
+"""What the user asked for, and what became of each series."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nnunet_cardiac.errors import UserError
+
+logger = logging.getLogger(__name__)
+
+ENDING = ".nii.gz"
+
+#: What a broken file or a full disk raises; anything else is a defect of this program and stops it.
+FAILURES = (UserError, OSError, MemoryError, RuntimeError)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user asked for.
+
+    Attributes:
+        output: Folder for the results.
+        existing: `refuse`, `overwrite` or `resume`.
+        dimensions: `auto`, `3d` or `4d`; what the input files are.
+        ed: End-diastolic frame, counted from 1; None finds it.
+        es: End-systolic frame.
+        allow_gaps: Leave missing slices and frames without labels instead of refusing the series.
+        keep_identifiers: Write names and numbers of the patient into the JSON file and keep them in file names.
+        dicom_seg: Also write DICOM segmentation objects of DICOM input.
+        before: Set where a case is tried again: names of the files that were in the folder before the run. Whatever
+            else is there comes from an attempt that was cut short, and `existing` does not apply to it.
+    """
+
+    output: Path
+    existing: str = "refuse"
+    dimensions: str = "auto"
+    ed: int | None = None
+    es: int | None = None
+    allow_gaps: bool = False
+    keep_identifiers: bool = False
+    dicom_seg: bool = False
+    before: frozenset[str] | None = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one series, or of a case that could not be read.
+
+    Attributes:
+        name: Name of the outputs.
+        status: `done`, `skipped` (was finished before) or `failed`.
+        seconds: Wall time.
+        message: Why it failed.
+        sidecar: Content of its JSON file; None if it failed.
+    """
+
+    name: str
+    status: str
+    seconds: float = 0.0
+    message: str = ""
+    sidecar: dict[str, Any] | None = field(default=None, repr=False)
+
+
+def done(content: dict[str, Any]) -> Result:
+    """A series whose files are written, by the content of its JSON file."""
+    return Result(content["name"], "done", sum(content["seconds"].values()), sidecar=content)
+
+
+def failed(name: str, error: BaseException) -> Result:
+    """Report a failure in the log and as a result."""
+    if isinstance(error, OSError) and error.strerror:
+        message = f"{error.filename or name}: {error.strerror}"
+    else:
+        message = str(error) or type(error).__name__
+    logger.error("%s failed: %s", name, message)
+    return Result(name, "failed", message=message)
