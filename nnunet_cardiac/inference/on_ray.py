@@ -108,14 +108,8 @@ def _nodes(ray: Any) -> list[Mapping[str, float]]:
 
 
 def _losses(errors: Any) -> tuple[type[Exception], ...]:
-    """What Ray raises if a process or a machine is gone, or what it had sent."""
-    return (
-        errors.RayActorError,
-        errors.WorkerCrashedError,
-        errors.NodeDiedError,
-        errors.OutOfMemoryError,
-        errors.ObjectLostError,
-    )
+    """What Ray raises if a process or a machine is gone."""
+    return errors.RayActorError, errors.WorkerCrashedError, errors.NodeDiedError, errors.OutOfMemoryError
 
 
 def _why_not_started(error: Exception) -> str:
@@ -169,16 +163,11 @@ class _RayBackend:
             value = self._ray.get(ticket)
         except errors.RayTaskError as error:
             raise error.cause from error
-        except (
-            errors.RayActorError,
-            errors.WorkerCrashedError,
-            errors.NodeDiedError,
-            errors.OutOfMemoryError,
-        ) as error:
-            logger.debug("A worker was lost: %s", error)
-            raise WorkerLostError(_LOST) from error
         except errors.ObjectLostError as error:
             raise WorkerLostError("the machine that held its result is gone") from error
+        except _losses(errors) as error:
+            logger.debug("A worker was lost: %s", error)
+            raise WorkerLostError(_why_not_started(error) if ticket in self._starts else _LOST) from error
         if ticket in self._starts:
             self._starts.remove(ticket)
             return self._compare(value)
