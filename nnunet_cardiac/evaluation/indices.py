@@ -42,7 +42,7 @@ def body_surface_area_m2(height_cm: float, weight_kg: float, formula: str = "mos
 
 
 def indices(table: pd.DataFrame, patients: PatientTable | None = None, formula: str = "mosteller") -> pd.DataFrame:
-    """Clinical indices of each patient whose phases are known.
+    """Clinical indices of each patient: function of the ventricles where phases are known, volume of the left atrium.
 
     Args:
         table: Table of :func:`nnunet_cardiac.evaluation.table.evaluate_folder`, of one method; repeated runs are
@@ -51,14 +51,13 @@ def indices(table: pd.DataFrame, patients: PatientTable | None = None, formula: 
 
     Returns:
         One row for each patient and index: `patient`, `index` (`LV EDV`, `LV ESV`, `LV SV`, `LV EF`, the same of `RV`,
-        and `LV mass` at ED; indexed by body surface area with a final `i`: `LV EDVi`), `unit` (mL, %, g, mL/m2, g/m2),
-        `reference`, `prediction`, `difference` (prediction − reference). A phase that is missing gives NaN; a structure
-        that the table lacks gives no row.
+        `LV mass` at ED, and `LA volume` of images without a phase; indexed by body surface area with a final `i`:
+        `LV EDVi`), `unit` (mL, %, g, mL/m2, g/m2), `reference`, `prediction`, `difference` (prediction − reference). A
+        phase that is missing gives NaN; a structure that the table lacks gives no row.
     """
-    timed = table[table["phase"].isin(PHASES)]
     columns = ["patient", "index", "unit", "reference", "prediction"]
     rows: list[tuple[object, ...]] = []
-    for patient, part in timed.groupby("patient"):
+    for patient, part in table.groupby("patient"):
         area = _area(str(patient), patients or PatientTable(), formula)
         sides = [_with_indexed(_patient_indices(part, f"volume_ml_{side}"), area) for side in SIDES]
         rows += [(patient, *key, sides[0][key], sides[1][key]) for key in sides[0]]
@@ -121,7 +120,7 @@ def _with_indexed(values: Mapping[tuple[str, str], float], area_m2: float) -> di
 
 def _patient_indices(part: pd.DataFrame, column: str) -> dict[tuple[str, str], float]:
     volume = part.groupby(["structure", "phase"])[column].mean()
-    present = set(part["structure"])
+    present = set(part.loc[part["phase"].isin(PHASES), "structure"])
     values: dict[tuple[str, str], float] = {}
     for ventricle in ("LV", "RV"):
         if ventricle in present:
@@ -132,4 +131,6 @@ def _patient_indices(part: pd.DataFrame, column: str) -> dict[tuple[str, str], f
             values[f"{ventricle} EF", "%"] = ejection_fraction(edv, esv)
     if "MYO" in present:
         values["LV mass", "g"] = myocardial_mass_g(float(volume.get(("MYO", "ED"), np.nan)))
+    if ("LA", "") in volume.index:  # late enhancement is imaged at one moment
+        values["LA volume", "mL"] = float(volume["LA", ""])
     return values

@@ -42,6 +42,15 @@ def test_stroke_volume_and_indexed_values() -> None:
     assert "LV EFi" not in found.index
 
 
+def test_the_left_atrium_has_one_volume_at_one_moment() -> None:
+    found = indices(pd.concat([rows({("LA", ""): 80.0}), rows({("LA", ""): 80.0}, run=4)]))
+    assert found[["index", "unit", "reference", "prediction", "difference"]].to_numpy().tolist() == [
+        ["LA volume", "mL", 80.0, 82.0, 2.0]
+    ]
+    both = indices(pd.concat([rows(VOLUMES), rows({("LA", "ED"): 80.0})]))
+    assert "LA volume" not in set(both["index"])
+
+
 def test_repeated_runs_are_averaged() -> None:
     both = pd.concat([rows(VOLUMES), rows(VOLUMES, run=1)])
     assert indices(both).set_index("index").loc["LV EDV", "prediction"] == 150.5
