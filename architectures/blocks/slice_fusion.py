@@ -16,9 +16,6 @@ from nnunet_cardiac.architectures.blocks.layout import to_map, to_tokens
 
 __all__ = ["SliceFusionTransformer", "TransformerBlock"]
 
-#: The blocks change tokens by little in the beginning, so that a network with them learns as fast as one without.
-_GAIN = 0.1
-
 
 class TransformerBlock(nn.Module):
     """t ← t + MHSA(LN t), t ← t + MLP(LN t): `(N, L, D)` to `(N, L, D)`, N sequences of L tokens.
@@ -37,9 +34,6 @@ class TransformerBlock(nn.Module):
         self.project = nn.Linear(width, width)
         self.mlp_norm = nn.LayerNorm(width)
         self.mlp = nn.Sequential(nn.Linear(width, mlp_ratio * width), nn.GELU(), nn.Linear(mlp_ratio * width, width))
-        for last in (self.project, self.mlp[-1]):
-            nn.init.xavier_uniform_(last.weight, gain=_GAIN)
-            nn.init.zeros_(last.bias)
 
     def forward(self, t: torch.Tensor) -> torch.Tensor:
         """Process `t`."""
