@@ -67,7 +67,7 @@ def make_workspace(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Wo
             Path(folder).mkdir()
         kept = {name: value for name, value in os.environ.items() if not name.startswith("nnUNet_")}
         environ = {**kept, **folders, "nnUNet_def_n_proc": "2", "NNUNET_CARDIAC_SEED": "3"}
-        matrix = (96, 96) if kind == "sax" else None
+        matrix = (96, 96) if kind == "sax" else (64, 64)
         raw = write_nnunet_dataset(
             base / "nnUNet_raw",
             number,
