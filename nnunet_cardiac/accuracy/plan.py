@@ -137,9 +137,13 @@ def _budgeted(
         "val_iterations": budget.val_iterations,
     }
     batch = budget.batch[kind]
+    # Stacks are cut as slices are; localisers see whole images whatever the budget says.
+    stack = kind == "stack" and budget.patch is not None
+    cut = {"training_patch_size": [patch[0], *(min(side, budget.patch) for side in patch[1:])]} if stack else {}
     own = {} if row.stock else {"batch_size": batch, "test_time_mirroring": budget.mirroring}
     return {
         "batch_size": batch,
+        **cut,
         PLANS_KEY: {**stage_recipe(row, stage, recipe, budget.epochs), **own, **length},
         "mirroring": budget.mirroring or recipe == "paper",
         "validate": bool(entry.get("next_stage")),

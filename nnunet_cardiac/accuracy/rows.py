@@ -7,7 +7,7 @@ copied from the planned one, so that both share what stands before it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from nnunet_cardiac.errors import UserError
@@ -67,6 +67,8 @@ class Row:
         base: nnU-Net's configurations that are preprocessed for it.
         planner: nnU-Net's planner.
         plans: Name of the plans that this planner writes.
+        recipes: Names of the recipes that it is trained with, the default first.
+        largest_component: Whether everything outside the largest component of the foreground is removed.
     """
 
     title: str
@@ -76,7 +78,8 @@ class Row:
     base: tuple[str, ...] = ("2d",)
     planner: str = "ExperimentPlanner"
     plans: str = "nnUNetPlans"
-    recipes: tuple[str, ...] = field(default=tuple(RECIPES))
+    recipes: tuple[str, ...] = tuple(RECIPES)
+    largest_component: bool = False
 
     @property
     def stock(self) -> bool:
@@ -118,6 +121,7 @@ _POOLED = {"keep_z": False}
 #: Name for `--system` -> row, in the order of the documentation.
 ROWS: dict[str, Row] = {
     REFERENCE: _nnunet("nnU-Net 2d", Stage("2d")),
+    "nnunet-2d-largest": _nnunet("nnU-Net 2d, largest component", Stage("2d"), largest_component=True),
     "nnunet-2d-double": _nnunet("nnU-Net 2d, twice the budget", Stage("2d_double", "2d", samples=2.0)),
     "nnunet-3d": _nnunet("nnU-Net 3d_fullres", Stage("3d_fullres"), base=("3d_fullres",)),
     "nnunet-resenc-m": _nnunet(

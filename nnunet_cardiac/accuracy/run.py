@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_cardiac.accuracy.data import Data
+from nnunet_cardiac.accuracy.largest import keep_largest
 from nnunet_cardiac.accuracy.plan import count_slices, mean_slices, resolved, write_plans
 from nnunet_cardiac.accuracy.record import code_version
 from nnunet_cardiac.accuracy.rows import Stage
@@ -68,7 +69,11 @@ def run_row(run: Run, data: Data, environ: Mapping[str, str], progress: bool = T
         job.prepare(runner)
         stages = [job.train(stage, runner) for stage in run.row.stages]
         times = [job.predict(number, runner) for number in range(len(run.row.stages))]
-    return Outcome(run.predictions(run.row.stages[-1]), stages, round(sum(times), 2))
+    final = run.predictions(run.row.stages[-1])
+    if run.row.largest_component:
+        ending = read_json(data.raw / "dataset.json")["file_ending"]
+        final = keep_largest(final, final.with_name(f"{final.name}__largest"), ending)
+    return Outcome(final, stages, round(sum(times), 2))
 
 
 @dataclass(frozen=True)
