@@ -70,7 +70,8 @@ class StepRunner:
         self._number += 1
         place = self._number if self._steps is None else f"{self._number}/{self._steps}"
         self._bar.set_description(f"[{place}] {step.title}")
-        self._bar.write(f"$ {shown(step.words)}")
+        if not self._bar.disable:
+            self._bar.write(f"$ {shown(step.words)}")
         started = time.monotonic()
         target = self._bar.n + step.seconds
         run_command(step.words, environ, log=self._log, on_line=self._advance_by_epoch(step))

@@ -90,7 +90,7 @@ def rankings(records: Sequence[Record]) -> dict[tuple[str, str, str], list[Entry
     }
 
 
-def tests_against_reference(entries: Sequence[Entry]) -> pd.DataFrame:
+def compare_with_reference(entries: Sequence[Entry]) -> pd.DataFrame:
     """Test every entry of a ranking against nnU-Net 2d.
 
     Patients are the unit. An entry and the reference are compared on the folds and seeds that both have; of the

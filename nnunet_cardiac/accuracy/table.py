@@ -11,7 +11,7 @@ import pandas as pd
 
 from nnunet_cardiac.accuracy.budgets import BUDGETS
 from nnunet_cardiac.accuracy.record import COUNTS
-from nnunet_cardiac.accuracy.statistics import ENDPOINTS, LEVEL, Entry, rankings, tests_against_reference, title
+from nnunet_cardiac.accuracy.statistics import ENDPOINTS, LEVEL, Entry, compare_with_reference, rankings, title
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.evaluation.phases import PHASES
 from nnunet_cardiac.evaluation.slice_levels import LEVELS
@@ -60,7 +60,7 @@ def _ranking(key: tuple[str, str, str], entries: Sequence[Entry]) -> str:
         f"volumes); {first['training_volumes']} volumes for training in five folds; data `{data}`."
     )
     command = f"nnunet_cardiac benchmark accuracy --system ROW --budget {budget} -f FOLD --seeds SEED --data FOLDER"
-    tests = tests_against_reference(entries)
+    tests = compare_with_reference(entries)
     return "\n\n".join(
         [
             f"### Budget `{budget}`, {hardware}",
