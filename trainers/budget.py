@@ -140,12 +140,12 @@ class BudgetedTraining(nnUNetTrainer):
         return max(1, int((share - overhead) / max(pace, 1e-6)))
 
     def _count_gflop(self) -> float:
-        """Operations of a forward pass of one training sample; of a copy, since statistics must not change."""
+        """Operations of a forward pass by slice of a training sample; of a copy, since statistics must not change."""
         network = deepcopy(_bare(self.network)).train()
         patch = getattr(self, "training_patch_size", None) or self.configuration_manager.patch_size
         sample = torch.randn(2, self.num_input_channels, *patch, device=self.device)  # two: batch norm wants company
         with torch.no_grad():
-            return count_flop(lambda: network(sample)) / 2e9
+            return count_flop(lambda: network(sample)) / (2e9 * (patch[0] if len(patch) == 3 else 1))
 
     def _cost(self, seconds: float) -> dict[str, Any]:
         cuda = self.device.type == "cuda"
@@ -156,7 +156,7 @@ class BudgetedTraining(nnUNetTrainer):
             "seconds": round(seconds, 2),
             "step_ms": round(1e3 * median(self._intervals), 2) if self._intervals else None,
             "parameters": sum(p.numel() for p in _bare(self.network).parameters() if p.requires_grad),
-            "gflop_forward": round(self._gflop, 3),
+            "gflop_slice": round(self._gflop, 3),
             "peak_gib": round(torch.cuda.max_memory_allocated() / 2**30, 2) if cuda else None,
         }
 

@@ -155,7 +155,7 @@ class _Job:
             "batch": own["batch_size"],
             "patch": own["patch_size"],
             "spacing": [round(side, 4) for side in own["spacing"]],
-            **{name: cost[name] for name in ("steps", "step_ms", "parameters", "gflop_forward", "peak_gib")},
+            **{name: cost[name] for name in ("steps", "step_ms", "parameters", "gflop_slice", "peak_gib")},
             "training_seconds": round(sum(fold["cost"]["seconds"] for fold in done), 1),
             "commands_seconds": round(sum(fold["seconds"] for fold in done), 1),
             "code": sorted({fold["code"] for fold in done}),

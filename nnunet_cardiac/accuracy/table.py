@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 import pandas as pd
 
@@ -158,7 +159,16 @@ def _by_level(entries: Sequence[Entry]) -> str:
 
 
 def _cost(entries: Sequence[Entry]) -> str:
-    head = ["cost", "recipe", "networks", "slices seen", "training (min)", "M parameters", "GFLOP", "step (ms)"]
+    head = [
+        "cost",
+        "recipe",
+        "networks",
+        "slices seen",
+        "training (min)",
+        "M parameters",
+        "GFLOP a slice",
+        "step (ms a slice)",
+    ]
     head += ["prediction (s a volume)", "peak (GiB)", "fold, seed"]
     rows = []
     for entry in entries:
@@ -176,8 +186,8 @@ def _cost(entries: Sequence[Entry]) -> str:
                 _number(mean(lambda record: record["slices"]), 0),
                 _number(mean(lambda record: record["training_seconds"]) / 60, 1),
                 _number(records[0]["parameters"] / 1e6, 2),
-                " + ".join(_number(stage["gflop_forward"], 1) for stage in stages),
-                " + ".join(_number(stage["step_ms"], 0) for stage in stages),
+                " + ".join(_number(stage["gflop_slice"], 1) for stage in stages),
+                " + ".join(_number(_slice_ms(stage), 1) for stage in stages),
                 _number(mean(lambda record: record["prediction_seconds"] / record["test_volumes"]), 2),
                 _number(max(peaks), 1) if peaks else "–",
                 ", ".join(f"{fold}/{seed}" for fold, seed in sorted(entry.runs)),
@@ -185,9 +195,16 @@ def _cost(entries: Sequence[Entry]) -> str:
         )
     note = (
         "Stages are joined by +. Slices seen and training are those of all networks of a row, shared first stages "
-        "included; GFLOP of a forward pass of one training sample; prediction by nnU-Net's command, its start included."
+        "included; GFLOP of a forward pass; step: forward, backward and loading; prediction by nnU-Net's command, its "
+        "start included."
     )
     return f"{_table(head, rows)}\n\n{note}"
+
+
+def _slice_ms(stage: Mapping[str, Any]) -> float | None:
+    """Median time of a training step divided by the slices in it."""
+    step = stage["step_ms"]
+    return None if step is None else step / (stage["batch"] * stage["slices_per_sample"])
 
 
 def _names(entry: Entry) -> list[str]:

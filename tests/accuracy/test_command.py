@@ -93,7 +93,7 @@ def test_rows_through_stock_commands(place: Path, capsys) -> None:
         assert len(record["cases"]["rows"]) == 2 * 3
         assert {row[0] for row in record["cases"]["rows"]} == {1}
         assert 0 < record["training_seconds"] <= sum(stage["commands_seconds"] for stage in record["stages"])
-        assert all(stage["gflop_forward"] > 0 for stage in record["stages"])
+        assert all(stage["gflop_slice"] > 0 for stage in record["stages"])
     trained = place / "runs" / "smoke" / "seed0_fold0"
     results = trained / "nnUNet_results" / "Dataset950_Phantom"
     baseline = read_json(results / "nnUNetTrainer_Budget__nnUNetNnunet__2d" / "plans.json")["configurations"]["2d"]

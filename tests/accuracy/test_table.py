@@ -38,7 +38,9 @@ def record(system, dice, *, seed=0, recipe="short", budget="cpu-small", missing=
         "networks": 1,
         "slices": 12_000,
         "step_ms": 100.0,
-        "gflop_forward": 2.5,
+        "batch": 8,
+        "slices_per_sample": 1.0,
+        "gflop_slice": 2.5,
         "peak_gib": None,
     }
     base = {
@@ -145,7 +147,7 @@ def test_the_text(records) -> None:
     mixed = next(line for line in text.splitlines() if line.startswith("| Seg (AS) + Ref (AS w/ MT) | short | 1 | 8 |"))
     assert "**" not in mixed
     cost = next(line for line in text.splitlines() if line.startswith("| CroCNet | short | 1 | 12 000 | 15.0 | 5.00 |"))
-    assert cost.endswith("| 2.5 | 100 | 2.00 | – | 0/0, 0/1 |")
+    assert cost.endswith("| 2.5 | 12.5 | 2.00 | – | 0/0, 0/1 |")
 
 
 def test_budgets_hardware_and_data_are_ranked_apart(records) -> None:
