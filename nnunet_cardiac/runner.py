@@ -55,7 +55,7 @@ def _run_logged(
 ) -> tuple[int, str]:
     tail: deque[str] = deque(maxlen=_SHOWN_LINES)
     with (
-        log.open("a", encoding="utf-8") as file,
+        log.open("a", encoding="utf-8", buffering=1) as file,  # by line, to be watched
         subprocess.Popen(
             words, env=dict(environ), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
         ) as process,

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from nnunet_cardiac import steps
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.quickstart import run as quickstart
-from nnunet_cardiac.quickstart.steps import QuickstartOptions, Step, quickstart_steps
+from nnunet_cardiac.quickstart.steps import QuickstartOptions, quickstart_steps
+from nnunet_cardiac.steps import Step
 
 
 @pytest.mark.parametrize(
@@ -57,7 +59,7 @@ def test_a_disk_that_turns_read_only_leaves_nothing_half_written(
         raise OSError(errno.EROFS, "Read-only file system", str(tmp_path / "q" / "x"))
 
     monkeypatch.setattr(quickstart, "check_installation", lambda environ, trainer: None)
-    monkeypatch.setattr(quickstart, "run_command", fail)
+    monkeypatch.setattr(steps, "run_command", fail)
     with pytest.raises(OSError, match="Read-only"):
         quickstart.run_quickstart(QuickstartOptions(tmp_path / "q", "cpu"), {})
     assert [path.name for path in tmp_path.iterdir()] == ["q.log"]

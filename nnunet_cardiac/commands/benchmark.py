@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nnunet_cardiac.benchmark.options import slice_trainers
+from nnunet_cardiac.commands import accuracy
 from nnunet_cardiac.errors import UserError
 
 if TYPE_CHECKING:
     from nnunet_cardiac.benchmark.options import SpeedOptions, Subject
 
-HELP = "measure networks without a data set: size, arithmetic, speed and memory beside nnU-Net's own"
+HELP = "compare systems: speed and memory of their networks without a data set, accuracy on one"
 
 #: Timed rounds by device: a round takes seconds on a processor and fractions of one on a GPU.
 _ROUNDS = {"cpu": 5, "cuda": 30, "mps": 15}
@@ -34,6 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_action(actions, "speed", _SPEED, _add_speed_arguments, _run_speed)
     _add_action(actions, "stages", _STAGES, _add_stages_arguments, _run_stages)
     _add_action(actions, "stacks", _STACKS, _add_stacks_arguments, _run_stacks)
+    _add_action(actions, "accuracy", accuracy.ACCURACY, accuracy.add_accuracy_arguments, accuracy.run_accuracy)
+    _add_action(actions, "table", accuracy.TABLE, accuracy.add_table_arguments, accuracy.run_table)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -53,7 +53,7 @@ def compare(table: pd.DataFrame, metrics: Sequence[str] = tuple(METRICS)) -> pd.
     for metric in metrics:
         means = patient_means(table, metric)
         part = [
-            _pair(means.loc[structure], metric, structure, pair)
+            compare_pair(means.loc[structure], metric, structure, pair)
             for structure in means.index.unique("structure")
             for pair in combinations(means.columns, 2)
         ]
@@ -114,7 +114,18 @@ def holm(p_values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return corrected
 
 
-def _pair(means: pd.DataFrame, metric: str, structure: str, pair: tuple[str, str]) -> dict[str, object]:
+def compare_pair(means: pd.DataFrame, metric: str, structure: str, pair: tuple[str, str]) -> dict[str, object]:
+    """Compare two methods on the patients that have a value of both.
+
+    Args:
+        means: Values of one metric and structure, a row for each patient and a column for each method.
+        metric: Its name, for the result.
+        structure: Its name, for the result.
+        pair: Columns a and b.
+
+    Returns:
+        A row of :func:`compare` without `holm_p`.
+    """
     both = means[list(pair)].dropna()
     a, b = (both[name].to_numpy() for name in pair)
     difference = a - b

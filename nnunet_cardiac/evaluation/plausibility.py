@@ -74,17 +74,14 @@ def contacts(label_map: npt.NDArray[np.integer], size: int) -> npt.NDArray[np.in
 
 def _hole_voxels(mask: npt.NDArray[np.bool_], label_map: npt.NDArray[np.integer]) -> int:
     """Background components within a slice that touch the mask alone and not the border."""
-    background, _ = ndimage.label(np.pad(label_map == 0, ((0, 0), (1, 1), (1, 1)), constant_values=True), _PLANE_4)
-    found = 0
-    for number, (z, y, x) in enumerate(ndimage.find_objects(background), start=1):
-        if y.start == 0:  # the background outside: it holds the frame
-            continue
-        ys, xs = slice(y.start - 1, y.stop + 1), slice(x.start - 1, x.stop + 1)
-        hole = background[z, ys, xs] == number
-        rim = ndimage.binary_dilation(hole, _PLANE_4) & ~hole
-        inside = np.pad(mask, ((0, 0), (1, 1), (1, 1)))[z, ys, xs]
-        found += int(hole.sum()) if inside[rim].all() else 0
-    return found
+    framed = np.pad(label_map, ((0, 0), (1, 1), (1, 1)))
+    background, count = ndimage.label(framed == 0, _PLANE_4)
+    other = (framed > 0) & ~np.pad(mask, ((0, 0), (1, 1), (1, 1)))
+    open_ = np.zeros(count + 1, bool)
+    open_[background[:, 0, 0]] = True  # the background outside: it holds the frame
+    open_[background[ndimage.binary_dilation(other, _PLANE_4)]] = True
+    open_[0] = True  # no background
+    return int(np.bincount(background.ravel(), minlength=count + 1)[~open_].sum())
 
 
 def _component_sizes(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:

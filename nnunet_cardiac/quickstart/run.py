@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-
-from tqdm import tqdm
 
 from nnunet_cardiac.checks.finding import Status
 from nnunet_cardiac.checks.lookup import check_lookup
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.quickstart.page import write_page
-from nnunet_cardiac.quickstart.steps import QuickstartOptions, Step, quickstart_steps
+from nnunet_cardiac.quickstart.steps import QuickstartOptions, quickstart_steps
 from nnunet_cardiac.report.content import CommandRun
-from nnunet_cardiac.runner import run_command, shown
+from nnunet_cardiac.runner import shown
+from nnunet_cardiac.steps import StepRunner
 
 #: The result takes 0.17 GB; checkpoints are written beside the ones that they replace.
 _NEEDED_BYTES = 10**9
-_EPOCH_DONE = re.compile(r"Epoch time: ")
 
 
 def run_quickstart(options: QuickstartOptions, environ: Mapping[str, str]) -> Path:
@@ -93,26 +90,5 @@ def _removed_on_failure(folder: Path) -> Iterator[None]:
 
 def _run_steps(options: QuickstartOptions, environ: Mapping[str, str], log: Path) -> list[CommandRun]:
     steps = quickstart_steps(options)
-    runs = []
-    layout = "{desc}{percentage:3.0f}%|{bar}| {elapsed} elapsed, about {remaining} left"
-    with tqdm(total=sum(step.seconds for step in steps), bar_format=layout, smoothing=0, mininterval=1.0) as bar:
-        for number, step in enumerate(steps, 1):
-            bar.set_description(f"[{number}/{len(steps)}] {step.title}")
-            command = shown(step.words)
-            bar.write(f"$ {command}")
-            started = time.monotonic()
-            target = bar.n + step.seconds
-            run_command(step.words, options.environ(environ), log=log, on_line=_advance_by_epoch(step, bar))
-            bar.update(target - bar.n)
-            runs.append(CommandRun(command, time.monotonic() - started))
-    return runs
-
-
-def _advance_by_epoch(step: Step, bar: tqdm) -> Callable[[str], None]:
-    """Move the bar at each epoch of a training; an eighth of its time is start and validation."""
-
-    def on_line(line: str) -> None:
-        if step.epochs and _EPOCH_DONE.search(line):
-            bar.update(step.seconds * 0.875 / step.epochs)
-
-    return on_line
+    with StepRunner(len(steps), sum(step.seconds for step in steps), log) as runner:
+        return [CommandRun(shown(step.words), runner.run(step, options.environ(environ))) for step in steps]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nnunet_cardiac.quickstart.systems import SYSTEMS, QuickstartSystem
+from nnunet_cardiac.steps import Step
 
 DATASET_ID = 900
 DATASET_NAME = "CinePhantom"
@@ -72,23 +73,6 @@ class QuickstartOptions:
         processes = str(max(2, min(os.cpu_count() or 2, 4)))
         quiet = {"nnUNet_def_n_proc": processes, "nnUNet_compile": "f", "NNUNET_CARDIAC_SEED": str(self.seed)}
         return {**base, **self.variables(), **quiet}
-
-
-@dataclass(frozen=True)
-class Step:
-    """One command.
-
-    Attributes:
-        title: What the progress bar says.
-        words: The command.
-        seconds: Rough duration on two cores: the weight of the step in the progress bar.
-        epochs: Number of epochs, for a training.
-    """
-
-    title: str
-    words: tuple[str, ...]
-    seconds: float
-    epochs: int = 0
 
 
 def quickstart_steps(options: QuickstartOptions) -> list[Step]:

@@ -1,0 +1,63 @@
+"""The recipe of each network of a row, as the plans take it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from nnunet_cardiac.accuracy.rows import Row, Stage
+from nnunet_cardiac.recipes import CLASSIFIER_GUIDED, CROCNET, DRUNET, HALSR, NNUNET, Recipe
+from nnunet_cardiac.systems import SYSTEMS
+
+#: Trainer -> recipe of its paper.
+PAPER: dict[str, Recipe] = {
+    "CroCNetTrainer": CROCNET,
+    "HALSRNetTrainer": HALSR,
+    "ClassifierGuidedTrainer": CLASSIFIER_GUIDED,
+    "DRUNetTrainer": DRUNET,
+    "DRUNetEndToEndTrainer": DRUNET,
+}
+
+#: What a recipe decides; length, batch and validation are the budget's.
+_DECIDED = (
+    "optimizer",
+    "initial_lr",
+    "weight_decay",
+    "schedule",
+    "milestones",
+    "gamma",
+    "loss",
+    "augmentation",
+    "gate_source",
+    "gate_warmup",
+)
+
+
+def stage_recipe(row: Row, stage: Stage, name: str, epochs: int) -> dict[str, Any]:
+    """Return the `recipe` entry of a stage's configuration, without length and batch.
+
+    Args:
+        row: With one of our trainers; nnU-Net's own has no choice.
+        stage: Of the row.
+        name: `short`, `paper` or `nnunet`.
+        epochs: Of the budget; milestones of a paper's schedule move in proportion.
+
+    Returns:
+        Field -> value, JSON-ready. Training never stops early: the budget is what is compared.
+    """
+    if row.stock:
+        return {}
+    if name == "paper":
+        entry = _of(PAPER[row.trainer], epochs)
+    elif name == "nnunet" and not stage.localises:
+        entry = _of(NNUNET, epochs)
+    else:
+        own: Mapping[str, Any] = SYSTEMS[row.trainer].small_recipe[stage.planned]
+        entry = {"augmentation": "nnunet", **{key: value for key, value in own.items() if key in _DECIDED}}
+    return {**entry, "patience": None}
+
+
+def _of(recipe: Recipe, epochs: int) -> dict[str, Any]:
+    values = {field.name: getattr(recipe, field.name) for field in fields(recipe) if field.name in _DECIDED}
+    return {**values, "milestones": [round(m * epochs / recipe.epochs) for m in recipe.milestones]}
