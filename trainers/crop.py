@@ -158,9 +158,12 @@ class CropTrainer(CardiacTrainer):
         """Refuse to start without the coarse predictions that this fold needs."""
         if self.crops:
             train, val = self.do_split()
-            simulated = self.configuration_manager.configuration.get("coarse_labels") == "simulated"
-            self._require_coarse_predictions(val if simulated else [*train, *val])
+            self._require_coarse_predictions(val if self._simulates_coarse_labels else [*train, *val])
         super().on_train_start()
+
+    @property
+    def _simulates_coarse_labels(self) -> bool:
+        return self.configuration_manager.configuration.get("coarse_labels") == "simulated"
 
     def perform_actual_validation(self, save_probabilities: bool = False) -> None:
         """Validate as nnU-Net does, after checking that the coarse predictions are there."""
@@ -178,14 +181,18 @@ class CropTrainer(CardiacTrainer):
             return
         shown = ", ".join(missing[:_SHOWN_CASES]) + (", ..." if len(missing) > _SHOWN_CASES else "")
         commands = "\n".join(f"  {command}" for command in self._commands_for(missing))
+        instead = (
+            "; training cases have simulated coarse labels, cases for validation need predictions."
+            if self._simulates_coarse_labels
+            else ", or accept simulated coarse labels for training cases:\n"
+            f"  nnunet_cardiac plan -d {self.plans_manager.dataset_name} -p {self.plans_manager.plans_name} "
+            "--coarse simulated"
+        )
         raise UserError(
             f"{self.configuration_name} crops from the predictions of "
             f"{self._previous_stage}, and those of {len(missing)} of {len(set(cases))} cases "
             f"are missing in {self.folder_with_segs_from_previous_stage}: {shown}.\nThe first stage writes them when "
-            f"it validates a fold. Run\n{commands}\n(with --val for a fold that is trained already), or accept "
-            "simulated coarse labels for training cases:\n"
-            f"  nnunet_cardiac plan -d {self.plans_manager.dataset_name} -p {self.plans_manager.plans_name} "
-            "--coarse simulated"
+            f"it validates a fold. Run\n{commands}\n(with --val for a fold that is trained already){instead}"
         )
 
     def _commands_for(self, missing: list[str]) -> list[str]:

@@ -26,6 +26,7 @@ def trained(workspace):
     with pytest.raises(UserError, match=r"crops from the predictions of 2d.*are missing") as refused:
         workspace.train("2d_crop", 0)
     assert "nnUNetv2_train Dataset921_Phantom 2d 0 -tr CroCNetTrainer_1epochs" in str(refused.value)
+    assert "cases for validation need predictions." in str(refused.value)
     workspace.train("2d", 0)
     workspace.train("2d_crop", 0)
     return workspace
