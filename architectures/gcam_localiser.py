@@ -3,6 +3,10 @@
 Vesal, Maier, Ravikumar, Journal of Imaging 6 (2020) 65, section 3. A small network segments the heart, all structures
 in one, on a low-resolution grid; where its gradient-weighted activation map exceeds half of its maximum is the middle
 of the heart. The paper prints neither the threshold nor the score of the map; half and the sum of logits are ours.
+
+A network of a few filters may learn to speak against the background only. All weights of its last convolution are
+negative then, the heart is where nothing is active, and the map is zero. In such a volume features count from their
+mean over it: what speaks less against the heart than the average does, speaks for it.
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ from nnunet_cardiac.architectures.dilated_residual_unet import DilatedResidualUN
 __all__ = ["GCAMLocaliser"]
 
 _SCORES = ("logit", "sigmoid")  # the network has a single logit
+_SPACE = (1, 2, 3)  # axes of a map
 
 
 class GCAMLocaliser(SegmentationNetwork):
@@ -108,11 +113,16 @@ class GCAMLocaliser(SegmentationNetwork):
     def segment(self, x: torch.Tensor) -> torch.Tensor:
         """Logits `(B, num_classes, Z, Y, X)` of class 1 where the map exceeds its threshold."""
         heat = self.heat(x)
-        peak = heat.amax((1, 2, 3), keepdim=True)
+        peak = heat.amax(_SPACE, keepdim=True)
         return drawn_logits((heat > self.threshold * peak) & (peak > 0), self.num_classes)
 
     def heat(self, x: torch.Tensor) -> torch.Tensor:
-        """Activation map `(B, Z, Y, X)` of the heart on `x` `(B, input_channels, Z, Y, X)`."""
+        """Activation map `(B, Z, Y, X)` of the heart on `x` `(B, input_channels, Z, Y, X)`.
+
+        Zero everywhere only where the features are the same everywhere.
+        """
         head = self.network.head
         features = self.network.features(x.to(memory_format=torch.channels_last_3d))
-        return gcam(features, head.weight, head.bias, self.score)
+        heat = gcam(features, head.weight, head.bias, self.score)
+        from_mean = gcam(features - features.mean((2, 3, 4), keepdim=True), head.weight, None)
+        return torch.where(heat.amax(_SPACE, keepdim=True) == 0, from_mean, heat)

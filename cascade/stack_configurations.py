@@ -1,7 +1,9 @@
 """The configuration of networks that see all slices of a stack at once.
 
 As for a crop, `spacing` keeps two entries, so no slice is resampled, and `patch_size` gets three, so a whole stack is
-one sample; in training, too. The in-plane grid is the paper's, so the data have to be preprocessed for it.
+one sample; in training, too. The in-plane grid is the paper's, so the data have to be preprocessed for it. Images that
+are larger than a training patch are predicted in tiles of its size: with more background in view than it has ever seen,
+a network that was trained on patches finds hearts where there are none.
 """
 
 from __future__ import annotations
@@ -57,7 +59,6 @@ def stack_configuration(
             "check the spacing in the image headers. For volumes take DRUNetTrainer."
         )
     largest = np.max([shape[1:] for shape in shapes], axis=0) * np.array(spacing) / pixel_mm
-    sides = [_rounded_up(n) for n in largest]
     slices = max(math.ceil(depth * _ROOM), _LEAST_SLICES)
     return {
         "inherits_from": "2d",
@@ -65,8 +66,8 @@ def stack_configuration(
         "previous_stage": None,
         "next_stage": None,
         "spacing": [pixel_mm, pixel_mm],
-        "patch_size": [slices, *(_rounded_up(n * _ROOM) for n in largest)],
-        "training_patch_size": [slices, *(min(side, _SIDE) for side in sides)],
+        "patch_size": [slices, *(min(_rounded_up(n * _ROOM), _SIDE) for n in largest)],
+        "training_patch_size": [slices, *(min(_rounded_up(n), _SIDE) for n in largest)],
         "batch_size": 1,
         "batch_dice": False,
         "architecture": architecture(network_class_name, network_kwargs),

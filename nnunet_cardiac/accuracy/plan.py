@@ -137,9 +137,9 @@ def _budgeted(
         "val_iterations": budget.val_iterations,
     }
     batch = budget.batch[kind]
-    # Stacks are cut as slices are; localisers see whole images whatever the budget says.
-    stack = kind == "stack" and budget.patch is not None
-    cut = {"training_patch_size": [patch[0], *(min(side, budget.patch) for side in patch[1:])]} if stack else {}
+    # Stacks are cut as slices are, at prediction, too; localisers see whole images whatever the budget says.
+    sizes = ("patch_size", "training_patch_size") if kind == "stack" and budget.patch is not None else ()
+    cut = {name: [patch[0], *(min(side, budget.patch) for side in patch[1:])] for name in sizes}
     own = {} if row.stock else {"batch_size": batch, "test_time_mirroring": budget.mirroring}
     return {
         "batch_size": batch,

@@ -48,6 +48,27 @@ def test_the_map_is_the_logit_without_its_bias(localiser: GCAMLocaliser) -> None
     torch.testing.assert_close(localiser.heat(x), z.relu(), rtol=1e-4, atol=1e-6)
 
 
+def test_a_network_that_speaks_against_the_background_only(localiser: GCAMLocaliser) -> None:
+    localiser.eval()
+    x = torch.randn(2, 1, 2, 16, 16)
+    head = localiser.network.head
+    with torch.no_grad():
+        head.weight.copy_(-head.weight.abs() - 0.1)
+        z = localiser.network(x)[:, 1] - head.bias
+        heat = localiser.heat(x)
+    assert (z <= 0).all()  # features are not negative
+    assert (z < 0).any()
+    from_mean = z - z.mean((1, 2, 3), keepdim=True)
+    torch.testing.assert_close(heat, from_mean.relu(), rtol=1e-4, atol=1e-5)
+    assert torch.equal(heat.flatten(1).argmax(1), z.flatten(1).argmax(1))
+
+
+def test_a_map_is_empty_where_everything_is_alike(localiser: GCAMLocaliser) -> None:
+    with torch.no_grad():
+        localiser.network.head.weight.zero_()
+        assert not localiser.eval().heat(torch.randn(1, 1, 2, 8, 8)).any()
+
+
 def test_an_all_zero_map_is_background_and_its_window_the_centre(localiser, monkeypatch, caplog) -> None:
     labels = lit(localiser, monkeypatch, torch.zeros(4, 16, 16))
     assert not labels.any()

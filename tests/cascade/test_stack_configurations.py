@@ -8,12 +8,11 @@ from nnunet_cardiac.cascade.stack_configurations import stack_configuration
 from nnunet_cardiac.errors import UserError
 
 
-def test_patches_cover_the_longest_stack_and_the_largest_slice_on_the_papers_grid() -> None:
+def test_patches_cover_the_longest_stack_on_the_papers_grid_and_are_predicted_as_trained() -> None:
     entry = stack_configuration("a.Net", [(10, 200, 256), (18, 216, 240)], (1.5, 1.5), "Plans_2d_stack", {"ref": True})
-    # 216 and 256 pixels of 1.5 mm are 249.2 and 295.4 of 1.3 mm
+    # 216 and 256 pixels of 1.5 mm are 249.2 and 295.4 of 1.3 mm: more than a training patch
     assert entry["spacing"] == [1.3, 1.3]
-    assert entry["patch_size"] == [24, 320, 384]
-    assert entry["training_patch_size"] == [24, 192, 192]
+    assert entry["patch_size"] == entry["training_patch_size"] == [24, 192, 192]
     assert entry["architecture"]["arch_kwargs"] == {"ref": True}
     assert entry["data_identifier"] == "Plans_2d_stack"
     assert entry["previous_stage"] is None
