@@ -123,7 +123,7 @@ def test_rows_through_stock_commands(place: Path, capsys) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("system", ["halsr-no-hapm", "guided-as-mt", "dr-unet-pool-z", "dr-unet-end-to-end"])
+@pytest.mark.parametrize("system", ["halsr-no-hapm", "guided-as-mt", "dr-unet-full-pool-z", "dr-unet-end-to-end"])
 def test_rows_of_the_other_systems(place: Path, capsys, system) -> None:
     assert run_row(place, system) == 0, capsys.readouterr().err
     record = read_records(place / "r.jsonl")[-1]
