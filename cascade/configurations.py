@@ -188,7 +188,6 @@ def crop_configuration(
         "previous_stage": coarse,
         "next_stage": None,
         "patch_size": list(patch_size),
-        "batch_dice": False,
         "architecture": architecture(CROP_NETWORK, arch_kwargs),
         "jitter": jitter if isinstance(jitter, int) else list(jitter),
         "coarse_labels": coarse_labels,
@@ -213,7 +212,6 @@ def roi_configuration(network_class_name: str, patch_size: Sequence[int], per_sl
         "next_stage": None,
         "patch_size": list(patch_size),
         "training_patch_size": list(patch_size[-2:]),
-        "batch_dice": False,
         "architecture": architecture(network_class_name, {"per_slice": per_slice}),
     }
 

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from nnunet_cardiac.architectures.blocks.double_conv import DoubleConv
+from nnunet_cardiac.architectures.blocks.double_conv import Activation, DoubleConv, InplaceReLU
 
 __all__ = ["DownConv", "UpMerge"]
 
@@ -21,13 +21,13 @@ class UpMerge(nn.Module):
     Args:
         in_channels: Channels of the lower level.
         out_channels: Channels of the skip and of the output.
-        activation: Class of the activation.
+        activation: See `DoubleConv`.
 
     Shape:
         `(B, in_channels, H/2, W/2)` and skip `(B, out_channels, H, W)` to `(B, out_channels, H, W)`.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, activation: type[nn.Module] = nn.ReLU) -> None:
+    def __init__(self, in_channels: int, out_channels: int, activation: Activation = InplaceReLU) -> None:
         super().__init__()
         self.up = nn.ConvTranspose2d(in_channels, out_channels, 2, stride=2)
         self.merge = DoubleConv(2 * out_channels, out_channels, activation)

@@ -44,6 +44,7 @@ class SelectiveKernel(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Process `x`."""
         near, far = self.near(x), self.far(x)
-        means = near.mean((2, 3), keepdim=True) + far.mean((2, 3), keepdim=True)
+        # Sums, divided afterwards: the gradient of a mean would be written out as a map.
+        means = (near.sum((2, 3), keepdim=True) + far.sum((2, 3), keepdim=True)) / near[0, 0].numel()
         a_near, a_far = self.select(self.squeeze(means)).unflatten(1, (2, -1)).softmax(dim=1).unbind(1)
         return torch.addcmul(a_near * near, a_far, far)

@@ -30,6 +30,7 @@ def plans() -> dict:
         "batch_size": 12,
         "patch_size": [64, 64],
         "spacing": [1.5, 1.5],
+        "batch_dice": True,
         "architecture": {"network_class_name": "x.Y", "arch_kwargs": {}, "_kw_requires_import": []},
     }
     return {"plans_name": "nnUNetPlans", "configurations": {"2d": coarse}}
@@ -57,6 +58,7 @@ def test_configuration_inherits_and_is_json(plans: dict) -> None:
     assert crop.data_identifier == "nnUNetPlans_2d"  # no second preprocessing
     assert crop.spacing == [1.5, 1.5]
     assert crop.patch_size == [24, 320, 320]
+    assert crop.batch_dice  # half of the slices lack a structure: alone, they have no Dice
     assert crop.previous_stage_name == "2d"
     assert crop.next_stage_names is None
     assert crop.network_arch_class_name == CROP_NETWORK
