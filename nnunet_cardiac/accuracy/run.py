@@ -76,6 +76,11 @@ def run_row(run: Run, data: Data, environ: Mapping[str, str], progress: bool = T
     return Outcome(final, stages, round(sum(times), 2))
 
 
+def prepare_row(run: Run, data: Data, environ: Mapping[str, str], runner: StepRunner) -> None:
+    """Plan and preprocess what a row needs and is not there yet."""
+    _Job(run, data, dict(run.environ(environ))).prepare(runner)
+
+
 @dataclass(frozen=True)
 class _Job:
     run: Run

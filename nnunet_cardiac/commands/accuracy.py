@@ -9,6 +9,7 @@ from pathlib import Path
 
 from nnunet_cardiac.accuracy.budgets import BUDGETS, find_budget
 from nnunet_cardiac.accuracy.rows import RECIPES, ROWS, choose_recipe, find_row
+from nnunet_cardiac.commands.argument_types import natural, positive
 from nnunet_cardiac.errors import UserError
 
 logger = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ def add_accuracy_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-f", nargs="+", type=int, default=[0], choices=range(5), metavar="FOLD", help="folds to train on (0)"
     )
-    parser.add_argument("--seeds", nargs="+", type=_natural, default=[0], metavar="N", help="repetitions (0)")
+    parser.add_argument("--seeds", nargs="+", type=natural, default=[0], metavar="N", help="repetitions (0)")
     parser.add_argument(
         "--data", type=Path, metavar="FOLDER", help="data set in nnU-Net's raw format, copied into -o the first time"
     )
@@ -49,7 +50,7 @@ def add_accuracy_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--coarse", choices=("simulated", "predicted"), help="coarse labels of training cases (the budget's)"
     )
-    parser.add_argument("--threads", type=_positive, metavar="N", help="processor threads (default: the usable cores)")
+    parser.add_argument("--threads", type=positive, metavar="N", help="processor threads (default: the usable cores)")
 
 
 def add_table_arguments(parser: argparse.ArgumentParser) -> None:
@@ -69,7 +70,7 @@ def run_accuracy(args: argparse.Namespace) -> int:
         raise UserError("benchmark accuracy: name a row with --system and a budget with --budget; --list shows them.")
     row, budget = find_row(args.system), find_budget(args.budget)
     recipe = choose_recipe(row, args.recipe)
-    hardware_class = _hardware_class(budget.device)
+    hardware_class = hardware_class_of(budget.device)
     from nnunet_cardiac.accuracy.data import prepare_data
     from nnunet_cardiac.accuracy.record import describe, identity, key_of, read_records, shown_key, store
     from nnunet_cardiac.accuracy.run import run_row
@@ -117,7 +118,7 @@ def run_table(args: argparse.Namespace) -> int:
     return 0
 
 
-def _hardware_class(device: str) -> str:
+def hardware_class_of(device: str) -> str:
     """What is ranked together: the GPU's name, or `CPU`.
 
     Raises:
@@ -150,15 +151,3 @@ def _summary(record: dict) -> str:
         f"{record['system']}, fold {record['fold']}, seed {record['seed']}: Dice {', '.join(parts)}; HD95 in mm "
         f"{', '.join(far) or 'none'}; {record['slices']} slices, training {record['training_seconds'] / 60:.1f} min"
     )
-
-
-def _natural(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 0")
-    return int(text)
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 1")
-    return int(text)

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nnunet_cardiac.benchmark.options import slice_trainers
-from nnunet_cardiac.commands import accuracy
+from nnunet_cardiac.commands import accuracy, training
+from nnunet_cardiac.commands.argument_types import classes, positive
 from nnunet_cardiac.errors import UserError
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_action(actions, "stages", _STAGES, _add_stages_arguments, _run_stages)
     _add_action(actions, "stacks", _STACKS, _add_stacks_arguments, _run_stacks)
     _add_action(actions, "accuracy", accuracy.ACCURACY, accuracy.add_accuracy_arguments, accuracy.run_accuracy)
+    _add_action(actions, "training", training.TRAINING, training.add_training_arguments, training.run_training)
     _add_action(actions, "table", accuracy.TABLE, accuracy.add_table_arguments, accuracy.run_table)
 
 
@@ -66,7 +68,7 @@ def _add_speed_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-tr", nargs="+", metavar="TRAINER", help=f"of {', '.join(slice_trainers())} (default: all)")
     parser.add_argument("-c", nargs="+", metavar="CONFIGURATION", help="configurations (default: all of each trainer)")
     parser.add_argument("-device", choices=("auto", "cuda", "cpu", "mps"), default="auto", help="default: %(default)s")
-    parser.add_argument("--threads", type=_positive, metavar="N", help="processor threads (default: torch's choice)")
+    parser.add_argument("--threads", type=positive, metavar="N", help="processor threads (default: torch's choice)")
     parser.add_argument(
         "--precision",
         choices=("auto", "float32", "bf16", "fp16"),
@@ -76,16 +78,16 @@ def _add_speed_arguments(parser: argparse.ArgumentParser) -> None:
     )
     size = parser.add_argument_group("input")
     size.add_argument(
-        "--patch", nargs=2, type=_positive, default=(256, 224), metavar=("H", "W"), help="image, in pixels (256 224)"
+        "--patch", nargs=2, type=positive, default=(256, 224), metavar=("H", "W"), help="image, in pixels (256 224)"
     )
     size.add_argument(
-        "--window", type=_positive, default=128, metavar="PIXELS", help="side of the window of crops (%(default)s)"
+        "--window", type=positive, default=128, metavar="PIXELS", help="side of the window of crops (%(default)s)"
     )
-    size.add_argument("--batch", type=_positive, default=2, metavar="N", help="images in a batch (%(default)s)")
-    size.add_argument("--channels", type=_positive, default=1, metavar="N", help="image channels (%(default)s)")
-    size.add_argument("--classes", type=_classes, default=4, metavar="N", help="with the background (%(default)s)")
+    size.add_argument("--batch", type=positive, default=2, metavar="N", help="images in a batch (%(default)s)")
+    size.add_argument("--channels", type=positive, default=1, metavar="N", help="image channels (%(default)s)")
+    size.add_argument("--classes", type=classes, default=4, metavar="N", help="with the background (%(default)s)")
     rounds = ", ".join(f"{number} on {device}" for device, number in _ROUNDS.items())
-    parser.add_argument("--rounds", type=_positive, metavar="N", help=f"timed rounds (default: {rounds})")
+    parser.add_argument("--rounds", type=positive, metavar="N", help=f"timed rounds (default: {rounds})")
     parser.add_argument("--compile", action="store_true", help="compile the networks, as nnU-Net does on CUDA")
     parser.add_argument("--no-memory", action="store_true", help="do not measure the peak memory")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of weights and images (%(default)s)")
@@ -127,16 +129,16 @@ def _add_stages_arguments(parser: argparse.ArgumentParser) -> None:
     ):
         shown = " ".join(map(str, default))
         text = f"{what} ({shown})"
-        size.add_argument(name, nargs=3, type=_positive, default=default, metavar=("Z", "Y", "X"), help=text)
-    size.add_argument("--filters", type=_positive, default=32, metavar="N", help="of the network (%(default)s)")
-    size.add_argument("--classes", type=_classes, default=4, metavar="N", help="with the background (%(default)s)")
+        size.add_argument(name, nargs=3, type=positive, default=default, metavar=("Z", "Y", "X"), help=text)
+    size.add_argument("--filters", type=positive, default=32, metavar="N", help="of the network (%(default)s)")
+    size.add_argument("--classes", type=classes, default=4, metavar="N", help="with the background (%(default)s)")
 
 
 def _add_pass_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of every comparison of forward passes."""
     parser.add_argument("-device", choices=("auto", "cuda", "cpu", "mps"), default="auto", help="default: %(default)s")
-    parser.add_argument("--threads", type=_positive, metavar="N", help="processor threads (default: torch's choice)")
-    parser.add_argument("--rounds", type=_positive, default=3, metavar="N", help="timed rounds (%(default)s)")
+    parser.add_argument("--threads", type=positive, metavar="N", help="processor threads (default: torch's choice)")
+    parser.add_argument("--rounds", type=positive, default=3, metavar="N", help="timed rounds (%(default)s)")
     parser.add_argument("--no-memory", action="store_true", help="do not measure the peak memory")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of weights and images (%(default)s)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="add the run to a list of runs in this file")
@@ -146,12 +148,12 @@ def _add_stacks_arguments(parser: argparse.ArgumentParser) -> None:
     _add_pass_arguments(parser)
     size = parser.add_argument_group("input")
     size.add_argument(
-        "--slices", nargs="+", type=_positive, default=(10,), metavar="N", help="slices of the stacks, one or more (10)"
+        "--slices", nargs="+", type=positive, default=(10,), metavar="N", help="slices of the stacks, one or more (10)"
     )
     size.add_argument(
-        "--patch", nargs=2, type=_positive, default=(256, 224), metavar=("H", "W"), help="slice, in pixels (256 224)"
+        "--patch", nargs=2, type=positive, default=(256, 224), metavar=("H", "W"), help="slice, in pixels (256 224)"
     )
-    size.add_argument("--classes", type=_classes, default=4, metavar="N", help="with the background (%(default)s)")
+    size.add_argument("--classes", type=classes, default=4, metavar="N", help="with the background (%(default)s)")
 
 
 def _run_stacks(args: argparse.Namespace) -> int:
@@ -263,17 +265,3 @@ def _conditions(described: dict) -> str:
         f"{where}, {arguments['precision']}{compiled}, batch {arguments['batch']}, {arguments['rounds']} rounds, "
         f"torch {described['versions']['torch']}"
     )
-
-
-def _positive(text: str) -> int:
-    return _whole(text, 1)
-
-
-def _classes(text: str) -> int:
-    return _whole(text, 2)
-
-
-def _whole(text: str, least: int) -> int:
-    if not text.isdecimal() or int(text) < least:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least {least}")
-    return int(text)
