@@ -77,8 +77,8 @@ def measure_training(
 
     Returns:
         One entry for each network: `system`, `trainer`, `configuration`, `batch`, `slices` of a step, `steps` of an
-        epoch, `step_s` and `data_s` of each counted step (a step holds forward and backward pass, loss and optimiser;
-        data is the wait for its samples).
+        epoch (None where wall time decides), `step_s` and `data_s` of each counted step (a step holds forward and
+        backward pass, loss and optimiser; data is the wait for its samples).
 
     Raises:
         UserError: If a command fails.
@@ -116,7 +116,7 @@ def _subject(run: Run, data: Data, configuration: str) -> dict[str, Any]:
         "fold": run.fold,
         "batch": batch,
         "slices": round(batch * count_slices(own, mean_slices(folder, plans)), 3),
-        "steps": own[PLANS_KEY]["iterations"],
+        "steps": own[PLANS_KEY]["iterations"] if run.budget.minutes is None else None,
     }
 
 
@@ -135,15 +135,21 @@ def training_table(results: Sequence[Mapping[str, Any]]) -> str:
                 f"{1e3 * own['data']:.0f}",
                 f"{1e3 * own['slice']:.0f}",
                 f"{own['slice'] / reference['slice']:.2f}",
-                f"{own['epoch']:.0f}",
-                f"{own['epoch'] / reference['epoch']:.2f}",
+                *_epoch_cells(own["epoch"], reference["epoch"]),
             )
         )
     return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
 
 
-def _numbers(result: Mapping[str, Any]) -> dict[str, float]:
+def _numbers(result: Mapping[str, Any]) -> dict[str, Any]:
     """Medians in seconds: of a step without its data, of the data, both by slice and by epoch."""
     step, wait = statistics.median(result["step_s"]), statistics.median(result["data_s"])
     both = step + wait
-    return {"step": step, "data": wait, "slice": both / result["slices"], "epoch": both * result["steps"]}
+    epoch = None if result["steps"] is None else both * result["steps"]
+    return {"step": step, "data": wait, "slice": both / result["slices"], "epoch": epoch}
+
+
+def _epoch_cells(epoch: float | None, reference: float | None) -> tuple[str, str]:
+    if epoch is None or reference is None:
+        return "–", "–"
+    return f"{epoch:.0f}", f"{epoch / reference:.2f}"

@@ -51,6 +51,8 @@ def test_ratios_are_those_of_a_slice_and_of_an_epoch() -> None:
     ]
     assert rows[2] == ["nnU-Net", "2d", "8", "700", "100", "100", "1.00", "8", "1.00"]
     assert rows[3] == ["Classifier-guided", "2d", "1", "3000", "200", "200", "2.00", "16", "2.00"]
+    by_the_clock = [{**nnunet, "steps": None}]
+    assert training_table(by_the_clock).splitlines()[-1].endswith("| 1.00 | – | – |")
 
 
 @pytest.mark.parametrize(
