@@ -87,14 +87,12 @@ class RegionDataset:
         """Centre of the region of each slice (one entry for a volume); found once per case, kept in memory."""
         if identifier not in self._centres:
             mask = np.asarray(coarse[:]) > 0
-            if len(self._rule.window) == 3:
-                masks = [mask]
-            elif self._rule.per_slice:
-                masks = list(mask)
+            if self._rule.per_slice:
+                centres = [_centre(find_region(one, self._rule).window) for one in mask]
             else:
-                masks = [mask] * len(mask)
-            found = {id(m): _centre(find_region(m, self._rule).window) for m in masks}
-            self._centres[identifier] = [found[id(m)] for m in masks]
+                slices = 1 if len(self._rule.window) == 3 else len(mask)
+                centres = [_centre(find_region(mask, self._rule).window)] * slices
+            self._centres[identifier] = centres
         return self._centres[identifier]
 
     def _draw_box(self, centres: list[tuple[int, ...]], shape: Sequence[int]) -> list[list[int]]:

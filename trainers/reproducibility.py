@@ -37,5 +37,5 @@ def make_deterministic(seed: int) -> None:
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.backends.cudnn.benchmark = False
     # By default torch then fills all new memory, for code that reads what it has not written. None here does, and it
-    # took up to a fifth of the time of a training step on a processor.
+    # takes up to a tenth of a training step on a processor.
     torch.utils.deterministic.fill_uninitialized_memory = False

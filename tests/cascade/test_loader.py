@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from nnunetv2.training.dataloading.data_loader import nnUNetDataLoader
 
+from nnunet_cardiac.cascade import loader as loader_module
 from nnunet_cardiac.cascade.corruption import corrupt_labels
 from nnunet_cardiac.cascade.loader import RegionDataset, sample_jitter
-from nnunet_cardiac.cascade.roi import RegionRule
+from nnunet_cardiac.cascade.roi import RegionRule, find_region
 
 SHAPE = (5, 60, 80)
 
@@ -168,3 +169,19 @@ def test_corruption_of_empty_and_full_slices(labels: np.ndarray) -> None:
     np.random.seed(0)
     for _ in range(20):
         assert set(np.unique(corrupt_labels(labels))) <= {0, 1}
+
+
+@pytest.mark.parametrize(("per_slice", "searched"), [(False, 1), (True, SHAPE[0])])
+def test_a_case_is_searched_once(monkeypatch: pytest.MonkeyPatch, per_slice: bool, searched: int) -> None:
+    masks = []
+
+    def find(mask, rule):
+        masks.append(mask)
+        return find_region(mask, rule)
+
+    monkeypatch.setattr(loader_module, "find_region", find)
+    rule = RegionRule(window=(32, 32), margin=4, per_slice=per_slice)
+    regions = dataset({"a": make_case(20, 30)}, rule=rule)
+    for _ in range(5):
+        regions.load_case("a")
+    assert len(masks) == searched
