@@ -210,7 +210,7 @@ def test_no_gpu(model: dict[str, Any], heart: np.ndarray, tmp_path: Path, capsys
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds processes by their environment")
 def test_interrupted_and_resumed(model: dict[str, Any], options: Options, heart: np.ndarray, tmp_path: Path) -> None:
-    sources = write_cases(tmp_path / "images", np.concatenate([heart] * 9), "abcdefghijklmnop")
+    sources = write_cases(tmp_path / "images", heart, "abcdefghijklmnop")
     words = ["predict", "-i", tmp_path / "images", "-o", options.output, "-m", model["folder"], "--precision", "fp32"]
     command = [sys.executable, "-m", "nnunet_cardiac.cli", *map(str, words), "-device", "cpu", "--threads", "1"]
     mark = f"RUN={uuid.uuid4()}"
@@ -220,8 +220,10 @@ def test_interrupted_and_resumed(model: dict[str, Any], options: Options, heart:
     )
     while process.poll() is None and not list(options.output.glob("*.json")):
         time.sleep(0.01)
+    process.send_signal(signal.SIGSTOP)  # while it waits it hands out no cases, however long looking takes
     assert {address.split(":")[0][-8:] for address in listening(mark)} == {"0100007F"}  # 127.0.0.1
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    process.send_signal(signal.SIGCONT)
     _, stderr = process.communicate(timeout=180)
     assert process.returncode == 130, stderr
     assert "interrupted" in stderr
