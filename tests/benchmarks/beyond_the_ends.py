@@ -47,7 +47,8 @@ def report(title: str, pairs: Iterable[Pair], labels: dict[str, int]) -> None:
         if value:
             columns = zip(*(count(*pair, value) for pair in pairs), strict=True)
             beyond, shown, false, true = (sum(column) for column in columns)
-            print(f"  {name}: in {shown} of {beyond} slices beside an end; wrong slices in all {false / true:.1%} of its volume")
+            share = f"wrong slices in all {false / true:.1%} of its volume"
+            print(f"  {name}: in {shown} of {beyond} slices beside an end; {share}")
 
 
 def count(reference: np.ndarray, predicted: np.ndarray, value: int) -> tuple[int, int, int, int]:
