@@ -20,6 +20,10 @@ BLOCKS = "nnunet_cardiac.architectures"
 E2A_UNET = architecture(f"{BLOCKS}.e2a_unet.E2AUNet", {"features": [4, 8, 16, 32, 64]})
 HALSR_NET = f"{BLOCKS}.halsr_net.HALSRNet", {"features": [16, 32, 64]}
 SPECIALISTS = f"{BLOCKS}.specialists.SpecialistNetworks", {"base_width": 4}
+GUIDED_NET = architecture(f"{BLOCKS}.classifier_guided.ClassifierGuidedNet", {"features": [8, 16, 16], "heads": 4})
+LOCALISER = architecture(f"{BLOCKS}.gcam_localiser.GCAMLocaliser", {"filters": 2})
+DR_UNET = f"{BLOCKS}.dilated_residual_unet.DilatedResidualUNet", {"filters": 4}
+JOINT_DR_UNET = architecture(f"{BLOCKS}.dilated_residual_joint.JointDilatedResidualUNet", {"filters": 2})
 PLAIN = {
     "network_class_name": "dynamic_network_architectures.architectures.unet.PlainConvUNet",
     "arch_kwargs": {
@@ -75,9 +79,14 @@ def configuration(network: dict[str, Any], patch_size: list[int], **others: Any)
     }
 
 
-def crop_network(inner: tuple[str, dict[str, Any]]) -> dict[str, Any]:
-    kwargs = {"network_class_name": inner[0], "network_kwargs": inner[1], "window": [64, 64], "margin": 5}
-    return architecture(CROP_NETWORK, kwargs)
+def crop_network(inner: tuple[str, dict[str, Any]], **rule: Any) -> dict[str, Any]:
+    rule = rule or {"window": [64, 64], "margin": 5}
+    return architecture(CROP_NETWORK, {"network_class_name": inner[0], "network_kwargs": inner[1], **rule})
+
+
+def volume_crop_network() -> dict[str, Any]:
+    rule = {"multiple": [1, 8, 8], "per_slice": False, "centre": "centroid", "clamp": True}
+    return crop_network(DR_UNET, window=[6, 48, 48], margin=0, **rule)
 
 
 SYSTEMS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -96,6 +105,20 @@ SYSTEMS: dict[str, tuple[str, dict[str, Any]]] = {
             ),
             "2d_crop": configuration(crop_network(HALSR_NET), [12, 96, 96], previous_stage="2d_roi"),
         },
+    ),
+    "guided": ("ClassifierGuidedTrainer", {"2d_stack": configuration(GUIDED_NET, [12, 64, 48])}),
+    "DRUNet": (
+        "DRUNetTrainer",
+        {
+            "3d_locate": configuration(LOCALISER, [12, 64, 64], spacing=[9.0, 2.5, 2.5], next_stage="3d_crop"),
+            "3d_crop": configuration(
+                volume_crop_network(), [12, 96, 96], spacing=[9.0, 1.5, 1.5], previous_stage="3d_locate"
+            ),
+        },
+    ),
+    "DRUNetJoint": (
+        "DRUNetEndToEndTrainer",
+        {"3d_joint": configuration(JOINT_DR_UNET, [8, 64, 64], spacing=[9.0, 1.5, 1.5])},
     ),
     "nnUNet": ("nnUNetTrainer", {"2d": configuration(PLAIN, [64, 64])}),
 }

@@ -60,6 +60,10 @@ def find_our_trainers(monkeypatch: pytest.MonkeyPatch) -> None:
         ("CroCNet", ("0",), True, {}),
         ("HALSR", ("0",), False, {}),
         ("HALSR", ("0", "1"), False, {}),
+        ("guided", ("0", "1"), False, {}),
+        ("guided", ("0",), True, {}),
+        ("DRUNet", ("0",), False, {}),
+        ("DRUNetJoint", ("0", "1"), False, {}),
         ("nnUNet", ("0", "1"), False, {"transpose_forward": [2, 0, 1], "transpose_backward": [1, 2, 0]}),
     ],
 )
