@@ -216,7 +216,12 @@ def test_interrupted_and_resumed(model: dict[str, Any], options: Options, heart:
     mark = f"RUN={uuid.uuid4()}"
     environment = {**os.environ, **dict([mark.split("=")]), "RAY_ADDRESS": ""}
     process = subprocess.Popen(
-        [*command, "--ray", "auto"], env=environment, start_new_session=True, stderr=subprocess.PIPE, text=True
+        [*command, "--ray", "auto"],
+        env=environment,
+        start_new_session=True,
+        preexec_fn=heed_interrupts,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     while process.poll() is None and not list(options.output.glob("*.json")):
         time.sleep(0.01)
@@ -237,6 +242,11 @@ def test_interrupted_and_resumed(model: dict[str, Any], options: Options, heart:
     assert f"{len(sources) - len(finished)} done, {len(finished)} skipped, 0 failed" in done.stdout
     assert f"{len(sources)}/{len(sources)}" in done.stderr  # the bar
     assert_as_one_process(model, sources, options)
+
+
+def heed_interrupts() -> None:
+    """Undo what a shell does to the commands that it starts in the background, these tests perhaps among them."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def wait_until(happened: Callable[[], bool], seconds: float = 30) -> None:
