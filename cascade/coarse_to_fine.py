@@ -35,7 +35,7 @@ class CropFromCoarse(nn.Module):
         network_class_name: Dotted path of the inner network.
         network_kwargs: Its JSON arguments.
         pass_coarse: Whether the inner network sees the coarse channels behind the image.
-        window, margin, multiple, per_slice, mask_outside, centre, clamp: See :class:`RegionRule`.
+        window, margin, multiple, per_slice, mask_outside, centre, clamp, heart_only: See :class:`RegionRule`.
         outside_logit: Logit of the foreground classes outside the window (background has 0). -20 is a probability of
             2e-9 and far from the float16 limit of nnU-Net's accumulator.
         strides: Read by nnU-Net from the plans for its deep-supervision scales and passed to the inner network.
@@ -64,6 +64,7 @@ class CropFromCoarse(nn.Module):
         mask_outside: bool = False,
         centre: str = "box",
         clamp: bool = False,
+        heart_only: bool = True,
         outside_logit: float = -20.0,
         strides: Sequence[Sequence[int]] | None = None,
     ) -> None:
@@ -75,7 +76,7 @@ class CropFromCoarse(nn.Module):
                 "does the configuration name its previous_stage?"
             )
         self.rule = RegionRule(
-            tuple(window), _as_given(margin), _as_given(multiple), per_slice, mask_outside, centre, clamp
+            tuple(window), _as_given(margin), _as_given(multiple), per_slice, mask_outside, centre, clamp, heart_only
         )
         self.num_classes = num_classes
         self.pass_coarse = pass_coarse
@@ -153,12 +154,19 @@ class CropFromCoarse(nn.Module):
 
     def _run(self, batch: torch.Tensor, region: Region) -> torch.Tensor:
         """Logits of the inner network on the window of a batch (B, C, *spatial)."""
+        logits = self.inner(self._inner_input(self._window(batch, region)))
+        return (logits[0] if isinstance(logits, list | tuple) else logits).float()
+
+    def _window(self, batch: torch.Tensor, region: Region) -> torch.Tensor:
+        """Window of a batch (B, C, *spatial), without what the rule leaves out of it."""
         patch = crop(batch, region.window)
         if self.rule.mask_outside:
             inside = paste(crop(torch.ones_like(batch), region.box), region.box, torch.zeros_like(batch))
             patch = patch * crop(inside, region.window)
-        logits = self.inner(self._inner_input(patch))
-        return (logits[0] if isinstance(logits, list | tuple) else logits).float()
+        if self.rule.heart_only:
+            heart = torch.from_numpy(region.heart).to(batch).reshape(len(batch), 1, *batch.shape[2:])
+            patch[:, self.image_channels :] *= crop(heart, region.window)
+        return patch
 
 
 def _as_given(value: int | Sequence[int]) -> int | tuple[int, ...]:

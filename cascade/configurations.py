@@ -181,6 +181,8 @@ def crop_configuration(
     }
     if rule.centre != "box" or rule.clamp:
         arch_kwargs |= {"centre": rule.centre, "clamp": rule.clamp}
+    if not rule.heart_only:
+        arch_kwargs["heart_only"] = False
     if network_class_name is not None:
         arch_kwargs |= {"network_class_name": network_class_name, "network_kwargs": dict(network_kwargs or {})}
     entry = {

@@ -9,6 +9,7 @@ nnU-Net's own.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,26 @@ _CENTRE = 1
 def sample_jitter(size: Sequence[int]) -> tuple[int, ...]:
     """Draw a shift of up to `size` voxels per axis from numpy's global generator, which nnU-Net seeds per worker."""
     return tuple(int(np.random.randint(-n, n + 1)) for n in size)
+
+
+@dataclass(frozen=True)
+class _Regions:
+    """What is kept of the regions of a case.
+
+    Attributes:
+        centres: Centre of the region of each slice, (y, x); one entry (z, y, x) for a volume.
+        heart: Their components in the axes of the coarse prediction, eight voxels a byte; None to show all of it.
+    """
+
+    centres: list[tuple[int, ...]]
+    heart: np.ndarray | None
+
+    def seen(self, coarse: Any) -> Any:
+        """Coarse labels (Z, Y, X) as the network sees them."""
+        if self.heart is None:
+            return coarse
+        labels = np.asarray(coarse[:])
+        return labels * np.unpackbits(self.heart, count=labels.size).reshape(labels.shape).astype(labels.dtype)
 
 
 class RegionDataset:
@@ -57,7 +78,7 @@ class RegionDataset:
         self._rule = rule
         self._size = tuple(int(n) for n in size)
         self._jitter = (jitter,) * axes if isinstance(jitter, int) else tuple(jitter)
-        self._centres: dict[str, list[tuple[int, ...]]] = {}
+        self._regions: dict[str, _Regions] = {}
         self.identifiers = sorted([*with_coarse.identifiers, *without_coarse.identifiers])
 
     def __getitem__(self, identifier: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
@@ -75,25 +96,28 @@ class RegionDataset:
         simulated = identifier in self._simulated
         dataset = self._without_coarse if simulated else self._with_coarse
         image, reference, coarse, properties = dataset.load_case(identifier)
-        centres = self._region_centres(identifier, reference[0] if simulated else coarse)
-        box = self._draw_box(centres, reference.shape[1:])
+        regions = self._found_regions(identifier, reference[0] if simulated else coarse)
+        box = self._draw_box(regions.centres, reference.shape[1:])
         image = crop_and_pad_nd(image, box, 0)
         labels = crop_and_pad_nd(reference, box, -1)
-        coarse = _simulate(reference, box) if simulated else crop_and_pad_nd(coarse, box, 0)
+        coarse = _simulate(reference, box) if simulated else crop_and_pad_nd(regions.seen(coarse), box, 0)
         centre = np.array([[0, *(n // 2 for n in image.shape[1:])]])
         return image, labels, coarse, {**properties, "class_locations": {_CENTRE: centre}}
 
-    def _region_centres(self, identifier: str, coarse: Any) -> list[tuple[int, ...]]:
-        """Centre of the region of each slice (one entry for a volume); found once per case, kept in memory."""
-        if identifier not in self._centres:
+    def _found_regions(self, identifier: str, coarse: Any) -> _Regions:
+        """Regions of a case; found once, kept in memory."""
+        if identifier not in self._regions:
             mask = np.asarray(coarse[:]) > 0
             if self._rule.per_slice:
-                centres = [_centre(find_region(one, self._rule).window) for one in mask]
+                found = [find_region(one, self._rule) for one in mask]
+                centres, heart = [_centre(region.window) for region in found], np.stack([one.heart for one in found])
             else:
-                slices = 1 if len(self._rule.window) == 3 else len(mask)
-                centres = [_centre(find_region(mask, self._rule).window)] * slices
-            self._centres[identifier] = centres
-        return self._centres[identifier]
+                region = find_region(mask, self._rule)
+                centres, heart = [_centre(region.window)], region.heart
+                if len(self._rule.window) == 2:
+                    centres *= len(mask)
+            self._regions[identifier] = _Regions(centres, np.packbits(heart) if self._rule.heart_only else None)
+        return self._regions[identifier]
 
     def _draw_box(self, centres: list[tuple[int, ...]], shape: Sequence[int]) -> list[list[int]]:
         """Draw the box (z, y, x) of a sample: one slice of a stack of this shape, or the volume."""

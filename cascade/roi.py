@@ -17,7 +17,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy import ndimage
@@ -78,6 +78,8 @@ class RegionRule:
         centre: What the window is centred on: `box`, or `centroid` of the component's voxels, for a coarse prediction
             that marks the middle of the heart and not its outline (3D DR-UNet).
         clamp: Shift a window that reaches outside the image into it; where the image is smaller, the window holds it.
+        heart_only: Show the network in the window only the component that the window was made for, and none of the
+            others that the coarse prediction may have: a second stage keeps much of what it is shown.
 
     Raises:
         ValueError: If a number is out of range or the lengths do not fit.
@@ -90,6 +92,7 @@ class RegionRule:
     mask_outside: bool = False
     centre: str = "box"
     clamp: bool = False
+    heart_only: bool = True
 
     def __post_init__(self) -> None:
         """Turn JSON lists into tuples, single numbers into one per axis, and check them."""
@@ -118,11 +121,13 @@ class Region:
         window: What is cut out; may reach outside the image.
         box: Enlarged box of the heart, clipped to the image.
         found: False if the coarse prediction was empty and the window is the centre of the image.
+        heart: The component in all axes of the coarse prediction; all False if there was none.
     """
 
     window: Box
     box: Box
     found: bool
+    heart: np.ndarray = field(repr=False, compare=False)
 
 
 def largest_component(mask: np.ndarray) -> np.ndarray:
@@ -219,8 +224,9 @@ def find_region(mask: np.ndarray, rule: RegionRule, image: Box | None = None) ->
         )
         start = tuple((a + b - w) // 2 for a, b, w in zip(image.start, image.stop, rule.window, strict=True))
         window = Box(start, tuple(c + w for c, w in zip(start, rule.window, strict=True)))
-        return Region(window=window, box=image, found=False)
+        return Region(window=window, box=image, found=False, heart=component)
     enlarged = Box(box.start[-axes:], box.stop[-axes:]).grown(rule.margin, shape)
     centre = centroid(component)[-axes:] if rule.centre == "centroid" else None
     window = fixed_window(enlarged, rule.window, rule.multiple, centre)
-    return Region(window=window.moved_into(image) if rule.clamp else window, box=enlarged, found=True)
+    window = window.moved_into(image) if rule.clamp else window
+    return Region(window=window, box=enlarged, found=True, heart=component)

@@ -170,7 +170,8 @@ def volume_crop_configuration(
         window: (z, y, x) in voxels; None takes it from the hearts.
         margin_mm: Around the heart, if the window is taken from there.
         jitter: Largest shift of a training window in-plane in voxels; None takes 10 mm along each axis.
-        options: `mask_outside`, `coarse_labels` and `coarse_trainer`, see `crop_configuration` and `RegionRule`.
+        options: `mask_outside`, `heart_only`, `coarse_labels` and `coarse_trainer`, see `crop_configuration` and
+            `RegionRule`.
 
     Returns:
         The entry, JSON-ready.
@@ -181,9 +182,9 @@ def volume_crop_configuration(
     keep_z = keeps_z(volumes.spacing)
     divisor = divisor_for(keep_z)
     window = volumes.window(divisor, margin_mm) if window is None else tuple(window)
-    mask_outside = options.pop("mask_outside", False)
+    shown = {name: options.pop(name) for name in ("mask_outside", "heart_only") if name in options}
     # The margin is in the window: the map marks the middle of the heart, a box around that says nothing of its size.
-    rule = RegionRule(window, 0, divisor, mask_outside=mask_outside, centre="centroid", clamp=True)
+    rule = RegionRule(window, 0, divisor, centre="centroid", clamp=True, **shown)
     return crop_configuration(
         coarse,
         rule,

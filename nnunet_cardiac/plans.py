@@ -46,6 +46,7 @@ class CropOptions:
         margin: Safety margin in pixels, in mm for volumes; None takes the paper's.
         per_slice: One box per slice instead of one per stack.
         mask_outside: Zero the window outside the enlarged box.
+        heart_only: Show the network the coarse heart alone, and no other pieces of the coarse labels.
         jitter: Largest shift of a training window in pixels; None means 8 pixels, or 10 mm for volumes.
         coarse_labels: `predicted` or `simulated`; None takes the system's.
         small: Write plans of another name with networks of half the width, for machines without a GPU.
@@ -57,6 +58,7 @@ class CropOptions:
     margin: int | None = None
     per_slice: bool = False
     mask_outside: bool = False
+    heart_only: bool = True
     jitter: int | None = None
     coarse_labels: str | None = None
     small: bool = False
@@ -182,7 +184,7 @@ def _entries(
     hearts = measure_hearts(data, margin, progress, centre)
     window = hearts.window() if options.window is None else (options.window, options.window)
     try:
-        rule = RegionRule(window, margin, 16, options.per_slice, options.mask_outside)
+        rule = RegionRule(window, margin, 16, options.per_slice, options.mask_outside, heart_only=options.heart_only)
     except ValueError as error:
         raise UserError(f"--window or --margin: {error}") from error
     entries = {}
@@ -234,6 +236,7 @@ def _entries_for_volumes(
         progress=progress,
         localiser=options.localiser,
         mask_outside=options.mask_outside,
+        heart_only=options.heart_only,
         coarse_labels=options.coarse_labels or system.coarse_labels,
         coarse_trainer=options.localiser_trainer,
     )

@@ -41,7 +41,8 @@ def volume_entries(
         margin_mm: Around the heart, if the window is taken from the data set; None takes the system's.
         jitter: Largest shift of a training window in-plane in voxels; None takes 10 mm along each axis.
         progress: Whether to show a progress bar.
-        options: `localiser` (None takes the system's), `mask_outside`, `coarse_labels` and `coarse_trainer`.
+        options: `localiser` (None takes the system's), `mask_outside`, `heart_only`, `coarse_labels` and
+            `coarse_trainer`.
 
     Returns:
         Configuration -> entry.

@@ -35,6 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     crop.add_argument("--per-slice", action="store_true", help="one box per slice instead of one per stack")
     crop.add_argument("--mask-outside", action="store_true", help="zero the window outside the enlarged box")
     crop.add_argument(
+        "--whole-coarse", action="store_true", help="show all coarse labels in the window (default: the heart alone)"
+    )
+    crop.add_argument(
         "--jitter", type=int, metavar="PIXELS", help="shift of training windows (default: 8, in volumes 10 mm)"
     )
     crop.add_argument(
@@ -60,6 +63,7 @@ def run(args: argparse.Namespace) -> int:
         margin=args.margin,
         per_slice=args.per_slice,
         mask_outside=args.mask_outside,
+        heart_only=not args.whole_coarse,
         jitter=args.jitter,
         coarse_labels=args.coarse,
         small=args.small,

@@ -127,6 +127,18 @@ def test_mask_outside_zeroes_all_but_the_enlarged_box(network) -> None:
     torch.testing.assert_close(y[0, :, :, 19:51, 35:], direct[:, :, 19:51, 35:])
 
 
+@pytest.mark.parametrize("rule", [{}, {"per_slice": True}, {"mask_outside": True, "margin": 12}])
+def test_only_the_coarse_heart_is_shown(network, rule: dict) -> None:
+    x, both = stack(), stack()
+    both[:, :1] = x[:, :1]
+    both[:, 3, 3:5, 26:29, 40:43] = 1  # another piece in the window, smaller than the heart on each slice
+    net = network(**rule)
+    torch.testing.assert_close(net(both), net(x))
+    assert (both[:, 3, 3:5, 26:29, 40:43] == 1).all()  # the input stays as it was
+    shown = network(**rule, heart_only=False)
+    assert (shown(both) != shown(x)).any()
+
+
 def test_inner_network_without_coarse_channels(network) -> None:
     net = network(pass_coarse=False)
     net(stack())
@@ -147,6 +159,18 @@ def test_three_dimensional_window(network, toy_networks: str) -> None:
     assert net.inner.seen == [(1, 4, 4, 32, 32)]
     torch.testing.assert_close(y[:, :, 4:8, 19:51, 9:41], net.inner(x)[:, :, 4:8, 19:51, 9:41])
     assert (y[:, :, :4].argmax(1) == 0).all()
+
+
+def test_only_the_coarse_heart_is_shown_in_a_volume(network, toy_networks: str) -> None:
+    window = {"window": [4, 32, 32], "multiple": [1, 16, 16], "margin": [1, 4, 4]}
+    window["network_class_name"] = f"{toy_networks}.PointwiseNetwork3d"
+    x = stack()
+    both = x.clone()
+    both[:, 1, 0, 26:29, 40:43] = 1
+    net, shown = network(**window), network(**window, heart_only=False)
+    assert shown._region(both[0]) == net._region(x[0])
+    torch.testing.assert_close(net(both), net(x))
+    assert (shown(both) != shown(x)).any()
 
 
 def test_gradient_reaches_the_inner_network_from_whole_stacks(network) -> None:

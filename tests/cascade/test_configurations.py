@@ -21,6 +21,7 @@ from nnunet_cardiac.cascade.configurations import (
 )
 from nnunet_cardiac.cascade.roi import RegionRule
 from nnunet_cardiac.errors import UserError
+from nnunet_cardiac.trainers.crop import rule_of
 
 
 @pytest.fixture
@@ -48,6 +49,12 @@ def test_inference_patch_has_room() -> None:
     assert depth >= 18 * 1.25
     assert height == 320
     assert width == 288
+
+
+@pytest.mark.parametrize("heart_only", [True, False])
+def test_plans_say_what_the_network_is_shown(heart_only: bool) -> None:
+    entry = crop_configuration("2d", RegionRule((96, 96), heart_only=heart_only), [24, 320, 320])
+    assert rule_of(entry["architecture"]["arch_kwargs"]).heart_only is heart_only
 
 
 def test_configuration_inherits_and_is_json(plans: dict) -> None:

@@ -108,6 +108,23 @@ def test_per_slice_rule_follows_each_slice() -> None:
         assert regions.load_case("a")[2][0, 20:28, 19:29].all()
 
 
+@pytest.mark.parametrize(
+    ("rule", "shown"),
+    [
+        (RegionRule((32, 32), 4), 80),
+        (RegionRule((32, 32), 4, per_slice=True), 80),
+        (RegionRule((32, 32), 4, heart_only=False), 80 + 9),
+        (RegionRule((5, 32, 32), 4, (1, 16, 16)), 5 * 80),
+    ],
+)
+def test_predictions_are_shown_as_at_inference(rule: RegionRule, shown: int) -> None:
+    image, labels, coarse = make_case(20, 30)
+    coarse[:, 15:18, 42:45] = 2  # apart from the heart, within the region
+    size = (5, 48, 48) if len(rule.window) == 3 else (48, 48)
+    assert (dataset({"a": (image, labels, coarse)}, rule=rule, size=size).load_case("a")[2] > 0).sum() == shown
+    assert (coarse == 2).sum() == 5 * 9
+
+
 def test_nnunet_loader_draws_the_region_itself() -> None:
     labels = SimpleNamespace(all_labels=[0, 1, 2, 3], has_ignore_label=False)
     loader = nnUNetDataLoader(dataset({"a": make_case(20, 30)}), 4, (48, 48), (32, 32), labels, 1.0)
