@@ -34,6 +34,7 @@ def stack_configuration(
     data_identifier: str,
     network_kwargs: Mapping[str, Any] = {},
     pixel_mm: float = PIXEL_MM,
+    training_slices: int | None = None,
 ) -> dict[str, Any]:
     """Make the entry of a network for whole stacks.
 
@@ -44,6 +45,7 @@ def stack_configuration(
         data_identifier: Folder of its own preprocessed data.
         network_kwargs: Arguments of the network.
         pixel_mm: In-plane spacing to preprocess for.
+        training_slices: Slices in a row that a training sample has; None takes whole stacks.
 
     Returns:
         The entry, JSON-ready.
@@ -67,7 +69,7 @@ def stack_configuration(
         "next_stage": None,
         "spacing": [pixel_mm, pixel_mm],
         "patch_size": [slices, *(min(_rounded_up(n * _ROOM), _SIDE) for n in largest)],
-        "training_patch_size": [slices, *(min(_rounded_up(n), _SIDE) for n in largest)],
+        "training_patch_size": [training_slices or slices, *(min(_rounded_up(n), _SIDE) for n in largest)],
         "batch_size": 1,
         "batch_dice": False,
         "architecture": architecture(network_class_name, network_kwargs),

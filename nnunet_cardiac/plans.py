@@ -215,8 +215,9 @@ def _entries_for_stacks(
     # Without a GPU there is no time to compute between pixels that nobody measured.
     pixel_mm = max(PIXEL_MM, *base["spacing"]) if small else PIXEL_MM
     identifier = f"{plans['plans_name']}{SMALL_SUFFIX if small else ''}_2d_stack"  # one for all: they share the grid
+    training_slices = system.small_training_slices if small else None
     return {
-        name: stack_configuration(network, shapes, base["spacing"], identifier, kwargs, pixel_mm)
+        name: stack_configuration(network, shapes, base["spacing"], identifier, kwargs, pixel_mm, training_slices)
         for name, (network, kwargs) in system.stacks.items()
     }
 

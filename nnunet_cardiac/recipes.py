@@ -40,6 +40,7 @@ class Recipe:
         patience: Epochs without a better moving average of the validation Dice after which training stops and the best
             weights become the final ones; None trains all epochs.
         test_time_mirroring: Whether prediction averages over flipped images, as nnU-Net does.
+        max_gradient_norm: Longer gradients are shortened to this, where nnU-Net's own limit of 12 is too long.
     """
 
     optimizer: str = "adam"
@@ -58,6 +59,7 @@ class Recipe:
     patience: int | None = None
     gate_source: str = "pred"
     gate_warmup: int = 0
+    max_gradient_norm: float | None = None
 
     def __post_init__(self) -> None:
         """Check the choices, so that a typing error in a plans file is found before training."""
@@ -65,7 +67,7 @@ class Recipe:
         for name, allowed in _CHOICES.items():
             if getattr(self, name) not in allowed:
                 raise UserError(f"recipe: {name} is {getattr(self, name)!r}, expected one of {', '.join(allowed)}.")
-        for name in ("epochs", "initial_lr", "gamma", "batch_size", "iterations", "val_iterations", "patience"):
+        for name in _POSITIVE:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise UserError(f"recipe: {name} is {value!r}, expected a positive number.")
@@ -91,6 +93,17 @@ _CHOICES = {
     "gate_source": ("pred", "gt", "pred_or_gt"),
     "augmentation": ("paper", "nnunet", "mild"),
 }
+
+_POSITIVE = (
+    "epochs",
+    "initial_lr",
+    "gamma",
+    "batch_size",
+    "iterations",
+    "val_iterations",
+    "patience",
+    "max_gradient_norm",
+)
 
 #: Khan et al. 2024, section 4.2; batch size and length of an epoch are not stated there (8 and one pass, ours).
 CROCNET = Recipe(milestones=(100, 200))

@@ -45,6 +45,7 @@ def test_plans_change_fields() -> None:
         ({"learning_rate": 1}, "unknown entries learning_rate; known are optimizer, initial_lr"),
         ({"optimizer": "lion"}, "optimizer is 'lion', expected one of adam, sgd"),
         ({"epochs": 0}, "epochs is 0, expected a positive number"),
+        ({"max_gradient_norm": 0}, "max_gradient_norm is 0, expected a positive number"),
     ],
 )
 def test_mistakes_in_plans_are_explained(recipe: dict, message: str) -> None:

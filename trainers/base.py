@@ -176,9 +176,15 @@ class CardiacTrainer(nnUNetTrainer, ABC):
                 weight_decay=self.weight_decay,
                 fused=self.device.type in ("cpu", "cuda"),  # one kernel instead of some for each of 300 tensors
             )
+        if self.recipe.max_gradient_norm is not None:
+            optimizer.register_step_pre_hook(self._shorten_gradient)
         if self.recipe.schedule == "poly":
             return optimizer, PolyLRScheduler(optimizer, self.initial_lr, self.num_epochs)
         return optimizer, MilestoneSchedule(optimizer, self.initial_lr, self.recipe.milestones, self.recipe.gamma)
+
+    def _shorten_gradient(self, *_: Any) -> None:
+        """Shorten the gradient before a step of the optimiser; nnU-Net has undone the scale of autocast by then."""
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.max_gradient_norm)
 
     def _build_loss(self) -> nn.Module:
         if self.recipe.loss == "dice_ce":

@@ -31,6 +31,7 @@ _DECIDED = (
     "augmentation",
     "gate_source",
     "gate_warmup",
+    "max_gradient_norm",
 )
 
 

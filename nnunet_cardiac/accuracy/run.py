@@ -77,7 +77,17 @@ def run_row(run: Run, data: Data, environ: Mapping[str, str], progress: bool = T
 
 
 def prepare_row(run: Run, data: Data, environ: Mapping[str, str], runner: StepRunner) -> None:
-    """Plan and preprocess what a row needs and is not there yet."""
+    """Plan and preprocess what a row needs and is not there yet.
+
+    Args:
+        run: What and where.
+        data: Prepared data.
+        environ: Environment of the caller.
+        runner: Runs the commands.
+
+    Raises:
+        UserError: If a command fails.
+    """
     _Job(run, data, dict(run.environ(environ))).prepare(runner)
 
 

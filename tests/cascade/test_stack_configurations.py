@@ -24,6 +24,12 @@ def test_small_images_get_small_patches_and_long_stacks_long_ones() -> None:
     assert entry["training_patch_size"] == [50, 96, 80]
 
 
+def test_training_on_windows_leaves_prediction_on_whole_stacks() -> None:
+    entry = stack_configuration("a.Net", [(12, 96, 96)], (1.3, 1.3), "x", training_slices=5)
+    assert entry["training_patch_size"] == [5, 96, 96]
+    assert entry["patch_size"] == [24, 128, 128]
+
+
 def test_volumes_are_refused() -> None:
     with pytest.raises(UserError, match=r"88 slices.*first axis is not the slice axis.*DRUNetTrainer"):
         stack_configuration("a.Net", [(10, 96, 96), (88, 96, 96)], (1.0, 1.0), "x")
