@@ -135,10 +135,11 @@ class ClassifierGuidedTrainer(CardiacTrainer):
             return super().validation_step(batch)
         with self._listening() as said:
             result = super().validation_step(batch)
-        real = real_slices(batch["data"].to(said[0].device))
+        found = torch.cat(said)
+        real = real_slices(batch["data"].to(found.device))
         labels = pack(batch["target"].to(real.device), real)[:, 0].long()
         truth = one_hot(labels, len(self.structures) + 1).flatten(2).amax(2)
-        self._presence.append((truth.cpu() > 0, said[0].cpu() > 0))
+        self._presence.append((truth.cpu() > 0, found.cpu() > 0))
         return result
 
     def on_validation_epoch_end(self, val_outputs: list[dict]) -> None:
@@ -151,7 +152,7 @@ class ClassifierGuidedTrainer(CardiacTrainer):
 
     @contextlib.contextmanager
     def _listening(self) -> Iterator[list[torch.Tensor]]:
-        """Collect what the classifier returns: in evaluation the network returns its effect alone."""
+        """Collect what the classifier returns, stack after stack: in evaluation the network returns its effect alone."""
         said: list[torch.Tensor] = []
         handle = self._bare_network.classifier.register_forward_hook(lambda module, args, out: said.append(out))
         try:
