@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 
+from nnunet_cardiac.architectures.classifier_guided import ClassifierGuidedNet
 from nnunet_cardiac.gated_loss import ClassifierGuidedLoss, StagesLoss
 from nnunet_cardiac.recipes import CLASSIFIER_GUIDED, NNUNET, Recipe
 from nnunet_cardiac.trainers.classifier_guided import ClassifierGuidedTrainer
@@ -46,3 +49,24 @@ def test_loss_follows_the_recipe(trainer: ClassifierGuidedTrainer) -> None:
         loss = trainer._build_loss()
         assert isinstance(loss, ClassifierGuidedLoss)
         assert loss.gate_source == "pred_or_gt"
+
+
+def test_presence_is_kept_for_all_stacks_of_a_batch() -> None:
+    trainer = ClassifierGuidedTrainer.__new__(ClassifierGuidedTrainer)
+    trainer.recipe, trainer.device, trainer.is_ddp = CLASSIFIER_GUIDED, torch.device("cpu"), False
+    trainer.enable_deep_supervision = False
+    trainer.label_manager = SimpleNamespace(has_regions=False, has_ignore_label=False)
+    trainer.dataset_json = {"labels": {"background": 0, "RV": 1, "MYO": 2, "LV": 3}}
+    trainer.network = ClassifierGuidedNet(1, 4, features=(4, 8), heads=2).eval()
+    trainer.loss = ClassifierGuidedLoss()
+    trainer._presence = []
+    image, labels = torch.randn(2, 1, 4, 16, 16), torch.zeros(2, 1, 4, 16, 16)
+    image[1, :, 3] = 0  # fills the second stack up
+    labels[0, 0, 1, 4:8] = 1
+    labels[1, 0, 2, 4:8] = 3
+    with torch.no_grad():
+        trainer.validation_step({"data": image, "target": labels})
+        said = trainer.network.stages(image).presence
+    truth, found = trainer._presence[0]
+    assert truth.nonzero().tolist() == [[1, 0], [6, 2]]  # slice, structure
+    assert found.tolist() == (said > 0).tolist()
