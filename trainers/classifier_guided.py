@@ -152,7 +152,7 @@ class ClassifierGuidedTrainer(CardiacTrainer):
 
     @contextlib.contextmanager
     def _listening(self) -> Iterator[list[torch.Tensor]]:
-        """Collect what the classifier returns, stack after stack: in evaluation the network returns its effect alone."""
+        """Collect what the classifier says of each stack: in evaluation the network returns its effect alone."""
         said: list[torch.Tensor] = []
         handle = self._bare_network.classifier.register_forward_hook(lambda module, args, out: said.append(out))
         try:
