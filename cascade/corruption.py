@@ -4,7 +4,8 @@ Errors are those of real first stages: an outline too large or too small, a stru
 slice, the outline of a neighbouring slice, a structure that goes on beyond its base or apex, and spurious islands
 outside the heart. The last but one is the most frequent: a first stage after a short training painted a structure into
 half of the slices just beyond it and more (ACDC, patients of the training set, out of fold). Where simulated labels do
-not, the second stage learns to take their word for it that a slice holds a structure.
+not, the second stage learns to take their word for it that a slice holds a structure. Islands apart from the heart are
+hidden where predictions are cropped (`RegionRule.heart_only`), those that touch it are not.
 """
 
 from __future__ import annotations
