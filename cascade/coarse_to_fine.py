@@ -35,7 +35,8 @@ class CropFromCoarse(nn.Module):
         network_class_name: Dotted path of the inner network.
         network_kwargs: Its JSON arguments.
         pass_coarse: Whether the inner network sees the coarse channels behind the image.
-        window, margin, multiple, per_slice, mask_outside, centre, clamp, heart_only: See :class:`RegionRule`.
+        window, margin, multiple, per_slice, mask_outside, centre, clamp, heart_only, all_slices: See
+            :class:`RegionRule`.
         outside_logit: Logit of the foreground classes outside the window (background has 0). -20 is a probability of
             2e-9 and far from the float16 limit of nnU-Net's accumulator.
         strides: Read by nnU-Net from the plans for its deep-supervision scales and passed to the inner network.
@@ -65,6 +66,7 @@ class CropFromCoarse(nn.Module):
         centre: str = "box",
         clamp: bool = False,
         heart_only: bool = True,
+        all_slices: bool = False,
         outside_logit: float = -20.0,
         strides: Sequence[Sequence[int]] | None = None,
     ) -> None:
@@ -76,7 +78,15 @@ class CropFromCoarse(nn.Module):
                 "does the configuration name its previous_stage?"
             )
         self.rule = RegionRule(
-            tuple(window), _as_given(margin), _as_given(multiple), per_slice, mask_outside, centre, clamp, heart_only
+            tuple(window),
+            _as_given(margin),
+            _as_given(multiple),
+            per_slice,
+            mask_outside,
+            centre,
+            clamp,
+            heart_only,
+            all_slices,
         )
         self.num_classes = num_classes
         self.pass_coarse = pass_coarse

@@ -183,6 +183,8 @@ def crop_configuration(
         arch_kwargs |= {"centre": rule.centre, "clamp": rule.clamp}
     if not rule.heart_only:
         arch_kwargs["heart_only"] = False
+    if rule.all_slices:
+        arch_kwargs["all_slices"] = True
     if network_class_name is not None:
         arch_kwargs |= {"network_class_name": network_class_name, "network_kwargs": dict(network_kwargs or {})}
     entry = {

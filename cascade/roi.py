@@ -80,6 +80,8 @@ class RegionRule:
         clamp: Shift a window that reaches outside the image into it; where the image is smaller, the window holds it.
         heart_only: Show the network in the window only the component that the window was made for, and none of the
             others that the coarse prediction may have: a second stage keeps much of what it is shown.
+        all_slices: Where an image has more slices than a window of three entries, the window gets all of them: for
+            a window that held every stack of the training set.
 
     Raises:
         ValueError: If a number is out of range or the lengths do not fit.
@@ -93,6 +95,7 @@ class RegionRule:
     centre: str = "box"
     clamp: bool = False
     heart_only: bool = True
+    all_slices: bool = False
 
     def __post_init__(self) -> None:
         """Turn JSON lists into tuples, single numbers into one per axis, and check them."""
@@ -111,6 +114,15 @@ class RegionRule:
             raise ValueError(f"centre is {self.centre!r}, expected 'box' or 'centroid'.")
         if self.per_slice and len(self.window) == 3:
             raise ValueError(f"per_slice needs a window of 2 entries, got {self.window}.")
+        if self.all_slices and len(self.window) == 2:
+            raise ValueError(f"all_slices needs a window of 3 entries, got {self.window}.")
+
+    def least_size(self, image: Box) -> tuple[int, ...]:
+        """Size of the window in an image, before it grows with the heart."""
+        if not self.all_slices:
+            return self.window
+        slices = math.ceil(image.size[0] / self.multiple[0]) * self.multiple[0]
+        return (max(self.window[0], slices), *self.window[1:])
 
 
 @dataclass(frozen=True)
@@ -214,6 +226,7 @@ def find_region(mask: np.ndarray, rule: RegionRule, image: Box | None = None) ->
         raise ValueError(f"a window of {axes} entries does not fit a mask of shape {mask.shape}.")
     shape = mask.shape[-axes:]
     image = Box((0,) * axes, tuple(shape)) if image is None else image
+    least = rule.least_size(image)
     component = largest_component(mask)
     box = bounding_box(component)
     if box is None:
@@ -222,11 +235,11 @@ def find_region(mask: np.ndarray, rule: RegionRule, image: Box | None = None) ->
             "Check the result of the previous stage for this case.",
             mask.shape,
         )
-        start = tuple((a + b - w) // 2 for a, b, w in zip(image.start, image.stop, rule.window, strict=True))
-        window = Box(start, tuple(c + w for c, w in zip(start, rule.window, strict=True)))
+        start = tuple((a + b - w) // 2 for a, b, w in zip(image.start, image.stop, least, strict=True))
+        window = Box(start, tuple(c + w for c, w in zip(start, least, strict=True)))
         return Region(window=window, box=image, found=False, heart=component)
     enlarged = Box(box.start[-axes:], box.stop[-axes:]).grown(rule.margin, shape)
     centre = centroid(component)[-axes:] if rule.centre == "centroid" else None
-    window = fixed_window(enlarged, rule.window, rule.multiple, centre)
+    window = fixed_window(enlarged, least, rule.multiple, centre)
     window = window.moved_into(image) if rule.clamp else window
     return Region(window=window, box=enlarged, found=True, heart=component)

@@ -184,7 +184,8 @@ def volume_crop_configuration(
     window = volumes.window(divisor, margin_mm) if window is None else tuple(window)
     shown = {name: options.pop(name) for name in ("mask_outside", "heart_only") if name in options}
     # The margin is in the window: the map marks the middle of the heart, a box around that says nothing of its size.
-    rule = RegionRule(window, 0, divisor, centre="centroid", clamp=True, **shown)
+    holds_all = window[0] >= max(shape[0] for shape in volumes.shapes)  # then a deeper volume is not cut either
+    rule = RegionRule(window, 0, divisor, centre="centroid", clamp=True, all_slices=holds_all, **shown)
     return crop_configuration(
         coarse,
         rule,

@@ -21,6 +21,7 @@ from nnunet_cardiac.cascade.volume_configurations import (
 )
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.systems import DR_UNET, GCAM_LOCALISER, JOINT_DR_UNET
+from nnunet_cardiac.trainers.crop import rule_of
 
 CINE = VolumeGeometry((10.0, 1.5, 1.5), [(9, 70, 80)] * 99 + [(11, 90, 60)], [(10, 256, 216)] * 3 + [(14, 300, 280)])
 ATRIUM = VolumeGeometry((1.25, 1.25, 1.25), [(40, 60, 70)], [(88, 320, 300)])
@@ -81,8 +82,17 @@ def test_crop_entry() -> None:
     kwargs = entry["architecture"]["arch_kwargs"]
     assert (kwargs["centre"], kwargs["clamp"], kwargs["multiple"]) == ("centroid", True, [1, 8, 8])
     assert kwargs["network_kwargs"] == {"keep_z": True}
+    assert "all_slices" not in kwargs  # 13 of 14 slices: what the window leaves out is meant
     with pytest.raises(ValueError, match="must consist of positive multiples"):
         volume_crop_configuration("3d_locate", DR_UNET, CINE, window=(12, 100, 100))
+
+
+def test_a_window_of_all_slices_cuts_no_deeper_stack() -> None:
+    small = VolumeGeometry((10.0, 1.5, 1.5), [(9, 60, 60)], [(8, 60, 50), (6, 50, 61)])
+    kwargs = volume_crop_configuration("3d_locate", DR_UNET, small)["architecture"]["arch_kwargs"]
+    assert kwargs["window"] == [8, 64, 64]
+    assert kwargs["all_slices"] is True
+    assert rule_of(kwargs).all_slices
 
 
 def test_joint_entry_takes_a_patch_that_fits() -> None:

@@ -60,6 +60,38 @@ def test_clamping_counts_the_image_and_not_its_padding() -> None:
     assert find_region(np.zeros_like(mask), RULE, image).window.start == (7, 24, 24)
 
 
+@pytest.mark.parametrize(("multiple", "slices"), [(1, 11), (2, 12), (4, 12)])
+def test_a_window_gets_all_slices_of_a_deeper_image(multiple: int, slices: int) -> None:
+    rule = RegionRule((4, 16, 16), 0, (multiple, 8, 8), centre="centroid", clamp=True, all_slices=True)
+    image = Box((4, 8, 8), (15, 56, 56))  # 11 slices
+    for mask in volume(np.s_[5:7, 30:34, 30:34], shape=(20, 64, 64)), np.zeros((20, 64, 64), dtype=bool):
+        window = find_region(mask, rule, image).window
+        assert window.size == (slices, 16, 16)
+        assert window.start[0] <= 4
+        assert window.stop[0] >= 15
+    shallow = find_region(volume(np.s_[5:7, 30:34, 30:34], shape=(20, 64, 64)), rule, Box((4, 8, 8), (7, 56, 56)))
+    assert shallow.window.size == (4, 16, 16)
+
+
+def test_all_slices_of_a_window_without_slices() -> None:
+    with pytest.raises(ValueError, match=r"all_slices needs a window of 3 entries, got \(16, 16\)"):
+        RegionRule((16, 16), all_slices=True)
+
+
+def test_no_slice_of_a_stack_deeper_than_the_window_stays_background(toy_networks) -> None:
+    options = {"window": [4, 16, 16], "margin": 0, "multiple": [1, 8, 8], "centre": "centroid", "clamp": True}
+    options |= {"network_class_name": f"{toy_networks}.PointwiseNetwork3d", "pass_coarse": False}
+    whole, cut = (CropFromCoarse(3, 3, all_slices=flag, **options).eval() for flag in (True, False))
+    cut.load_state_dict(whole.state_dict())
+    x = torch.zeros(1, 3, 9, 40, 40)
+    x[:, 0] = torch.randn(9, 40, 40)
+    x[:, 1, 2:4, 18:22, 18:22] = 1
+    window = np.s_[..., 12:28, 12:28]
+    torch.testing.assert_close(whole(x)[window], whole.inner(x[:, :1])[window])
+    for network, slices in (whole, range(9)), (cut, range(1, 5)):
+        assert (network(x)[0, 1] > -20).any((1, 2)).nonzero()[:, 0].tolist() == list(slices)
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_crop_and_paste_are_inverse_in_three_axes(seed: int) -> None:
     rng = np.random.default_rng(seed)
