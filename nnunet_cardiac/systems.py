@@ -122,9 +122,9 @@ SYSTEMS: dict[str, System] = {
         centre=("LV", "MYO"),
         roi=True,
         small={
-            "2d": (_HALSR_NET, {"features": [16, 32, 64, 128, 256]}),
+            "2d": (_HALSR_NET, {"features": [32, 64, 128, 256, 512]}),
             "2d_roi": (ROI_REGRESSOR, {"grid": 8, "dropout": 0.0}),
-            "2d_crop": (_HALSR_NET, {"features": [16, 32, 64, 128, 256]}),
+            "2d_crop": (_HALSR_NET, {"features": [32, 64, 128, 256, 512]}),
         },
         small_recipe={"2d": _SHORT_HALSR, "2d_roi": _SHORT_ROI, "2d_crop": _SHORT_HALSR},
     ),
