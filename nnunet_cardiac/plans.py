@@ -49,7 +49,8 @@ class CropOptions:
         heart_only: Show the network the coarse heart alone, and no other pieces of the coarse labels.
         jitter: Largest shift of a training window in pixels; None means 8 pixels, or 10 mm for volumes.
         coarse_labels: `predicted` or `simulated`; None takes the system's.
-        small: Write plans of another name with networks of half the width, for machines without a GPU.
+        small: Write plans of another name with networks of half the width (3D DR-UNet: a quarter), for machines
+            without a GPU.
         localiser: Configuration to crop from; None takes the system's own.
         localiser_trainer: Trainer of that configuration; None means the same.
     """
