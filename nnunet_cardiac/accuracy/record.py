@@ -110,13 +110,14 @@ def read_records(path: Path) -> list[dict[str, Any]]:
     """Read the lines of a results file; none if it does not exist.
 
     Raises:
-        UserError: If a line is no run, or the folder of the file is missing.
+        UserError: If a line is no run, or one that stands there already (files joined by hand), or the folder of the
+            file is missing.
     """
     if not path.exists():
         if not path.parent.is_dir():
             raise UserError(f"{path}: the folder does not exist. Make it, or give another file with --results.")
         return []
-    records = []
+    records, lines = [], {}
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         try:
             record = json.loads(line)
@@ -124,6 +125,9 @@ def read_records(path: Path) -> list[dict[str, Any]]:
             raise UserError(f"{path}, line {number}: no JSON ({error}); expected one run a line.") from error
         if not isinstance(record, dict) or any(name not in record for name in KEY):
             raise UserError(f"{path}, line {number}: no run of nnunet_cardiac benchmark accuracy; give another file.")
+        earlier = lines.setdefault(key_of(record), number)
+        if earlier != number:
+            raise UserError(f"{path}, line {number}: {shown_key(record)} stands in line {earlier} already; remove one.")
         records.append(record)
     return records
 

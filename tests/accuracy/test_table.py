@@ -185,6 +185,15 @@ def test_other_files_are_refused(tmp_path: Path, content, message) -> None:
         read_records(tmp_path / "no" / "runs.jsonl")
 
 
+def test_a_run_that_stands_twice_is_refused(tmp_path: Path, records) -> None:
+    path = tmp_path / "runs.jsonl"
+    for one in records:
+        store(path, one)
+    path.write_text(path.read_text() + path.read_text().splitlines()[1] + "\n")
+    with pytest.raises(UserError, match=rf"line {len(records) + 1}: system .* stands in line 2 already; remove one"):
+        read_records(path)
+
+
 def test_the_table_of_a_page_is_replaced(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
