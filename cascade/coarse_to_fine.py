@@ -18,6 +18,7 @@ from torch import nn
 from nnunet_cardiac.architectures.blocks.eager import eager
 from nnunet_cardiac.cascade.crop import crop, paste
 from nnunet_cardiac.cascade.roi import Box, Region, RegionRule, bounding_box, find_region
+from nnunet_cardiac.cascade.slide import slid
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +38,8 @@ class CropFromCoarse(nn.Module):
         pass_coarse: Whether the inner network sees the coarse channels behind the image.
         window, margin, multiple, per_slice, mask_outside, centre, clamp, heart_only, all_slices: See
             :class:`RegionRule`.
+        slide: Where the window gets more slices than a training sample has (`all_slices`), let the inner network see
+            as many as in training, at every position, and average what it says of a slice.
         outside_logit: Logit of the foreground classes outside the window (background has 0). -20 is a probability of
             2e-9 and far from the float16 limit of nnU-Net's accumulator.
         strides: Read by nnU-Net from the plans for its deep-supervision scales and passed to the inner network.
@@ -67,6 +70,7 @@ class CropFromCoarse(nn.Module):
         clamp: bool = False,
         heart_only: bool = True,
         all_slices: bool = False,
+        slide: bool = False,
         outside_logit: float = -20.0,
         strides: Sequence[Sequence[int]] | None = None,
     ) -> None:
@@ -88,8 +92,11 @@ class CropFromCoarse(nn.Module):
             heart_only,
             all_slices,
         )
+        if slide and not all_slices:
+            raise ValueError("slide needs all_slices: a window of fixed size is seen as a whole.")
         self.num_classes = num_classes
         self.pass_coarse = pass_coarse
+        self.slide = slide
         self.outside_logit = float(outside_logit)
         network_class = pydoc.locate(network_class_name)
         if network_class is None:
@@ -164,7 +171,12 @@ class CropFromCoarse(nn.Module):
 
     def _run(self, batch: torch.Tensor, region: Region) -> torch.Tensor:
         """Logits of the inner network on the window of a batch (B, C, *spatial)."""
-        logits = self.inner(self._inner_input(self._window(batch, region)))
+        patch = self._inner_input(self._window(batch, region))
+        return slid(self._logits, patch, self.rule.window[0]) if self.slide else self._logits(patch)
+
+    def _logits(self, patch: torch.Tensor) -> torch.Tensor:
+        """Logits of the inner network, of full resolution."""
+        logits = self.inner(patch)
         return (logits[0] if isinstance(logits, list | tuple) else logits).float()
 
     def _window(self, batch: torch.Tensor, region: Region) -> torch.Tensor:

@@ -91,7 +91,8 @@ class RegionDataset:
         Returns:
             Image (C, Z, Y, X), reference labels (1, Z, Y, X), coarse labels (Z, Y, X) and nnU-Net's properties, whose
             `class_locations` hold the centre of the region. With a window of two entries Z is 1: one slice, drawn
-            from all slices of the stack with equal probability.
+            from all slices of the stack with equal probability. So are the slices in a row of a window of three
+            entries that has all slices of an image (`all_slices`), where the image has more than a training sample.
         """
         simulated = identifier in self._simulated
         dataset = self._without_coarse if simulated else self._with_coarse
@@ -123,6 +124,8 @@ class RegionDataset:
         """Draw the box (z, y, x) of a sample: one slice of a stack of this shape, or the volume."""
         z = int(np.random.randint(len(centres)))
         middle = [c + j for c, j in zip(centres[z], sample_jitter(self._jitter), strict=True)]
+        if self._rule.all_slices and shape[0] > self._size[0]:  # as many slices of all as a training sample has
+            middle[0] = self._size[0] // 2 + int(np.random.randint(shape[0] - self._size[0] + 1))
         if self._rule.clamp:
             middle = self._clamped(middle, shape[-len(middle) :])
         box = [[m - n // 2, m - n // 2 + n] for m, n in zip(middle, self._size, strict=True)]

@@ -81,7 +81,7 @@ class RegionRule:
         heart_only: Show the network in the window only the component that the window was made for, and none of the
             others that the coarse prediction may have: a second stage keeps much of what it is shown.
         all_slices: Where an image has more slices than a window of three entries, the window gets all of them: for
-            a window that held every stack of the training set.
+            a window that held every stack of the training set, or that has fewer slices in training than at prediction.
 
     Raises:
         ValueError: If a number is out of range or the lengths do not fit.

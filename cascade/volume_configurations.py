@@ -159,6 +159,7 @@ def volume_crop_configuration(
     window: Sequence[int] | None = None,
     margin_mm: float = _DEFAULT_MARGIN_MM,
     jitter: int | None = None,
+    training_slices: int | None = None,
     **options: Any,
 ) -> dict[str, Any]:
     """Make the entry of a network on a window of the volume, centred on the centroid of a coarse prediction.
@@ -170,6 +171,7 @@ def volume_crop_configuration(
         window: (z, y, x) in voxels; None takes it from the hearts.
         margin_mm: Around the heart, if the window is taken from there.
         jitter: Largest shift of a training window in-plane in voxels; None takes 10 mm along each axis.
+        training_slices: Slices in a row that a training sample has, see `with_fewer_slices`; None takes the window.
         options: `mask_outside`, `heart_only`, `coarse_labels` and `coarse_trainer`, see `crop_configuration` and
             `RegionRule`.
 
@@ -185,8 +187,9 @@ def volume_crop_configuration(
     shown = {name: options.pop(name) for name in ("mask_outside", "heart_only") if name in options}
     # The margin is in the window: the map marks the middle of the heart, a box around that says nothing of its size.
     holds_all = window[0] >= max(shape[0] for shape in volumes.shapes)  # then a deeper volume is not cut either
-    rule = RegionRule(window, 0, divisor, centre="centroid", clamp=True, all_slices=holds_all, **shown)
-    return crop_configuration(
+    slices = sampled_slices(window[0], keep_z and holds_all, training_slices)
+    rule = RegionRule((slices, *window[1:]), 0, divisor, centre="centroid", clamp=True, all_slices=holds_all, **shown)
+    entry = crop_configuration(
         coarse,
         rule,
         volumes.patch((1, 1, 1), _ROOM),
@@ -196,6 +199,38 @@ def volume_crop_configuration(
         inherits_from=BASE,
         **options,
     )
+    if slices < window[0]:
+        entry["architecture"]["arch_kwargs"]["slide"] = True
+        entry["batch_dice"] = True
+    return entry
+
+
+def sampled_slices(slices: int, keep_z: bool, training_slices: int | None) -> int:
+    """Slices of a training sample: those of the patch or window, or fewer where the network does not pool them.
+
+    Args:
+        slices: Of a patch or window.
+        keep_z: Whether pooling leaves the slice axis alone.
+        training_slices: Wanted; None takes all.
+    """
+    return min(slices, training_slices) if keep_z and training_slices is not None else slices
+
+
+def with_fewer_slices(
+    entry: Mapping[str, Any], spacing: Sequence[float], training_slices: int | None
+) -> dict[str, Any]:
+    """Return a configuration with fewer slices in a patch, which nnU-Net slides over a volume.
+
+    A structure is missing in many of so small samples, so Dice is taken over a batch.
+
+    Args:
+        entry: With `patch_size` (z, y, x).
+        spacing: Of the grid (z, y, x) in mm.
+        training_slices: See :func:`sampled_slices`.
+    """
+    depth, *in_plane = entry["patch_size"]
+    slices = sampled_slices(depth, keeps_z(spacing), training_slices)
+    return {**entry, **({"patch_size": [slices, *in_plane], "batch_dice": True} if slices < depth else {})}
 
 
 def joint_configuration(network_class_name: str, spacing: Sequence[float], patch_size: Sequence[int]) -> dict[str, Any]:

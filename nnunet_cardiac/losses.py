@@ -94,8 +94,7 @@ class VolumeDiceLoss(nn.Module):
         ddp: Pool the Dice sums over the processes of distributed training as well.
 
     Shape:
-        Logits (B, K+1, *spatial), or a list of such whose losses are summed with equal weights (both networks of the
-        end-to-end variant); target label map (B, 1, *spatial). Returns a scalar, 0 for perfect overlap.
+        Logits (B, K+1, *spatial), target label map (B, 1, *spatial); returns a scalar, 0 for perfect overlap.
     """
 
     def __init__(self, background: bool = True, smooth: float = 1e-5, ddp: bool = False) -> None:
@@ -106,15 +105,33 @@ class VolumeDiceLoss(nn.Module):
         # With two classes that sum to one, the mean over both channels is the binary cross-entropy of one.
         self.binary = CrossEntropyDiceLoss(smooth, ddp, factor=1.0)
 
-    def forward(self, logits: torch.Tensor | list[torch.Tensor], target: torch.Tensor) -> torch.Tensor:
+    def forward(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Compute the loss."""
-        if isinstance(logits, list | tuple):
-            return sum(self(one, target) for one in logits)
         if logits.shape[1] == 2:
             return self.binary(logits, target)
         p = logits.float().softmax(dim=1)
         g = torch.zeros_like(p).scatter_(1, target.long(), 1.0)
         return dice_loss(p[:, self.first :], g[:, self.first :], self.smooth, self.ddp)
+
+
+class SummedLoss(nn.Module):
+    """Any loss for a network that returns several logits in training: the sum of their losses, with equal weights.
+
+    Both networks of the end-to-end 3D DR-UNet are trained so (Vesal et al. 2020); the weights are ours.
+
+    Args:
+        inner: Loss of logits (B, K+1, *spatial) and a label map (B, 1, *spatial).
+    """
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, logits: torch.Tensor | list[torch.Tensor], target: torch.Tensor) -> torch.Tensor:
+        """Compute the loss of logits, or of a list of them that have the size of the target."""
+        if isinstance(logits, torch.Tensor):
+            return self.inner(logits, target)
+        return sum(self.inner(one, target) for one in logits)
 
 
 def dice_loss(p: torch.Tensor, g: torch.Tensor, smooth: float, ddp: bool) -> torch.Tensor:

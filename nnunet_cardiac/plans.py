@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from nnunet_cardiac.cascade.configurations import (
 )
 from nnunet_cardiac.cascade.roi import RegionRule
 from nnunet_cardiac.cascade.stack_configurations import PIXEL_MM, stack_configuration
+from nnunet_cardiac.cascade.volume_configurations import with_fewer_slices
 from nnunet_cardiac.checks.plans import check_plans
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.files import read_json, write_json
@@ -49,8 +50,7 @@ class CropOptions:
         heart_only: Show the network the coarse heart alone, and no other pieces of the coarse labels.
         jitter: Largest shift of a training window in pixels; None means 8 pixels, or 10 mm for volumes.
         coarse_labels: `predicted` or `simulated`; None takes the system's.
-        small: Write plans of another name with networks of half the width (3D DR-UNet: a quarter), for machines
-            without a GPU.
+        small: Write plans of another name with networks of half the width, for machines without a GPU.
         localiser: Configuration to crop from; None takes the system's own.
         localiser_trainer: Trainer of that configuration; None means the same.
     """
@@ -115,7 +115,8 @@ def plan_crops(
         path = preprocessed / f"{plans['plans_name']}{SMALL_SUFFIX}.json"
         plans = read_json(path) if path.is_file() else {**plans, "plans_name": path.stem}
         base = {system.base: plans["configurations"][system.base]} if system.base in system.small else {}
-        entries = _small(system, {**base, **entries})
+        spacing = plans["configurations"][system.base]["spacing"]
+        entries = _small(system, {**base, **entries}, spacing)
     new = with_configurations(plans, entries, trainer)
     if not path.is_file():
         write_json(path, new)
@@ -125,8 +126,10 @@ def plan_crops(
     return path, {name: entry for name, entry in entries.items() if name != system.base}
 
 
-def _small(system: System, entries: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Put the narrow networks and short recipes in; their preprocessed data stay the same."""
+def _small(
+    system: System, entries: Mapping[str, dict[str, Any]], spacing: Sequence[float]
+) -> dict[str, dict[str, Any]]:
+    """Put the narrow networks and short recipes in; their preprocessed data, on a grid of `spacing`, stay the same."""
     small = {}
     for name, entry in entries.items():
         path, kwargs = system.small[name]
@@ -139,6 +142,8 @@ def _small(system: System, entries: Mapping[str, dict[str, Any]]) -> dict[str, d
             own = entry["architecture"]["arch_kwargs"] if name != system.base else {}
             new = architecture(path, {**own, **kwargs})
         small[name] = {**entry, "architecture": new, "recipe": dict(system.small_recipe[name])}
+        if system.volumes and not entry.get("previous_stage") and "training_patch_size" not in entry:
+            small[name] = with_fewer_slices(small[name], spacing, system.small_training_slices)
     return small
 
 
@@ -241,6 +246,7 @@ def _entries_for_volumes(
         heart_only=options.heart_only,
         coarse_labels=options.coarse_labels or system.coarse_labels,
         coarse_trainer=options.localiser_trainer,
+        training_slices=system.small_training_slices if options.small else None,
     )
 
 

@@ -34,7 +34,8 @@ class System:
         coarse_labels: `predicted` or `simulated`: what training windows follow where the user does not say.
         small: Configuration -> narrow network, about a quarter of the arithmetic.
         small_recipe: Configuration -> recipe of a short training with it.
-        small_training_slices: Slices in a row in a training sample of it; None takes whole stacks.
+        small_training_slices: Slices in a row in a training sample of it; None takes whole stacks. Volumes whose slices
+            are pooled are never cut.
     """
 
     crops: Mapping[str, Network | None]
@@ -74,17 +75,17 @@ _SHORT_ROI = {**_SHORT_HALSR, "iterations": 110, "augmentation": "mild"}
 #: whole stack a step; two windows of five slices are as many slices of two patients. Gradients differ in length from
 #: stack to stack; shortened ones keep single stacks from undoing what the others taught (docs/classifier_guided.md).
 _SHORT_STACKS = {**_SHORT, "initial_lr": 2e-3, "batch_size": 2, "iterations": 24, "max_gradient_norm": 0.5}
-_SHORT_VOLUMES = {
+#: Windows of five slices for the same reason: of whole volumes a short training sees too few.
+_SHORT_VOLUMES = {**_SHORT_STACKS, "iterations": 40, "patience": None}
+#: At ten times this rate the loss is lower and the windows are no better centred (docs/dr_unet.md).
+_SHORT_LOCATE = {
     **_SHORT,
-    "initial_lr": 3e-3,
+    "initial_lr": 1e-3,
     "loss": "softmax_dice",
     "batch_size": 2,
     "iterations": 20,
     "patience": None,
 }
-#: At ten times this rate the loss is lower and the windows are no better centred (docs/dr_unet.md).
-_SHORT_LOCATE = {**_SHORT_VOLUMES, "initial_lr": 1e-3}
-
 
 _NARROW_STAGE = [16, 32, 64, 64, 64]
 
@@ -149,10 +150,11 @@ SYSTEMS: dict[str, System] = {
         margin=15,
         volumes={"3d_locate": GCAM_LOCALISER},
         coarse_labels="simulated",
+        small_training_slices=5,
         small={
-            "3d_fullres": (DR_UNET, {"filters": 8}),
+            "3d_fullres": (DR_UNET, {"filters": 16}),
             "3d_locate": (GCAM_LOCALISER, {"filters": 4}),
-            "3d_crop": (DR_UNET, {"filters": 8}),
+            "3d_crop": (DR_UNET, {"filters": 16}),
         },
         small_recipe={"3d_fullres": _SHORT_VOLUMES, "3d_locate": _SHORT_LOCATE, "3d_crop": _SHORT_VOLUMES},
     ),
@@ -161,9 +163,10 @@ SYSTEMS: dict[str, System] = {
         localiser="",
         margin=15,
         volumes={"3d_joint": JOINT_DR_UNET},
+        small_training_slices=5,
         small={
-            "3d_fullres": (JOINT_DR_UNET, {"coarse_filters": 4, "filters": 8}),
-            "3d_joint": (JOINT_DR_UNET, {"coarse_filters": 4, "filters": 8}),
+            "3d_fullres": (JOINT_DR_UNET, {"coarse_filters": 4, "filters": 16}),
+            "3d_joint": (JOINT_DR_UNET, {"coarse_filters": 4, "filters": 16}),
         },
         small_recipe=dict.fromkeys(("3d_fullres", "3d_joint"), _SHORT_VOLUMES),
     ),

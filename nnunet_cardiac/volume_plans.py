@@ -29,6 +29,7 @@ def volume_entries(
     margin_mm: float | None = None,
     jitter: int | None = None,
     progress: bool = True,
+    training_slices: int | None = None,
     **options: Any,
 ) -> dict[str, dict[str, Any]]:
     """Make the configurations of a system for volumes.
@@ -41,6 +42,7 @@ def volume_entries(
         margin_mm: Around the heart, if the window is taken from the data set; None takes the system's.
         jitter: Largest shift of a training window in-plane in voxels; None takes 10 mm along each axis.
         progress: Whether to show a progress bar.
+        training_slices: Slices in a row that training samples of stacks have; None takes all.
         options: `localiser` (None takes the system's), `mask_outside`, `heart_only`, `coarse_labels` and
             `coarse_trainer`.
 
@@ -72,7 +74,14 @@ def volume_entries(
     for name in system.crops:
         try:
             entries[name] = volume_crop_configuration(
-                localiser, DR_UNET, volumes, _window(volumes, window, margin), margin, jitter=jitter, **options
+                localiser,
+                DR_UNET,
+                volumes,
+                _window(volumes, window, margin),
+                margin,
+                jitter=jitter,
+                training_slices=training_slices,
+                **options,
             )
         except ValueError as error:
             raise UserError(f"--window {window}: {error}") from error

@@ -8,7 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from nnunet_cardiac.losses import CornerLoss, CrossEntropyDiceLoss, SigmoidDiceLoss, VolumeDiceLoss
+from nnunet_cardiac.losses import CornerLoss, CrossEntropyDiceLoss, SigmoidDiceLoss, SummedLoss, VolumeDiceLoss
 
 BIG = 50.0  # a logit whose sigmoid is 1 in float32
 
@@ -143,8 +143,10 @@ def test_volume_loss_of_two_networks_is_the_sum() -> None:
     torch.manual_seed(0)
     fine, coarse = torch.randn(2, 2, 3, 2, 4, 4)
     target = torch.randint(0, 3, (2, 1, 2, 4, 4))
-    loss = VolumeDiceLoss()
-    torch.testing.assert_close(loss([fine, coarse], target), loss(fine, target) + loss(coarse, target))
+    one = VolumeDiceLoss()
+    both = SummedLoss(one)
+    torch.testing.assert_close(both([fine, coarse], target), one(fine, target) + one(coarse, target))
+    torch.testing.assert_close(both(fine, target), one(fine, target))  # validation sees the second network alone
 
 
 @pytest.mark.parametrize("classes", [2, 3])

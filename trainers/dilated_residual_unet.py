@@ -11,12 +11,14 @@ from typing import Any, ClassVar
 
 import torch
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
+from torch import nn
 
 from nnunet_cardiac.architectures.gcam_localiser import GCAMLocaliser
 from nnunet_cardiac.cascade.volume_configurations import BASE, keeps_z
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.evaluation.agreement import add_volume_agreement
 from nnunet_cardiac.evaluation.localisation import add_localisation_report
+from nnunet_cardiac.losses import SummedLoss
 from nnunet_cardiac.recipes import DRUNET, Recipe
 from nnunet_cardiac.registry import anatomy_labels
 from nnunet_cardiac.systems import DR_UNET, GCAM_LOCALISER, JOINT_DR_UNET
@@ -161,6 +163,9 @@ class DRUNetEndToEndTrainer(DRUNetTrainer):
     """
 
     coarse_network: ClassVar[str] = JOINT_DR_UNET
+
+    def _build_loss(self) -> nn.Module:
+        return SummedLoss(super()._build_loss())
 
 
 def _with_union(batch: dict) -> dict:

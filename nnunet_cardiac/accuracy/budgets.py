@@ -99,10 +99,7 @@ def slices_in_sample(kind: str, depth: int, mean_slices: float) -> float:
 
 BUDGETS: dict[str, Budget] = {
     "cpu-small": Budget(
-        purpose=(
-            "12,000 slices a network, pixels of 2 mm, patches of 128 x 128, networks of half the width (3D DR-UNet: a "
-            "quarter); two cores"
-        ),
+        purpose="12,000 slices a network, pixels of 2 mm, patches of 128 x 128, networks of half the width; two cores",
         device="cpu",
         samples=12_000,
         minutes=None,

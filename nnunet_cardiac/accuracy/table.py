@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
@@ -169,7 +170,7 @@ def _cost(entries: Sequence[Entry]) -> str:
         "GFLOP a slice",
         "step (ms a slice)",
     ]
-    head += ["prediction (s a volume)", "peak (GiB)", "fold, seed"]
+    head += ["prediction (s a volume)", "peak (GiB)", "processor", "fold, seed"]
     rows = []
     for entry in entries:
         records, stages = entry.records, entry.records[0]["stages"]
@@ -190,15 +191,22 @@ def _cost(entries: Sequence[Entry]) -> str:
                 " + ".join(_number(_slice_ms(stage), 1) for stage in stages),
                 _number(mean(lambda record: record["prediction_seconds"] / record["test_volumes"]), 2),
                 _number(max(peaks), 1) if peaks else "–",
+                _processors(records),
                 ", ".join(f"{fold}/{seed}" for fold, seed in sorted(entry.runs)),
             ]
         )
     note = (
         "Stages are joined by +. Slices seen and training are those of all networks of a row, shared first stages "
         "included; GFLOP of a forward pass; step: forward, backward and loading; prediction by nnU-Net's command, its "
-        "start included."
+        "start included. Times of different processors cannot be compared."
     )
     return f"{_table(head, rows)}\n\n{note}"
+
+
+def _processors(records: Sequence[Mapping[str, Any]]) -> str:
+    """Processors that runs were made on, without trade marks."""
+    names = {str(record["hardware"]["processor"]) for record in records}
+    return ", ".join(sorted(re.sub(r"\((R|TM)\)| Processor\b", "", name) for name in names))
 
 
 def _slice_ms(stage: Mapping[str, Any]) -> float | None:

@@ -27,8 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--small",
         action="store_true",
-        help="write PLANSSmall: networks of half the width (3D DR-UNet: a quarter), a recipe for short trainings, for "
-        "machines without a GPU",
+        help="write PLANSSmall: networks of half the width, a recipe for short trainings, for machines without a GPU",
     )
     crop = parser.add_argument_group("crop", "how the window is found in the coarse prediction")
     crop.add_argument("--window", type=int, metavar="PIXELS", help="side of the window (default: from the data set)")

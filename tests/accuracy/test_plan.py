@@ -105,7 +105,9 @@ def test_slices_of_a_sample_by_hand(preprocessed) -> None:
     assert counted("nnunet-2d-double", 0) == (1, 120)
     assert counted("guided", 0) == (5, 48)  # 12000 / (25 epochs * 2 * 5 slices)
     assert counted("nnunet-3d", 0) == (10, 24)  # 12000 / (25 epochs * 2 patches of 10 slices)
-    assert counted("dr-unet-full-pool-z", 0) == (10, 24)  # of 16 slices 6 are padding
+    assert counted("dr-unet", 0) == (10, 24)  # the localiser sees whole volumes
+    assert counted("dr-unet", 1) == counted("dr-unet-full", 0) == counted("dr-unet-end-to-end", 0) == (5, 48)
+    assert counted("dr-unet-full-pool-z", 0) == (8, 30)  # three poolings of the slices
 
 
 def test_rows_of_a_family_share_their_plans_and_first_stage(preprocessed) -> None:

@@ -52,6 +52,7 @@ def record(system, dice, *, seed=0, recipe="short", budget="cpu-small", missing=
         "seed": seed,
         "data": "abc",
         "hardware_class": "CPU",
+        "hardware": {"processor": "Intel(R) Xeon(R) Processor"},
         "test_patients": PATIENTS,
         "test_volumes": 2 * PATIENTS,
         "training_volumes": 128,
@@ -77,7 +78,7 @@ def records() -> list[dict]:
         # Seed 1 of the reference is better, and must not be held against a row that has seed 0 alone.
         record("nnunet-2d", base + 0.1, recipe="nnunet", seed=1),
         record("crocnet", base + GAINS - 0.005),
-        record("crocnet", base + 0.1 + GAINS + 0.005, seed=1),
+        record("crocnet", base + 0.1 + GAINS + 0.005, seed=1, hardware={"processor": "AMD EPYC"}),
         record("guided", base + MIXED),
     ]
 
@@ -147,7 +148,7 @@ def test_the_text(records) -> None:
     mixed = next(line for line in text.splitlines() if line.startswith("| Seg (AS) + Ref (AS w/ MT) | short | 1 | 8 |"))
     assert "**" not in mixed
     cost = next(line for line in text.splitlines() if line.startswith("| CroCNet | short | 1 | 12 000 | 15.0 | 5.00 |"))
-    assert cost.endswith("| 2.5 | 12.5 | 2.00 | – | 0/0, 0/1 |")
+    assert cost.endswith("| 2.5 | 12.5 | 2.00 | – | AMD EPYC, Intel Xeon | 0/0, 0/1 |")
 
 
 def test_budgets_hardware_and_data_are_ranked_apart(records) -> None:

@@ -125,6 +125,24 @@ def test_predictions_are_shown_as_at_inference(rule: RegionRule, shown: int) -> 
     assert (coarse == 2).sum() == 5 * 9
 
 
+def test_slices_in_a_row_are_drawn_from_all_slices() -> None:
+    """A window of three slices that has all of them at prediction: every run of three is as likely."""
+    np.random.seed(4)
+    image, labels, coarse = make_case(20, 30)
+    rule = RegionRule((3, 32, 32), 4, (1, 16, 16), centre="centroid", clamp=True, all_slices=True)
+    regions = dataset({"a": (image, labels, coarse)}, rule=rule, size=(3, 48, 48), jitter=(1, 0, 0))
+    firsts = []
+    for _ in range(600):
+        drawn, _, shown, _ = regions.load_case("a")
+        slices = drawn[0].max((1, 2)) // (SHAPE[1] * SHAPE[2])  # the image holds each voxel's own address
+        assert np.diff(slices).tolist() == [1, 1]
+        assert (shown > 0).sum((1, 2)).tolist() == [80] * 3  # in-plane the window stays on the heart
+        firsts.append(int(slices[0]))
+    counts = np.bincount(firsts, minlength=SHAPE[0] - 2)
+    assert len(counts) == SHAPE[0] - 2 == 3
+    assert counts.min() > 150
+
+
 def test_nnunet_loader_draws_the_region_itself() -> None:
     labels = SimpleNamespace(all_labels=[0, 1, 2, 3], has_ignore_label=False)
     loader = nnUNetDataLoader(dataset({"a": make_case(20, 30)}), 4, (48, 48), (32, 32), labels, 1.0)

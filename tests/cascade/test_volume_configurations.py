@@ -18,6 +18,7 @@ from nnunet_cardiac.cascade.volume_configurations import (
     measure_volumes,
     rounded_up,
     volume_crop_configuration,
+    with_fewer_slices,
 )
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.systems import DR_UNET, GCAM_LOCALISER, JOINT_DR_UNET
@@ -93,6 +94,27 @@ def test_a_window_of_all_slices_cuts_no_deeper_stack() -> None:
     assert kwargs["window"] == [8, 64, 64]
     assert kwargs["all_slices"] is True
     assert rule_of(kwargs).all_slices
+
+
+def test_stacks_are_trained_with_fewer_slices_than_they_are_predicted_with() -> None:
+    small = VolumeGeometry((10.0, 1.5, 1.5), [(9, 60, 60)], [(8, 60, 50), (6, 50, 61)])
+    entry = volume_crop_configuration("3d_locate", DR_UNET, small, training_slices=5)
+    kwargs = entry["architecture"]["arch_kwargs"]
+    assert (kwargs["window"], kwargs["all_slices"], kwargs["slide"]) == ([5, 64, 64], True, True)
+    assert entry["batch_dice"] is True
+    assert entry["patch_size"] == [10, 75, 77]  # as without
+    for volumes in (CINE, ATRIUM):  # some slices are left out on purpose; pooled slices
+        whole, cut = (
+            volume_crop_configuration("3d_locate", DR_UNET, volumes, training_slices=n)["architecture"]["arch_kwargs"]
+            for n in (None, 5)
+        )
+        assert whole == cut
+    patch = {"patch_size": [10, 64, 64], "batch_size": 2}
+    cut = {"patch_size": [5, 64, 64], "batch_size": 2, "batch_dice": True}
+    assert with_fewer_slices(patch, small.spacing, 5) == cut
+    assert with_fewer_slices(patch, small.spacing, 12) == patch
+    assert with_fewer_slices(patch, small.spacing, None) == patch
+    assert with_fewer_slices(patch, ATRIUM.spacing, 5) == patch
 
 
 def test_joint_entry_takes_a_patch_that_fits() -> None:

@@ -8,6 +8,7 @@ from nnunet_cardiac.cascade.coarse_to_fine import CropFromCoarse
 from nnunet_cardiac.cascade.crop import crop, paste
 from nnunet_cardiac.cascade.loader import RegionDataset
 from nnunet_cardiac.cascade.roi import Box, RegionRule, centred_size, find_region, largest_component
+from nnunet_cardiac.cascade.slide import slid
 
 RULE = RegionRule((4, 16, 16), 0, (1, 8, 8), centre="centroid", clamp=True)
 
@@ -90,6 +91,38 @@ def test_no_slice_of_a_stack_deeper_than_the_window_stays_background(toy_network
     torch.testing.assert_close(whole(x)[window], whole.inner(x[:, :1])[window])
     for network, slices in (whole, range(9)), (cut, range(1, 5)):
         assert (network(x)[0, 1] > -20).any((1, 2)).nonzero()[:, 0].tolist() == list(slices)
+
+
+def test_runs_of_slices_are_averaged_by_hand() -> None:
+    """A network that says of each slice its place in the run: 0, 1, 2."""
+    seen = []
+
+    def network(x):
+        seen.append(x[0, 0, :, 0, 0].tolist())
+        return torch.arange(x.shape[2], dtype=torch.float32).reshape(1, 1, -1, 1, 1).expand(len(x), 2, -1, 4, 6)
+
+    x = torch.arange(5.0).reshape(1, 1, 5, 1, 1).expand(1, 1, 5, 4, 6)
+    mean = slid(network, x, 3)
+    assert seen == [[0, 1, 2], [1, 2, 3], [2, 3, 4]]
+    assert mean.shape == (1, 2, 5, 4, 6)
+    assert mean[0, 1, :, 3, 5].tolist() == [0, 0.5, 1, 1.5, 2]  # 0; 1, 0; 2, 1, 0; 2, 1; 2
+    assert slid(network, x[:, :, :2], 3)[0, 0, :, 0, 0].tolist() == [0, 1]
+
+
+def test_an_inner_network_sees_as_many_slices_as_in_training(toy_networks) -> None:
+    options = {"window": [3, 16, 16], "margin": 0, "multiple": [1, 8, 8], "centre": "centroid", "clamp": True}
+    options |= {"network_class_name": f"{toy_networks}.PointwiseNetwork3d", "pass_coarse": False, "all_slices": True}
+    network, whole = CropFromCoarse(3, 3, slide=True, **options).eval(), CropFromCoarse(3, 3, **options).eval()
+    whole.load_state_dict(network.state_dict())
+    depths = []
+    network.inner.register_forward_hook(lambda module, args, out: depths.append(args[0].shape[2]))
+    x = torch.zeros(1, 3, 7, 40, 40)
+    x[:, 0] = torch.randn(7, 40, 40)
+    x[:, 1, 2:4, 18:22, 18:22] = 1
+    torch.testing.assert_close(network(x), whole(x))  # a pointwise network says the same in every run
+    assert depths == [3] * 5
+    with pytest.raises(ValueError, match="slide needs all_slices"):
+        CropFromCoarse(3, 3, slide=True, **{**options, "all_slices": False})
 
 
 @pytest.mark.parametrize("seed", range(20))

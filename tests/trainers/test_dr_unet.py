@@ -132,6 +132,24 @@ def test_the_recipe_chooses_the_loss(name: str, first: int) -> None:
     assert loss.first == first
 
 
+def test_end_to_end_any_loss_sums_both_networks() -> None:
+    trainer = DRUNetEndToEndTrainer.__new__(DRUNetEndToEndTrainer)
+    trainer.recipe, trainer.is_ddp = Recipe(loss="dice_ce"), False
+    trainer.label_manager = SimpleNamespace(has_ignore_label=False, has_regions=False, ignore_label=None)
+    trainer.configuration_manager = SimpleNamespace(batch_dice=True)
+    trainer.enable_deep_supervision, trainer.local_rank = False, 0
+    trainer._do_i_compile = lambda: False
+    loss = trainer._build_loss()
+    network = JointDilatedResidualUNet(1, 4, coarse_filters=1, filters=2).train()
+    target = torch.randint(0, 4, (2, 1, 3, 16, 16))
+    outputs = network(torch.randn(2, 1, 3, 16, 16))
+    assert len(outputs) == 2
+    total = loss(outputs, target)
+    torch.testing.assert_close(total, loss(outputs[0], target) + loss(outputs[1], target))
+    total.backward()
+    assert all(p.grad is not None for p in network.parameters())
+
+
 def test_the_recipe_is_that_of_the_paper() -> None:
     assert (DRUNET.optimizer, DRUNET.initial_lr, DRUNET.milestones, DRUNET.schedule) == ("adam", 1e-4, (), "steps")
     assert (DRUNET.patience, DRUNET.augmentation, DRUNET.loss) == (20, "paper", "softmax_dice")
