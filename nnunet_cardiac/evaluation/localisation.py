@@ -51,22 +51,24 @@ def localisation_report(
 
     Args:
         cases: For each case coarse prediction and heart (Z, Y, X) and the voxel size (z, y, x) in mm.
-        rule: How the window is found, with a window of three entries.
-        rule_spacing: Voxel size (z, y, x) in mm of the grid that the rule's window is counted on.
+        rule: How the window is found; one of two entries (y, x) has all slices of a stack.
+        rule_spacing: Voxel size in mm of the grid that the rule's window is counted on, one entry for each of its axes.
 
     Raises:
         UserError: If no case holds a heart.
     """
     distances, shares, empty = [], [], 0
+    axes = len(rule.window)
     for coarse, heart, spacing in cases:
         if not heart.any():
             continue
-        window = tuple(max(round(n * a / b), 1) for n, a, b in zip(rule.window, rule_spacing, spacing, strict=True))
+        grid = zip(rule.window, rule_spacing, spacing[-axes:], strict=True)
+        window = tuple(max(round(n * a / b), 1) for n, a, b in grid)
         region = find_region(coarse, replace(rule, window=window, margin=0, multiple=1))
         inside = tuple(
             slice(max(a, 0), max(b, 0)) for a, b in zip(region.window.start, region.window.stop, strict=True)
         )
-        shares.append(np.count_nonzero(heart[inside]) / np.count_nonzero(heart))
+        shares.append(np.count_nonzero(heart[(..., *inside)]) / np.count_nonzero(heart))
         empty += not region.found
         if region.found:
             centres = np.array([centroid(largest_component(coarse)), centroid(heart)])

@@ -1,6 +1,6 @@
 """How often the window around a localiser's maps holds the whole heart, for images that no training saw.
 
-    python tests/benchmarks/unseen_windows.py PLANS.json 3d_crop MAPS LABELS
+    python tests/benchmarks/unseen_windows.py PLANS.json CONFIGURATION MAPS LABELS
 
 Adds `localisation` to MAPS/summary.json, as training does for its validation cases, and prints it.
 """

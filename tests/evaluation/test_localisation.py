@@ -32,6 +32,14 @@ def test_the_window_keeps_its_size_in_mm_on_another_grid() -> None:
     assert (report.whole, report.distance_mm) == (1.0, 0.0)
 
 
+def test_a_window_of_slices_has_all_of_them() -> None:
+    heart = box(slice(0, 6), slice(10, 18), slice(20, 28))
+    near, off = (box(slice(2, 4), slice(13, 15), slice(x, x + 2)) for x in (23, 25))  # 2 of 8 columns are outside
+    cases = [(coarse, heart, (8.0, 1.5, 1.5)) for coarse in (near, off)]
+    report = localisation_report(cases, RegionRule((4, 4), 0, 4), (3.0, 3.0))
+    assert (report.whole, report.least_share) == (0.5, 0.75)
+
+
 def test_without_a_prediction_the_centre_is_taken_and_counted() -> None:
     heart = box(slice(1, 5), slice(16, 24), slice(16, 24))
     report = localisation_report([(box(), heart, (1, 1, 1)), (heart, box(), (1, 1, 1))], RULE, (1, 1, 1))
