@@ -1,7 +1,7 @@
 """Floating-point operations of a function, counted while it runs.
 
-torch's counter knows no in-place products and counts the weight gradient of a grouped convolution `groups` times. Both
-matter for networks with depthwise convolutions and with products that add to a map in place; they are mended here.
+torch's counter knows no in-place products, counts the weight gradient of a grouped convolution `groups` times and, in
+some versions, knows no attention on a processor. All of it matters for the networks of this package and is mended here.
 Counted are convolutions and matrix products, a multiplication and an addition as two operations. Normalisation,
 activation, attention weights by element and resampling are not: they cost time by the memory they move.
 """
@@ -47,8 +47,22 @@ def _convolution_gradients(
     return 2 * x[0] * places * prod(weight) * (wanted[0] + wanted[1])
 
 
+def _attention(query: Sequence[int], key: Sequence[int], value: Sequence[int], *_: Any, **__: Any) -> int:
+    """Attention of queries (..., L, D) to keys (..., S, D) and values (..., S, E): the scores and their products."""
+    return 2 * prod(query[:-1]) * key[-2] * (query[-1] + value[-1])
+
+
+def _attention_gradients(
+    _gradient: Sequence[int], query: Sequence[int], key: Sequence[int], value: Sequence[int], *_: Any, **__: Any
+) -> int:
+    """The scores again, and the gradients of query, key, value and scores."""
+    return 2 * prod(query[:-1]) * key[-2] * (3 * query[-1] + 2 * value[-1])
+
+
 _FORMULAS = {
     torch.ops.aten.addmm_: _product,
     torch.ops.aten.baddbmm_: _product,
     torch.ops.aten.convolution_backward: _convolution_gradients,
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention,
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: _attention_gradients,
 }

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from nnunet_cardiac.architectures.blocks.pointwise_mlp import ResidualPointwiseMLP
@@ -48,6 +49,15 @@ def test_input_without_gradient_saves_a_third():
 def test_products_in_place_count_as_others(product):
     a, b, out = torch.randn(3, 4, 5), torch.randn(3, 5, 7), torch.zeros(3, 4, 7)
     assert count_flop(lambda: product(a, b, out)) == 2 * 3 * 4 * 5 * 7
+
+
+def test_attention_counts_on_every_version_of_torch():
+    """Two products forward; backward the scores again and four gradients, of query, key, value and the scores."""
+    query, key, value = (torch.randn(2, 4, n, 8, requires_grad=True) for n in (5, 7, 7))
+    one = 2 * 4 * 5 * 7 * 8
+    attend = F.scaled_dot_product_attention
+    assert count_flop(lambda: attend(query, key, value)) == 2 * 2 * one
+    assert count_flop(lambda: attend(query, key, value).sum().backward()) == 2 * (2 + 5) * one
 
 
 def test_layers_computed_again_in_the_backward_pass_count():
