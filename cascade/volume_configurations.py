@@ -187,7 +187,7 @@ def volume_crop_configuration(
     shown = {name: options.pop(name) for name in ("mask_outside", "heart_only") if name in options}
     # The margin is in the window: the map marks the middle of the heart, a box around that says nothing of its size.
     holds_all = window[0] >= max(shape[0] for shape in volumes.shapes)  # then a deeper volume is not cut either
-    slices = sampled_slices(window[0], keep_z and holds_all, training_slices)
+    slices = sampled_slices(window[0], keep_z, training_slices if holds_all else None)
     rule = RegionRule((slices, *window[1:]), 0, divisor, centre="centroid", clamp=True, all_slices=holds_all, **shown)
     entry = crop_configuration(
         coarse,

@@ -21,7 +21,6 @@ from batchgeneratorsv2.transforms.utils.compose import ComposeTransforms
 from batchgeneratorsv2.transforms.utils.nnunet_masking import MaskImageTransform
 from nnunetv2.training.dataloading.nnunet_dataset import infer_dataset_class
 from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
-from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from torch import nn
@@ -38,7 +37,7 @@ from nnunet_cardiac.registry import anatomy_labels
 from nnunet_cardiac.schedules import MilestoneSchedule
 from nnunet_cardiac.splits import patient_splits
 from nnunet_cardiac.trainer_plans import RESOLVED, plans_for
-from nnunet_cardiac.trainers.early_stopping import EarlyStop, epochs_since_best
+from nnunet_cardiac.trainers.early_stopping import StopsEarly
 from nnunet_cardiac.trainers.precision import cpu_autocast
 from nnunet_cardiac.trainers.reproducibility import make_deterministic, requested_seed
 
@@ -46,7 +45,7 @@ from nnunet_cardiac.trainers.reproducibility import make_deterministic, requeste
 _MOST_VALIDATION_STEPS = 50
 
 
-class CardiacTrainer(nnUNetTrainer, ABC):
+class CardiacTrainer(StopsEarly, ABC):
     """Base of all trainers of this package; not for use as `-tr` itself.
 
     Attributes:
@@ -342,29 +341,6 @@ class CardiacTrainer(nnUNetTrainer, ABC):
         with cpu_autocast(self.device):
             return super().validation_step(batch)
 
-    def run_training(self) -> None:
-        """Train as nnU-Net does, but let the end of an epoch end the training."""
-        try:
-            super().run_training()
-        except EarlyStop as stop:
-            self.print_to_log_file(str(stop))
-            self.on_train_end()
-
-    def on_train_end(self) -> None:
-        """Make the best weights the final ones if the recipe stops early, then do as nnU-Net does."""
-        if self.recipe.patience is not None and not self.disable_checkpointing:
-            self._take_best_weights()
-        super().on_train_end()
-
-    def _take_best_weights(self) -> None:
-        if self.is_ddp:
-            torch.distributed.barrier()  # process 0 writes the checkpoint
-        path = os.path.join(self.output_folder, "checkpoint_best.pth")
-        if os.path.isfile(path):
-            checkpoint = torch.load(path, map_location=self.device, weights_only=False)
-            self._bare_network.load_state_dict(checkpoint["network_weights"])
-            self.print_to_log_file(f"The final weights are the best ones, of epoch {checkpoint['current_epoch'] - 1}.")
-
     def on_epoch_end(self) -> None:
         """Log how long the rest will take, and stop if the recipe's patience is over.
 
@@ -381,12 +357,6 @@ class CardiacTrainer(nnUNetTrainer, ABC):
             )
         if self.recipe.patience is not None:
             self._stop_without_progress(self.recipe.patience)
-
-    def _stop_without_progress(self, patience: int) -> None:
-        waited = epochs_since_best(self.logger.get_value("ema_fg_dice", step=None))
-        self.print_to_log_file(f"Best validation Dice {waited} epochs ago, training stops at {patience}.")
-        if waited >= patience and self.current_epoch < self.num_epochs:
-            raise EarlyStop(f"Early stop: no better moving average of the validation Dice for {waited} epochs.")
 
     def save_checkpoint(self, filename: str) -> None:
         """Write the checkpoint under a temporary name first: a job killed here keeps the previous one."""

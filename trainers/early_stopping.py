@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+
+import torch
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+from torch import nn
+
+from nnunet_cardiac.recipes import Recipe
 
 
 class EarlyStop(Exception):  # noqa: N818 a signal, not an error
@@ -23,3 +30,43 @@ def epochs_since_best(values: Sequence[float]) -> int:
         raise ValueError("no epoch has been validated yet.")
     best = max(values)
     return len(values) - 1 - next(i for i, value in enumerate(values) if value == best)
+
+
+class StopsEarly(nnUNetTrainer):
+    """nnU-Net's trainer that may leave its loop over epochs and end with the best weights.
+
+    Attributes:
+        recipe: Says the patience.
+    """
+
+    recipe: Recipe
+    _bare_network: nn.Module
+
+    def run_training(self) -> None:
+        """Train as nnU-Net does, but let the end of an epoch end the training."""
+        try:
+            super().run_training()
+        except EarlyStop as stop:
+            self.print_to_log_file(str(stop))
+            self.on_train_end()
+
+    def on_train_end(self) -> None:
+        """Make the best weights the final ones if the recipe stops early, then do as nnU-Net does."""
+        if self.recipe.patience is not None and not self.disable_checkpointing:
+            self._take_best_weights()
+        super().on_train_end()
+
+    def _take_best_weights(self) -> None:
+        if self.is_ddp:
+            torch.distributed.barrier()  # process 0 writes the checkpoint
+        path = os.path.join(self.output_folder, "checkpoint_best.pth")
+        if os.path.isfile(path):
+            checkpoint = torch.load(path, map_location=self.device, weights_only=False)
+            self._bare_network.load_state_dict(checkpoint["network_weights"])
+            self.print_to_log_file(f"The final weights are the best ones, of epoch {checkpoint['current_epoch'] - 1}.")
+
+    def _stop_without_progress(self, patience: int) -> None:
+        waited = epochs_since_best(self.logger.get_value("ema_fg_dice", step=None))
+        self.print_to_log_file(f"Best validation Dice {waited} epochs ago, training stops at {patience}.")
+        if waited >= patience and self.current_epoch < self.num_epochs:
+            raise EarlyStop(f"Early stop: no better moving average of the validation Dice for {waited} epochs.")
