@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nnunet_cardiac.cascade.configurations import (
-    CROP_NETWORK,
-    architecture,
     crop_configuration,
     measure_hearts,
     reference_labels,
@@ -20,20 +18,18 @@ from nnunet_cardiac.cascade.configurations import (
 )
 from nnunet_cardiac.cascade.roi import RegionRule
 from nnunet_cardiac.cascade.stack_configurations import PIXEL_MM, stack_configuration
-from nnunet_cardiac.cascade.volume_configurations import with_fewer_slices
 from nnunet_cardiac.checks.plans import check_plans
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.files import read_json, write_json
 from nnunet_cardiac.folders import dataset_number
 from nnunet_cardiac.registry import TRAINERS, anatomy_labels
+from nnunet_cardiac.short_plans import SHORT_SUFFIX, SMALL_SUFFIX, short_entries, small_entries
 from nnunet_cardiac.splits import patient_splits, shared_patients
 from nnunet_cardiac.systems import ROI_REGRESSOR, SYSTEMS, System
+from nnunet_cardiac.trainer_plans import plans_for
 from nnunet_cardiac.volume_plans import volume_entries
 
 logger = logging.getLogger(__name__)
-
-#: Ending of the name of plans with small networks.
-SMALL_SUFFIX = "Small"
 
 _JITTER_PIXELS = 8
 
@@ -50,7 +46,9 @@ class CropOptions:
         heart_only: Show the network the coarse heart alone, and no other pieces of the coarse labels.
         jitter: Largest shift of a training window in pixels; None means 8 pixels, or 10 mm for volumes.
         coarse_labels: `predicted` or `simulated`; None takes the system's.
-        small: Write plans of another name with networks of half the width, for machines without a GPU.
+        small: Write plans of another name with networks of half the width and a recipe for short trainings, for
+            machines without a GPU.
+        short: Write plans of another name with this recipe for the networks of full width.
         localiser: Configuration to crop from; None takes the system's own.
         localiser_trainer: Trainer of that configuration; None means the same.
     """
@@ -63,8 +61,14 @@ class CropOptions:
     jitter: int | None = None
     coarse_labels: str | None = None
     small: bool = False
+    short: bool = False
     localiser: str | None = None
     localiser_trainer: str | None = None
+
+    @property
+    def suffix(self) -> str:
+        """Ending of the name of the plans that are written."""
+        return SMALL_SUFFIX if self.small else SHORT_SUFFIX if self.short else ""
 
 
 def plan_crops(
@@ -77,8 +81,8 @@ def plan_crops(
     """Add a trainer's cropping configurations to a plans file.
 
     The file is replaced atomically and only if something changes; the previous one stays beside it as
-    `<plans>.json.backup`, `.backup2` and so on. With `options.small` the given plans stay as they are and
-    `<plans>Small.json` is written.
+    `<plans>.json.backup`, `.backup2` and so on. With `options.small` or `options.short` the given plans stay as they
+    are and `<plans>Small.json` or `<plans>Short.json` is written.
 
     Args:
         preprocessed: `nnUNet_preprocessed/<dataset>`, planned and preprocessed for the system's base, `2d` or
@@ -105,18 +109,19 @@ def plan_crops(
     labels = anatomy_labels(read_json(preprocessed / "dataset.json")["labels"], TRAINERS[trainer].anatomies)
     system = SYSTEMS[trainer]
     if system.stacks:
-        entries = _entries_for_stacks(system, plans, preprocessed, options.small, progress)
+        entries = _entries_for_stacks(system, plans, preprocessed, options, progress)
     elif system.volumes:
         entries = _entries_for_volumes(system, plans, preprocessed, options, progress)
     else:
         data = preprocessed / plans["configurations"]["2d"]["data_identifier"]
         entries = _entries(system, data, labels, options, progress)
-    if options.small:
-        path = preprocessed / f"{plans['plans_name']}{SMALL_SUFFIX}.json"
+    if options.suffix:
+        path = preprocessed / f"{plans['plans_name']}{options.suffix}.json"
+        base = plans_for([trainer], plans)["configurations"][system.base]
         plans = read_json(path) if path.is_file() else {**plans, "plans_name": path.stem}
-        base = {system.base: plans["configurations"][system.base]} if system.base in system.small else {}
-        spacing = plans["configurations"][system.base]["spacing"]
-        entries = _small(system, {**base, **entries}, spacing)
+        own = {system.base: base} if system.base in system.short_recipe else {}
+        shortened = small_entries if options.small else short_entries
+        entries = shortened(system, {**own, **entries}, base["spacing"])
     new = with_configurations(plans, entries, trainer)
     if not path.is_file():
         write_json(path, new)
@@ -124,27 +129,6 @@ def plan_crops(
         shutil.copy2(path, _free_backup_name(path))
         write_json(path, new)
     return path, {name: entry for name, entry in entries.items() if name != system.base}
-
-
-def _small(
-    system: System, entries: Mapping[str, dict[str, Any]], spacing: Sequence[float]
-) -> dict[str, dict[str, Any]]:
-    """Put the narrow networks and short recipes in; their preprocessed data, on a grid of `spacing`, stay the same."""
-    small = {}
-    for name, entry in entries.items():
-        path, kwargs = system.small[name]
-        if name in system.crops:
-            arguments = entry["architecture"]["arch_kwargs"]
-            kwargs = {**arguments.get("network_kwargs", {}), **kwargs} if system.volumes else kwargs
-            arguments = {**arguments, "network_class_name": path, "network_kwargs": kwargs}
-            new = architecture(CROP_NETWORK, arguments)
-        else:
-            own = entry["architecture"]["arch_kwargs"] if name != system.base else {}
-            new = architecture(path, {**own, **kwargs})
-        small[name] = {**entry, "architecture": new, "recipe": dict(system.small_recipe[name])}
-        if system.volumes and not entry.get("previous_stage") and "training_patch_size" not in entry:
-            small[name] = with_fewer_slices(small[name], spacing, system.small_training_slices)
-    return small
 
 
 def ensure_patient_splits(preprocessed: Path, raw: Path | None) -> Path:
@@ -213,15 +197,16 @@ def _entries(
 
 
 def _entries_for_stacks(
-    system: System, plans: Mapping[str, Any], preprocessed: Path, small: bool, progress: bool
+    system: System, plans: Mapping[str, Any], preprocessed: Path, options: CropOptions, progress: bool
 ) -> dict[str, dict[str, Any]]:
     base = plans["configurations"]["2d"]
     folder = preprocessed / base["data_identifier"]
     shapes = [labels.shape for labels in reference_labels(folder, "2d", progress)]
     # Without a GPU there is no time to compute between pixels that nobody measured.
-    pixel_mm = max(PIXEL_MM, *base["spacing"]) if small else PIXEL_MM
-    identifier = f"{plans['plans_name']}{SMALL_SUFFIX if small else ''}_2d_stack"  # one for all: they share the grid
-    training_slices = system.small_training_slices if small else None
+    pixel_mm = max(PIXEL_MM, *base["spacing"]) if options.small else PIXEL_MM
+    # One for all of a grid: they share the data.
+    identifier = f"{plans['plans_name']}{SMALL_SUFFIX if options.small else ''}_2d_stack"
+    training_slices = system.short_training_slices if options.suffix else None
     return {
         name: stack_configuration(network, shapes, base["spacing"], identifier, kwargs, pixel_mm, training_slices)
         for name, (network, kwargs) in system.stacks.items()
@@ -246,7 +231,7 @@ def _entries_for_volumes(
         heart_only=options.heart_only,
         coarse_labels=options.coarse_labels or system.coarse_labels,
         coarse_trainer=options.localiser_trainer,
-        training_slices=system.small_training_slices if options.small else None,
+        training_slices=system.short_training_slices if options.suffix else None,
     )
 
 

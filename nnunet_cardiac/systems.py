@@ -33,22 +33,22 @@ class System:
         stacks: Configurations for whole stacks -> network and its arguments; on the paper's in-plane grid.
         coarse_labels: `predicted` or `simulated`: what training windows follow where the user does not say.
         small: Configuration -> narrow network, about a quarter of the arithmetic.
-        small_recipe: Configuration -> recipe of a short training with it.
-        small_training_slices: Slices in a row in a training sample of it; None takes whole stacks. Volumes whose slices
-            are pooled are never cut.
+        short_recipe: Configuration -> recipe of a short training.
+        short_training_slices: Slices in a row in a sample of a short training; None takes whole stacks. Volumes whose
+            slices are pooled are never cut.
     """
 
     crops: Mapping[str, Network | None]
     localiser: str
     margin: int
     small: Mapping[str, Network]
-    small_recipe: Mapping[str, Mapping[str, Any]]
+    short_recipe: Mapping[str, Mapping[str, Any]]
     centre: tuple[str, ...] | None = None
     roi: bool = False
     volumes: Mapping[str, str] = field(default_factory=dict)
     stacks: Mapping[str, Network] = field(default_factory=dict)
     coarse_labels: str = "predicted"
-    small_training_slices: int | None = None
+    short_training_slices: int | None = None
 
     @property
     def base(self) -> str:
@@ -109,7 +109,7 @@ SYSTEMS: dict[str, System] = {
             "2d_crop_uncoupled": _narrow_specialists("uncoupled"),
             "2d_crop_single": _narrow_specialists("single"),
         },
-        small_recipe={
+        short_recipe={
             "2d": _SHORT,
             "2d_crop": _SHORT_CROP,
             "2d_crop_uncoupled": _SHORT_CROP,
@@ -127,7 +127,7 @@ SYSTEMS: dict[str, System] = {
             "2d_roi": (ROI_REGRESSOR, {"grid": 8, "dropout": 0.0}),
             "2d_crop": (_HALSR_NET, {"features": [32, 64, 128, 256, 512]}),
         },
-        small_recipe={"2d": _SHORT_HALSR, "2d_roi": _SHORT_ROI, "2d_crop": _SHORT_HALSR},
+        short_recipe={"2d": _SHORT_HALSR, "2d_roi": _SHORT_ROI, "2d_crop": _SHORT_HALSR},
     ),
     "ClassifierGuidedTrainer": System(
         crops={},
@@ -141,8 +141,8 @@ SYSTEMS: dict[str, System] = {
             "2d_stack": (CLASSIFIER_GUIDED, {"features": _NARROW_STAGE}),
             "2d_stack_single": (CLASSIFIER_GUIDED, {"features": _NARROW_STAGE}),
         },
-        small_recipe={"2d_stack": _SHORT_STACKS, "2d_stack_single": _SHORT_STACKS},
-        small_training_slices=5,
+        short_recipe={"2d_stack": _SHORT_STACKS, "2d_stack_single": _SHORT_STACKS},
+        short_training_slices=5,
     ),
     "DRUNetTrainer": System(
         crops={"3d_crop": None},
@@ -150,24 +150,24 @@ SYSTEMS: dict[str, System] = {
         margin=15,
         volumes={"3d_locate": GCAM_LOCALISER},
         coarse_labels="simulated",
-        small_training_slices=5,
+        short_training_slices=5,
         small={
             "3d_fullres": (DR_UNET, {"filters": 16}),
             "3d_locate": (GCAM_LOCALISER, {"filters": 4}),
             "3d_crop": (DR_UNET, {"filters": 16}),
         },
-        small_recipe={"3d_fullres": _SHORT_VOLUMES, "3d_locate": _SHORT_LOCATE, "3d_crop": _SHORT_VOLUMES},
+        short_recipe={"3d_fullres": _SHORT_VOLUMES, "3d_locate": _SHORT_LOCATE, "3d_crop": _SHORT_VOLUMES},
     ),
     "DRUNetEndToEndTrainer": System(
         crops={},
         localiser="",
         margin=15,
         volumes={"3d_joint": JOINT_DR_UNET},
-        small_training_slices=5,
+        short_training_slices=5,
         small={
             "3d_fullres": (JOINT_DR_UNET, {"coarse_filters": 4, "filters": 16}),
             "3d_joint": (JOINT_DR_UNET, {"coarse_filters": 4, "filters": 16}),
         },
-        small_recipe=dict.fromkeys(("3d_fullres", "3d_joint"), _SHORT_VOLUMES),
+        short_recipe=dict.fromkeys(("3d_fullres", "3d_joint"), _SHORT_VOLUMES),
     ),
 }

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
 from nnunet_cardiac.accuracy.rows import Row, Stage
 from nnunet_cardiac.recipes import CLASSIFIER_GUIDED, CROCNET, DRUNET, HALSR, NNUNET, Recipe
+from nnunet_cardiac.short_plans import DECIDED, short_recipe
 from nnunet_cardiac.systems import SYSTEMS
 
 #: Trainer -> recipe of its paper.
@@ -19,24 +19,9 @@ PAPER: dict[str, Recipe] = {
     "DRUNetEndToEndTrainer": DRUNET,
 }
 
-#: What a recipe decides; length, batch and validation are the budget's.
-_DECIDED = (
-    "optimizer",
-    "initial_lr",
-    "weight_decay",
-    "schedule",
-    "milestones",
-    "gamma",
-    "loss",
-    "augmentation",
-    "gate_source",
-    "gate_warmup",
-    "max_gradient_norm",
-)
-
 
 def stage_recipe(row: Row, stage: Stage, name: str, epochs: int) -> dict[str, Any]:
-    """Return the `recipe` entry of a stage's configuration, without length and batch.
+    """Return the `recipe` entry of a stage's configuration, without length and batch, which are the budget's.
 
     Args:
         row: With one of our trainers; nnU-Net's own has no choice.
@@ -54,11 +39,10 @@ def stage_recipe(row: Row, stage: Stage, name: str, epochs: int) -> dict[str, An
     elif name == "nnunet" and not stage.localises:
         entry = _of(NNUNET, epochs)
     else:
-        own: Mapping[str, Any] = SYSTEMS[row.trainer].small_recipe[stage.planned]
-        entry = {"augmentation": "nnunet", **{key: value for key, value in own.items() if key in _DECIDED}}
+        entry = short_recipe(SYSTEMS[row.trainer], stage.planned)
     return {**entry, "patience": None}
 
 
 def _of(recipe: Recipe, epochs: int) -> dict[str, Any]:
-    values = {field.name: getattr(recipe, field.name) for field in fields(recipe) if field.name in _DECIDED}
+    values = {field.name: getattr(recipe, field.name) for field in fields(recipe) if field.name in DECIDED}
     return {**values, "milestones": [round(m * epochs / recipe.epochs) for m in recipe.milestones]}

@@ -24,10 +24,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-d", required=True, metavar="DATASET", help="number or name of the data set")
     parser.add_argument("-tr", choices=tuple(TRAINERS), default="CroCNetTrainer", help="default: %(default)s")
     parser.add_argument("-p", default="nnUNetPlans", metavar="PLANS", help="name of the plans file (%(default)s)")
-    parser.add_argument(
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument(
+        "--short",
+        action="store_true",
+        help="write PLANSShort: a recipe that learns faster than the papers', for trainings of hours instead of days",
+    )
+    length.add_argument(
         "--small",
         action="store_true",
-        help="write PLANSSmall: networks of half the width, a recipe for short trainings, for machines without a GPU",
+        help="write PLANSSmall: the same with networks of half the width and short epochs, for machines without a GPU",
     )
     crop = parser.add_argument_group("crop", "how the window is found in the coarse prediction")
     crop.add_argument("--window", type=int, metavar="PIXELS", help="side of the window (default: from the data set)")
@@ -67,6 +73,7 @@ def run(args: argparse.Namespace) -> int:
         jitter=args.jitter,
         coarse_labels=args.coarse,
         small=args.small,
+        short=args.short,
         localiser=args.localiser,
         localiser_trainer=args.localiser_trainer,
     )

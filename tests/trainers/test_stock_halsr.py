@@ -83,3 +83,15 @@ def test_the_window_can_come_from_another_system(workspace, tmp_path: Path) -> N
     workspace.predict("2d_crop", tmp_path / "fine", "-f", 0, *mixed, *previous, trainer=TRAINER)
     for path in sorted((workspace.raw / "labelsTs").glob("*.nii.gz")):
         assert sitk.ReadImage(tmp_path / "fine" / path.name).GetSize() == sitk.ReadImage(path).GetSize()
+
+
+def test_plans_for_short_trainings(workspace, tmp_path: Path) -> None:
+    """The recommended way: `plan --short`, then one training on whole slices."""
+    workspace.run("nnunet_cardiac", "plan", "-d", workspace.number, "-tr", "HALSRNetTrainer", "--short")
+    plans = ("-p", "nnUNetPlansShort")
+    log = workspace.train("2d", 0, *plans, trainer=TRAINER)
+    assert "validation steps of 8 samples." in log
+    assert "Epoch 0" in log
+    assert "Epoch 1" not in log  # the name says one epoch, the plans 100
+    workspace.predict("2d", tmp_path / "whole", "-f", 0, *plans, trainer=TRAINER)
+    assert len(list((tmp_path / "whole").glob("*.nii.gz"))) == len(list((workspace.raw / "labelsTs").glob("*.nii.gz")))
