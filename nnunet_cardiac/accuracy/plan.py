@@ -145,7 +145,7 @@ def _budgeted(
         "batch_size": batch,
         **cut,
         PLANS_KEY: {**stage_recipe(row, stage, recipe, budget.epochs), **own, **length},
-        "mirroring": budget.mirroring or recipe == "paper",
+        "mirroring": budget.mirroring or recipe in ("plain", "paper"),  # flips are part of a paper's augmentation
         "validate": bool(entry.get("next_stage")),
         **({} if budget.minutes is None else {"training_minutes": budget.minutes * stage.samples}),
     }

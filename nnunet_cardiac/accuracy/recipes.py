@@ -26,7 +26,7 @@ def stage_recipe(row: Row, stage: Stage, name: str, epochs: int) -> dict[str, An
     Args:
         row: With one of our trainers; nnU-Net's own has no choice.
         stage: Of the row.
-        name: `short`, `paper` or `nnunet`.
+        name: Of `RECIPES`.
         epochs: Of the budget; milestones of a paper's schedule move in proportion.
 
     Returns:
@@ -40,6 +40,8 @@ def stage_recipe(row: Row, stage: Stage, name: str, epochs: int) -> dict[str, An
         entry = _of(NNUNET, epochs)
     else:
         entry = short_recipe(SYSTEMS[row.trainer], stage.planned)
+        if name == "plain" and entry["augmentation"] == "nnunet":
+            entry["augmentation"] = "paper"
     return {**entry, "patience": None}
 
 

@@ -62,7 +62,7 @@ def test_recipes_are_chosen_or_refused() -> None:
     assert [choose_recipe(ROWS["halsr"], name) for name in RECIPES] == list(RECIPES)
     with pytest.raises(UserError, match=r"--recipe paper: nnU-Net 2d is trained with nnunet; a baseline"):
         choose_recipe(ROWS[REFERENCE], "paper")
-    with pytest.raises(UserError, match=r"--recipe fast: no such recipe; choose one of short, paper, nnunet"):
+    with pytest.raises(UserError, match=r"--recipe fast: no such recipe; choose one of short, plain, paper, nnunet"):
         choose_recipe(ROWS["halsr"], "fast")
 
 

@@ -142,6 +142,12 @@ def test_recipes_in_the_plans(preprocessed) -> None:
     assert (paper["recipe"]["loss"], paper["recipe"]["augmentation"]) == ("dice", "paper")
     short = recipe("crocnet", 1, "short")["recipe"]
     assert (short["initial_lr"], short["loss"], short["augmentation"]) == (3e-3, "dice_ce", "nnunet")
+    plain = recipe("crocnet", 1, "plain", "cpu-small")
+    assert plain["recipe"]["augmentation"] == "paper"
+    assert plain["mirroring"] is True
+    learns = ("initial_lr", "loss", "schedule")
+    assert [plain["recipe"][name] for name in learns] == [short[name] for name in learns]
+    assert recipe("halsr", 0, "plain")["recipe"]["augmentation"] == "mild"  # the regressor keeps its own
     stock = recipe("halsr", 1, "nnunet")["recipe"]
     assert (stock["optimizer"], stock["initial_lr"], stock["loss"]) == ("sgd", 1e-2, "dice_ce")
     box = recipe("halsr", 0, "nnunet")["recipe"]
