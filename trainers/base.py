@@ -38,7 +38,7 @@ from nnunet_cardiac.schedules import MilestoneSchedule
 from nnunet_cardiac.splits import patient_splits
 from nnunet_cardiac.trainer_plans import RESOLVED, plans_for
 from nnunet_cardiac.trainers.early_stopping import StopsEarly
-from nnunet_cardiac.trainers.precision import cpu_autocast
+from nnunet_cardiac.trainers.precision import convolves_volumes, cpu_autocast
 from nnunet_cardiac.trainers.reproducibility import make_deterministic, requested_seed
 
 #: Cap of a validation pass whose length the recipe leaves open; nnU-Net's own number of validation steps.
@@ -332,13 +332,13 @@ class CardiacTrainer(StopsEarly, ABC):
     # -------------------------------------------------------------------------------------------------------- loop
 
     def train_step(self, batch: dict) -> dict:
-        """Take nnU-Net's step, in bfloat16 on processors that compute in it."""
-        with cpu_autocast(self.device):
+        """Take nnU-Net's step, on slices in bfloat16 on processors that compute in it."""
+        with cpu_autocast(self.device, convolves_volumes(self.network)):
             return super().train_step(batch)
 
     def validation_step(self, batch: dict) -> dict:
         """Take nnU-Net's step, in the precision of training."""
-        with cpu_autocast(self.device):
+        with cpu_autocast(self.device, convolves_volumes(self.network)):
             return super().validation_step(batch)
 
     def on_epoch_end(self) -> None:

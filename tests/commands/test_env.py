@@ -46,7 +46,8 @@ def test_shell_takes_the_value_literally(shell):
     if shutil.which(shell) is None:
         pytest.skip(f"{shell} is not installed")
     script = export_line(shell, "nnUNet_raw", AWKWARD) + "\nprintenv nnUNet_raw"
-    assert subprocess.run([shell, "-c", script], capture_output=True, text=True, check=True).stdout == AWKWARD + "\n"
+    found = subprocess.run([shell, "-c", script], capture_output=True, encoding="utf-8", check=True)
+    assert found.stdout == AWKWARD + "\n"
 
 
 @pytest.mark.parametrize(
