@@ -23,7 +23,7 @@ REFERENCE = "nnunet-2d"
 
 #: Recipes by name -> what they are.
 RECIPES: dict[str, str] = {
-    "short": "the system's recipe for short trainings (that of `nnunet_cardiac plan --small`), nnU-Net's augmentation",
+    "short": "the system's recipe for short trainings (that of `nnunet_cardiac plan --short`), nnU-Net's augmentation",
     "plain": "the same with the augmentation of the system's paper",
     "paper": "optimiser, rate, schedule, loss and augmentation of the system's paper",
     "nnunet": "nnU-Net's optimiser, rate, schedule, loss and augmentation",

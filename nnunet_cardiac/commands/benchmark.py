@@ -73,8 +73,8 @@ def _add_speed_arguments(parser: argparse.ArgumentParser) -> None:
         "--precision",
         choices=("auto", "float32", "bf16", "fp16"),
         default="auto",
-        help="of training and prediction; auto takes that of the trainers: fp16 on CUDA, bf16 on processors that "
-        "compute in it, else float32 (default: %(default)s)",
+        help="of training and prediction; auto takes that of the trainers of slices: fp16 on CUDA, bf16 on processors "
+        "that compute in it, else float32 (default: %(default)s)",
     )
     size = parser.add_argument_group("input")
     size.add_argument(
@@ -242,7 +242,7 @@ def _options(args: argparse.Namespace) -> SpeedOptions:
 
 
 def _precision(device: str) -> str:
-    """Type in which the trainers compute on a device."""
+    """Type in which the trainers of slices compute on a device; all networks of a table get the same."""
     from nnunet_cardiac.trainers.precision import cpu_computes_bf16
 
     if device == "cuda":

@@ -28,12 +28,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     length.add_argument(
         "--short",
         action="store_true",
-        help="write PLANSShort: a recipe that learns faster than the papers', for trainings of hours instead of days",
+        help="write PLANSShort: a recipe that learns faster than the papers', 100 epochs unless -tr names a number",
     )
     length.add_argument(
         "--small",
         action="store_true",
-        help="write PLANSSmall: the same with networks of half the width and short epochs, for machines without a GPU",
+        help="write PLANSSmall: networks of half the width, a recipe for short trainings, for machines without a GPU",
     )
     crop = parser.add_argument_group("crop", "how the window is found in the coarse prediction")
     crop.add_argument("--window", type=int, metavar="PIXELS", help="side of the window (default: from the data set)")
