@@ -106,15 +106,16 @@ def plan_crops(
         )
     plans = read_json(path)
     check_plans(plans, path)
-    labels = anatomy_labels(read_json(preprocessed / "dataset.json")["labels"], TRAINERS[trainer].anatomies)
+    names = read_json(preprocessed / "dataset.json")["labels"]
+    labels, ignore = anatomy_labels(names, TRAINERS[trainer].anatomies), names.get("ignore")
     system = SYSTEMS[trainer]
     if system.stacks:
         entries = _entries_for_stacks(system, plans, preprocessed, options, progress)
     elif system.volumes:
-        entries = _entries_for_volumes(system, plans, preprocessed, options, progress)
+        entries = _entries_for_volumes(system, plans, preprocessed, options, progress, ignore)
     else:
         data = preprocessed / plans["configurations"]["2d"]["data_identifier"]
-        entries = _entries(system, data, labels, options, progress)
+        entries = _entries(system, data, labels, options, progress, ignore)
     if options.suffix:
         path = preprocessed / f"{plans['plans_name']}{options.suffix}.json"
         base = plans_for([trainer], plans)["configurations"][system.base]
@@ -167,11 +168,13 @@ def ensure_patient_splits(preprocessed: Path, raw: Path | None) -> Path:
 
 
 def _entries(
-    system: System, data: Path, labels: Mapping[str, int], options: CropOptions, progress: bool
+    system: System, data: Path, labels: Mapping[str, int], options: CropOptions, progress: bool, ignore: int | None
 ) -> dict[str, dict[str, Any]]:
     margin = system.margin if options.margin is None else options.margin
-    centre = [labels[anatomy] for anatomy in system.centre] if system.centre else None
-    hearts = measure_hearts(data, margin, progress, centre)
+    localiser = options.localiser or system.localiser
+    boxed = next((one.centre for one in SYSTEMS.values() if one.roi and one.localiser == localiser), None)
+    centre = [labels[anatomy] for anatomy in boxed if anatomy in labels] if boxed else None
+    hearts = measure_hearts(data, margin, progress, centre, ignore)
     window = hearts.window() if options.window is None else (options.window, options.window)
     try:
         rule = RegionRule(window, margin, 16, options.per_slice, options.mask_outside, heart_only=options.heart_only)
@@ -179,12 +182,11 @@ def _entries(
         raise UserError(f"--window or --margin: {error}") from error
     entries = {}
     if system.roi:
-        # Without room for larger images: what is padded would make the heart smaller in the network's fixed grid.
-        entries["2d_roi"] = roi_configuration(ROI_REGRESSOR, hearts.inference_patch(room=1.0), options.per_slice)
+        entries["2d_roi"] = roi_configuration(ROI_REGRESSOR, hearts.whole_slice_patch(), options.per_slice)
     for name, network in system.crops.items():
         network_class_name, network_kwargs = network or (None, None)
         entries[name] = crop_configuration(
-            options.localiser or system.localiser,
+            localiser,
             rule,
             hearts.inference_patch(),
             network_class_name=network_class_name,
@@ -214,7 +216,12 @@ def _entries_for_stacks(
 
 
 def _entries_for_volumes(
-    system: System, plans: Mapping[str, Any], preprocessed: Path, options: CropOptions, progress: bool
+    system: System,
+    plans: Mapping[str, Any],
+    preprocessed: Path,
+    options: CropOptions,
+    progress: bool,
+    ignore: int | None,
 ) -> dict[str, dict[str, Any]]:
     if options.per_slice:
         raise UserError("--per-slice: a system of volumes has one window for a volume; leave it out.")
@@ -226,6 +233,7 @@ def _entries_for_volumes(
         margin_mm=options.margin,
         jitter=options.jitter,
         progress=progress,
+        ignore=ignore,
         localiser=options.localiser,
         mask_outside=options.mask_outside,
         heart_only=options.heart_only,

@@ -30,6 +30,7 @@ def volume_entries(
     jitter: int | None = None,
     progress: bool = True,
     training_slices: int | None = None,
+    ignore: int | None = None,
     **options: Any,
 ) -> dict[str, dict[str, Any]]:
     """Make the configurations of a system for volumes.
@@ -43,6 +44,7 @@ def volume_entries(
         jitter: Largest shift of a training window in-plane in voxels; None takes 10 mm along each axis.
         progress: Whether to show a progress bar.
         training_slices: Slices in a row that training samples of stacks have; None takes all.
+        ignore: Value of voxels without a reference.
         options: `localiser` (None takes the system's), `mask_outside`, `heart_only`, `coarse_labels` and
             `coarse_trainer`.
 
@@ -63,7 +65,7 @@ def volume_entries(
             name: joint_configuration(network, base["spacing"], base["patch_size"])
             for name, network in system.volumes.items()
         }
-    volumes = measure_volumes(preprocessed / base["data_identifier"], base["spacing"], progress)
+    volumes = measure_volumes(preprocessed / base["data_identifier"], base["spacing"], progress, ignore)
     entries = {
         name: locate_configuration(network, volumes, f"{plans['plans_name']}_{name}")
         for name, network in system.volumes.items()

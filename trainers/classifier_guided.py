@@ -16,7 +16,7 @@ from torch import nn
 
 from nnunet_cardiac.architectures.blocks.stack_packing import pack, real_slices
 from nnunet_cardiac.architectures.classifier_guided import ClassifierGuidedNet
-from nnunet_cardiac.augmentation import RealSlicesOnly, stack_transforms
+from nnunet_cardiac.augmentation import ZerosStayZero, stack_transforms
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.evaluation.presence import ALL_LEVELS, add_presence_report, presence_score, presence_table
 from nnunet_cardiac.evaluation.slice_levels import slice_levels
@@ -59,7 +59,17 @@ class ClassifierGuidedTrainer(CardiacTrainer):
     @classmethod
     def default_architecture(cls, configuration_manager: ConfigurationManager) -> tuple[str, dict[str, Any]]:
         """Return the full network."""
-        return CLASSIFIER_GUIDED, {}
+        kwargs: dict[str, Any] = {}
+        cls.complete_architecture(kwargs, configuration_manager)
+        return CLASSIFIER_GUIDED, kwargs
+
+    @classmethod
+    def complete_architecture(cls, kwargs: dict[str, Any], configuration_manager: ConfigurationManager) -> None:
+        """Fill in the normalisation whose statistics are the same in training and at prediction."""
+        super().complete_architecture(kwargs, configuration_manager)
+        name = configuration_manager.network_arch_class_name
+        if name == CLASSIFIER_GUIDED or not name.startswith("nnunet_cardiac."):
+            kwargs.setdefault("squeeze", "slice")
 
     @property
     def structures(self) -> dict[str, int]:
@@ -87,23 +97,34 @@ class ClassifierGuidedTrainer(CardiacTrainer):
 
     # -------------------------------------------------------------------------------------------------------- data
 
+    @property
+    def sees_stacks(self) -> bool:
+        """Whether samples are stacks; they are, in training and at prediction."""
+        return True
+
+    @property
+    def places_samples(self) -> bool:
+        """Whether this package says where a sample lies: stacks are seen whole, or in runs of slices."""
+        return True
+
     def configure_rotation_dummyDA_mirroring_and_inital_patch_size(  # noqa: N802 nnU-Net's name
         self,
     ) -> tuple[Any, bool, Any, tuple[int, ...]]:
-        """Augment and mirror in-plane only: slices are far apart, and base and apex are not to be swapped."""
-        rotation, _, initial_patch_size, _ = super().configure_rotation_dummyDA_mirroring_and_inital_patch_size()
+        """Augment in-plane only: slices are far apart."""
+        rotation, _, initial_patch_size, mirror_axes = (
+            super().configure_rotation_dummyDA_mirroring_and_inital_patch_size()
+        )
         initial_patch_size[0] = self.training_patch_size[0]
-        if self.inference_allowed_mirroring_axes is not None:
-            self.inference_allowed_mirroring_axes = (1, 2)
-        return rotation, True, initial_patch_size, (1, 2)
+        self._sample_size = tuple(int(n) for n in initial_patch_size)
+        return rotation, True, initial_patch_size, mirror_axes
 
     def guarded_transforms(self, transforms: BasicTransform) -> BasicTransform:
-        """Leave slices that fill a stack up empty, whatever the augmentation does to intensities."""
-        return RealSlicesOnly(transforms)
+        """Leave what fills a stack or a slice up empty, whatever the augmentation does to intensities."""
+        return ZerosStayZero(transforms)
 
     def paper_transforms(self, patch_size: Sequence[int], mirror_axes: Sequence[int]) -> BasicTransform:
         """Build the augmentation of section 3: rotation, shift, flip and crop."""
-        return stack_transforms(patch_size)
+        return stack_transforms(patch_size, mirror_axes)
 
     def on_train_start(self) -> None:
         """Start, and say so if a structure is in no training case."""

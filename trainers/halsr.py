@@ -46,12 +46,20 @@ class HALSRNetTrainer(CropTrainer):
         labels = anatomy_labels(self.dataset_json["labels"], self.required_anatomies)
         return [labels[anatomy] for anatomy in self.required_anatomies]
 
-    def get_dataloaders(self) -> tuple[Any, Any]:
-        """Build the loaders; the regressor is not mirrored at prediction, since the mean of four boxes is no box."""
-        loaders = super().get_dataloaders()
-        if self.regresses:
-            self.inference_allowed_mirroring_axes = None
-        return loaders
+    @property
+    def places_samples(self) -> bool:
+        """Whether this package says where a sample lies; a regressor sees whole slices."""
+        return self.regresses or super().places_samples
+
+    @property
+    def shrinks_samples(self) -> bool:
+        """Whether slices larger than the patch are shrunk as a whole; a box has to be seen whole."""
+        return self.regresses
+
+    @property
+    def may_be_mirrored(self) -> bool:
+        """Whether prediction may average mirror images; the mean of four boxes is no box."""
+        return not self.regresses
 
     def _build_loss(self) -> nn.Module:
         return CornerLoss() if self.regresses else super()._build_loss()

@@ -1,8 +1,8 @@
 """Stacks of slices as one batch of slices, without those that only fill a stack up.
 
-nnU-Net fills short stacks up with slices of zeros, in training and at prediction. A z-scored slice is not zero
-everywhere, so the zeros themselves say which slices are real; what augments intensities has to leave them alone
-(`nnunet_cardiac.augmentation.RealSlicesOnly`).
+nnU-Net fills short stacks up with slices of zeros, in training and at prediction, and small images with rows and columns
+of zeros. A z-scored slice is not zero everywhere, so the zeros themselves say what is real; what augments intensities
+has to leave them alone (`nnunet_cardiac.augmentation.ZerosStayZero`).
 """
 
 from collections.abc import Sequence
@@ -23,11 +23,11 @@ def real_slices(x: torch.Tensor) -> torch.Tensor:
 
 
 def content_box(x: torch.Tensor, divisor: Sequence[int]) -> tuple[slice, slice]:
-    """Rows and columns of `(B, C, Z, H, W)` outside which all is zero, their numbers rounded up to the divisor.
+    """Rows and columns of `(..., H, W)` outside which all is zero, their numbers rounded up to the divisor.
 
     H and W have to be multiples of the divisor. If all is zero, they are the first ones.
     """
-    held = (x != 0).flatten(0, 2).any(0)
+    held = (x != 0).flatten(0, -3).any(0)
     return _extent(held.any(1), divisor[0]), _extent(held.any(0), divisor[1])
 
 
