@@ -114,7 +114,9 @@ class ClassifierGuidedNet(SegmentationNetwork):
 
         def stage(inputs: int, outputs: int) -> SelectiveKernelUNet:
             fused = {"layers": layers, "heads": heads, "mlp_ratio": mlp_ratio, "position": position}
-            return SelectiveKernelUNet(inputs, outputs, features, encoder_block, fused if fusion else None, norm, squeeze)
+            return SelectiveKernelUNet(
+                inputs, outputs, features, encoder_block, fused if fusion else None, norm, squeeze
+            )
 
         self.detach = detach
         self.reads = classifier

@@ -10,7 +10,6 @@ losses are printed; 8 and 32 filters and equal weights are ours.
 from collections.abc import Sequence
 
 import torch
-from torch import nn
 
 from nnunet_cardiac.architectures.blocks.clahe import equalisation
 from nnunet_cardiac.architectures.contract import SegmentationNetwork

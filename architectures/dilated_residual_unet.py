@@ -46,8 +46,8 @@ class DilatedResidualUNet(SegmentationNetwork):
         norm: `"batch"` or `"instance"`.
         preact: Whether normalisation and ReLU stand before each convolution instead of behind it.
         checkpointing: Whether activations inside the blocks are computed again in the backward pass, for less memory.
-        clahe: `"slice"` equalises each slice of the input first, see `SliceEqualisation`; true does it as earlier versions
-            did, with the statistics of all slices together.
+        clahe: `"slice"` equalises each slice of the input first, see `SliceEqualisation`; true does it as earlier
+            versions did, with the statistics of all slices together.
         strides: Strides of a plans file, for deep supervision alone.
 
     Raises:

@@ -66,7 +66,6 @@ class HeartGeometry:
         in_plane = (math.ceil(n * room / multiple) * multiple for n in (height, width))
         return [max(math.ceil(depth * _ROOM), _LEAST_SLICES), *in_plane]
 
-
     def whole_slice_patch(self, multiple: int = 32) -> list[int]:
         """Patch (z, y, x) that holds whole slices, for networks that see an image in a frame of fixed size.
 

@@ -44,7 +44,7 @@ class WholeCase:
         """
         patch = configuration["patch_size"]
         sample = configuration.get("training_patch_size", patch)
-        size = tuple([*patch[: len(patch) - len(sample)], *sample])
+        size = (*patch[: len(patch) - len(sample)], *sample)
         size = size if len(size) == 3 else (1, *size)
         return cls(size, tuple(axis - len(patch) for axis in mirror_axes or ()))
 

@@ -371,7 +371,7 @@ class CardiacTrainer(StopsEarly, ABC):
         return loaders
 
     def _mirrored_at_prediction(self) -> tuple[int, ...] | None:
-        """Axes of the plans' patch that prediction may mirror: those that the augmentation flips, if the recipe does."""
+        """Axes of the plans' patch that prediction may mirror: those that augmentation flips, if the recipe mirrors."""
         if not (self.recipe.test_time_mirroring and self.may_be_mirrored):
             return None
         added = len(self.configuration_manager.patch_size) - len(self.training_patch_size)

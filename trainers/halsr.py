@@ -7,7 +7,7 @@ and latent space reconstruction", Computerized Medical Imaging and Graphics 123,
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import nn

@@ -1,7 +1,7 @@
 """Images in the middle of a sample of a fixed size: smaller ones padded, larger ones shrunk as a whole.
 
-The loader of training samples and the network at prediction place an image with these functions alike, so that a network
-that sees whole images sees them the same way in both.
+The loader of training samples and the network at prediction place an image with these functions alike, so that a
+network that sees whole images sees them the same way in both.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Stacks of slices as one batch of slices, without those that only fill a stack up.
 
-nnU-Net fills short stacks up with slices of zeros, in training and at prediction, and small images with rows and columns
-of zeros. A z-scored slice is not zero everywhere, so the zeros themselves say what is real; what augments intensities
-has to leave them alone (`nnunet_cardiac.augmentation.ZerosStayZero`).
+nnU-Net fills short stacks up with slices of zeros, in training and at prediction, and small images with rows and
+columns of zeros. A z-scored slice is not zero everywhere, so the zeros themselves say what is real; what augments
+intensities has to leave them alone (`nnunet_cardiac.augmentation.ZerosStayZero`).
 """
 
 from collections.abc import Sequence
