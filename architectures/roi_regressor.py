@@ -208,7 +208,7 @@ def _keep_variance(layer: nn.Module) -> None:
 
 
 def stack_corners(corners: torch.Tensor, used: torch.Tensor) -> torch.Tensor:
-    """One box for a stack, `(Z, 4)` to `(4,)`: the median of each corner over the slices in use, 0 if there are none."""
+    """One box for a stack, `(Z, 4)` to `(4,)`: medians over the slices in use, 0 if there are none."""
     return corners.masked_fill(~used[:, None], float("nan")).nanquantile(0.5, dim=0).nan_to_num()
 
 
