@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from acvl_utils.cropping_and_padding.padding import pad_nd_image
 from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 from torch import nn
@@ -184,28 +184,55 @@ class ClassifierGuidedTrainer(CardiacTrainer):
     # -------------------------------------------------------------------------------------------------- validation
 
     def perform_actual_validation(self, save_probabilities: bool = False) -> None:
-        """Validate as nnU-Net does, and add the classifier's scores by structure and slice level to the summary."""
-        super().perform_actual_validation(save_probabilities)
-        if self.classifies and self.local_rank == 0:
-            table = presence_table(*self._classify(self.do_split()[1]), list(self.structures))
+        """Validate as nnU-Net does, and add what the gates said by structure and slice level to the summary."""
+        if not self.classifies:
+            super().perform_actual_validation(save_probabilities)
+            return
+        with self._recording_gates() as gates:
+            super().perform_actual_validation(save_probabilities)
+        parts = self._gathered(self._compared(gates))
+        if self.local_rank == 0:
+            truth, found, levels = zip(*parts, strict=True)
+            table = presence_table(
+                np.concatenate(truth), np.concatenate(found), list(chain(*levels)), list(self.structures)
+            )
             add_presence_report(Path(self.output_folder) / "validation", table)
             for name, scores in table.items():
                 for level, score in scores.items():
                     where = "" if level == ALL_LEVELS else f" ({level})"
                     self.print_to_log_file(f"Presence of {name}{where}: {score}")
 
-    @torch.inference_mode()
-    def _classify(self, cases: Sequence[str]) -> tuple[np.ndarray, np.ndarray, list[str]]:
-        """Presence in the reference and as classified, (S, K) each, and the level of each slice, of whole cases."""
+    @contextlib.contextmanager
+    def _recording_gates(self) -> Iterator[list[torch.Tensor]]:
+        """Collect which structures are shown on the slices (S, K) of each case, as the gate was told."""
+        gates: list[torch.Tensor] = []
+        handle = self._bare_network.gate.register_forward_hook(lambda module, args, out: gates.append(args[1].cpu()))
+        try:
+            yield gates
+        finally:
+            handle.remove()
+
+    def _compared(self, gates: Sequence[torch.Tensor]) -> list[tuple[np.ndarray, np.ndarray, list[str]]]:
+        """Presence in the reference and as gated, (S, K) each, and the level of each slice, of this process's cases."""
+        cases = self.do_split()[1]
+        if self.is_ddp:  # as nnU-Net deals them
+            cases = cases[self.local_rank :: torch.distributed.get_world_size()]
         dataset = self.dataset_class(self.preprocessed_dataset_folder, list(cases))
-        network = self._bare_network.eval()
-        truth, found, levels = [], [], []
-        for case in dataset.identifiers:
+        compared = []
+        for case, shown in zip(dataset.identifiers, gates, strict=True):
             image, labels, _, _ = dataset.load_case(case)
             labels = np.asarray(labels[0])
-            truth.append(np.stack([(labels == value).any((1, 2)) for value in self.structures.values()], axis=1))
-            stack = pad_nd_image(np.asarray(image), shape_must_be_divisible_by=[1, *network.divisor])
-            said = network.stages(torch.from_numpy(stack).float()[None].to(self.device)).presence
-            found.append(said.cpu().numpy() > 0)
-            levels += slice_levels(labels, self.structures)
-        return np.concatenate(truth), np.concatenate(found), levels
+            real = real_slices(torch.from_numpy(np.asarray(image))[None])[0].numpy()
+            truth = np.stack([(labels == value).any((1, 2)) for value in self.structures.values()], axis=1)
+            found = np.zeros_like(truth)  # a slice of zeros alone is shown as background
+            found[real] = shown.numpy()
+            compared.append((truth, found, slice_levels(labels, self.structures)))
+        return compared
+
+    def _gathered(self, compared: list[Any]) -> list[Any]:
+        """The same of the cases of all processes."""
+        if not self.is_ddp:
+            return compared
+        parts: list[Any] = [None] * torch.distributed.get_world_size()
+        torch.distributed.all_gather_object(parts, compared)
+        return list(chain(*parts))
