@@ -16,7 +16,6 @@ import torch.nn.functional as F
 from torch import nn
 
 from nnunet_cardiac.architectures.blocks.binary_logits import fuse_binary_logits
-from nnunet_cardiac.architectures.blocks.fitting import pad_centred
 from nnunet_cardiac.architectures.blocks.presence_gate import PresenceGate
 from nnunet_cardiac.architectures.blocks.slide import slid
 from nnunet_cardiac.architectures.blocks.stack_packing import content_box, pack, real_slices, unpack
@@ -165,23 +164,21 @@ class ClassifierGuidedNet(SegmentationNetwork):
             Logits `(num_classes, Z, Y, X)`.
         """
         slices, *in_plane = sampling.size
-        tile = [-(-side // divisor) * divisor for side, divisor in zip(in_plane, self.divisor[1:], strict=True)]
         real = real_slices(image[None])
         stack = pack(image[None], real)
-        held = [min(n, -(-side // d) * d) for n, side, d in zip(tile, image.shape[2:], self.divisor[1:], strict=True)]
-        padded = pad_centred(stack, held)
+        tile = [min(n, side) for n, side in zip(in_plane, stack.shape[2:], strict=True)]
 
         def run(x: torch.Tensor) -> tuple[torch.Tensor, ...]:
             return sampling.mirrored(lambda y: slid(self._said_of, y, slices, axis=0), x)
 
-        if list(padded.shape[2:]) == held:
-            binary, *said = run(padded)
+        if list(stack.shape[2:]) == tile:
+            binary, *said = run(stack)
         else:
-            binary = sampling.tiled(lambda x: run(x)[0], padded, held)
-            said = run(_around_heart(padded, binary, held))[1:] if self.reads else ()
+            binary = sampling.tiled(lambda x: run(x)[0], stack, tile)
+            said = run(_around_heart(stack, binary, tile))[1:] if self.reads else ()
         if said:
             binary = self.gate(binary, said[0] > 0.5)
-        return self._unpacked(_middle_of(binary, image.shape[2:]), real)[0]
+        return self._unpacked(binary, real)[0]
 
     def _said_of(self, slices: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Logits `(S, K, H, W)` of each class against the rest, and with a classifier probabilities `(S, K)`."""
@@ -190,14 +187,25 @@ class ClassifierGuidedNet(SegmentationNetwork):
         return (binary,) if presence is None else (binary, presence.float().sigmoid())
 
     def _content_of(self, slices: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
-        """Outputs for the slices `(S, input_channels, H, W)` of a stack; background around what is not zero."""
-        height, width = content_box(slices, self.divisor[1:])
-        seg, ref, presence = self._one_stack(slices[..., height, width])
+        """Outputs for the slices `(S, input_channels, H, W)` of a stack; background around what is not zero.
+
+        What is not zero is padded behind to multiples of the divisor, wherever it lies among the zeros.
+        """
+        height, width = content_box(slices)
+        content = slices[..., height, width]
+        rows, columns = content.shape[2:]
+        padding = (0, -columns % self.divisor[2], 0, -rows % self.divisor[1])
+        seg, ref, presence = self._one_stack(F.pad(content, padding))
         around = (width.start, slices.shape[3] - width.stop, height.start, slices.shape[2] - height.stop)
-        if any(around):
-            seg = torch.cat((F.pad(seg[:, :1], around), F.pad(seg[:, 1:], around, value=-_LOGIT)), dim=1)
-            ref = None if ref is None else F.pad(ref, around, value=-_LOGIT)
-        return seg, ref, presence
+        seg = torch.cat(
+            (F.pad(seg[:, :1, :rows, :columns], around), self._framed(seg[:, 1:, :rows, :columns], around)), 1
+        )
+        return seg, None if ref is None else self._framed(ref[..., :rows, :columns], around), presence
+
+    @staticmethod
+    def _framed(logits: torch.Tensor, around: tuple[int, ...]) -> torch.Tensor:
+        """Logits of classes with certain background around them."""
+        return F.pad(logits, around, value=-_LOGIT) if any(around) else logits
 
     def _one_stack(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
         """Outputs of both stages and of the classifier for the slices `(S, input_channels, H, W)` of a stack."""
@@ -232,13 +240,6 @@ def _around_heart(slices: torch.Tensor, binary: torch.Tensor, size: Sequence[int
         starts.append(min(max(round(middle - n / 2), 0), length - n))
     (top, left), (height, width) = starts, size
     return slices[..., top : top + height, left : left + width]
-
-
-def _middle_of(padded: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
-    """Undo `pad_centred` for the last axes."""
-    starts = [(n - side) // 2 for n, side in zip(padded.shape[2:], shape, strict=True)]
-    (top, left), (height, width) = starts, shape
-    return padded[..., top : top + height, left : left + width]
 
 
 def _classifier(width: int, hidden: int, classes: int, dropout: float) -> nn.Sequential:
