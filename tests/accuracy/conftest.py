@@ -67,7 +67,7 @@ def heart(depth: int) -> np.ndarray:
 def preprocessed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """`nnUNet_preprocessed/<dataset>` with the plans of both planners."""
 
-    def labels(folder, configuration, progress):
+    def labels(folder, configuration, progress, ignore=None):
         return (heart(depth) for depth in DEPTHS)
 
     for module in (plans_module, configurations, volume_configurations):
