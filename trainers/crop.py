@@ -186,7 +186,7 @@ class CropTrainer(CardiacTrainer):
             if self._simulates_coarse_labels
             else ", or accept simulated coarse labels for training cases:\n"
             f"  nnunet_cardiac plan -d {self.plans_manager.dataset_name} -p {self.plans_manager.plans_name} "
-            "--coarse simulated"
+            f"-tr {type(self).__name__.split('_')[0]} --coarse simulated"
         )
         raise UserError(
             f"{self.configuration_name} crops from the predictions of "
