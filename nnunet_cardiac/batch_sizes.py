@@ -32,9 +32,10 @@ def batch_size_for(plans: Mapping[str, Any], configuration: str, usual: int | No
         Samples per step, and the reason for the log.
     """
     name = plans.get("plans_name", "plans")
-    if _of_the_plans_recipe(plans["configurations"], configuration) and usual is not None:
-        return usual, f"{PLANS_KEY}.{_KEY} of {configuration} in {name}.json"
     chosen = users_batch_size(plans["configurations"], configuration)
+    if _of_the_plans_recipe(plans["configurations"], configuration) and usual is not None:
+        ignored = "" if chosen is None else f", which goes before {_KEY} {chosen[0]} of {chosen[1]}"
+        return usual, f"{PLANS_KEY}.{_KEY} of {configuration} in {name}.json{ignored}"
     if chosen is not None:
         return chosen[0], f"{_KEY} of {chosen[1]} in {name}.json"
     if usual is None:

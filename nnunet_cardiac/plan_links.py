@@ -57,10 +57,29 @@ def link(coarse: dict[str, Any], follower: str) -> None:
 
 
 def link_followers(configurations: Mapping[str, dict[str, Any]]) -> None:
-    """Add the links that are missing, in place.
+    """Add the links that are missing, in place, and take out those to configurations that are not there any more.
 
     Args:
         configurations: Those of a plans file, as one trainer sees them.
     """
     for coarse, follower in list(missing_links(configurations)):
         link(configurations[coarse], follower)
+    for coarse in configurations:
+        unlink_missing(configurations, coarse)
+
+
+def unlink_missing(configurations: Mapping[str, dict[str, Any]], coarse: str) -> list[str]:
+    """Take followers out of a first stage that are not in the plans, in place, and return them.
+
+    nnU-Net would stop at them after the training, when it predicts for the next stages.
+
+    Args:
+        configurations: Those of a plans file.
+        coarse: The first stage.
+    """
+    following = followers(configurations[coarse])
+    gone = [name for name in following if name not in configurations]
+    if gone:
+        left = [name for name in following if name in configurations]
+        configurations[coarse]["next_stage"] = (left[0] if len(left) == 1 else left) if left else None
+    return gone

@@ -23,7 +23,7 @@ from nnunet_cardiac.derived_plans import Target, current_entries, find_target
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.files import read_json, write_json
 from nnunet_cardiac.paper_plans import PAPER_SUFFIX, USES, base_on_grid, paper_entries, paper_grid
-from nnunet_cardiac.plan_links import link, missing_links, resolved_entry
+from nnunet_cardiac.plan_links import link, missing_links, resolved_entry, unlink_missing
 from nnunet_cardiac.recipes import PLANS_KEY
 from nnunet_cardiac.registry import TRAINERS, anatomy_labels
 from nnunet_cardiac.replanning import (
@@ -67,6 +67,7 @@ class Planned:
         changed: Values that are others than before.
         kept: Values that the user wrote and that stay, with what would have been planned.
         linked: First stage and configuration that crops from it, where `next_stage` did not name it.
+        unlinked: First stage and configuration in its `next_stage` that is not there any more.
     """
 
     path: Path
@@ -75,6 +76,7 @@ class Planned:
     changed: Sequence[Change]
     kept: Sequence[Change]
     linked: Sequence[tuple[str, str]]
+    unlinked: Sequence[tuple[str, str]]
 
 
 def plan_crops(
@@ -140,6 +142,9 @@ def plan_configurations(
     old = {name: entry for name in entries if (entry := planned_entry(before, name, trainer)) is not None}
     new, moved = _with_entries(target, entries, trainer)
     linked = _link_all(new)
+    unlinked = [
+        (coarse, gone) for coarse in new["configurations"] for gone in unlink_missing(new["configurations"], coarse)
+    ]
     _write(target.path, new)
     return Planned(
         target.path,
@@ -148,6 +153,7 @@ def plan_configurations(
         [*(change for name in old for change in changes(name, old[name], entries[name])), *moved],
         [change for name in current if name in fresh for change in _kept(name, entries[name], fresh[name])],
         linked,
+        unlinked,
     )
 
 

@@ -149,7 +149,7 @@ SYSTEMS: dict[str, System] = {
         localiser="3d_locate",
         margin=15,
         volumes={"3d_locate": GCAM_LOCALISER},
-        coarse_labels="simulated",
+        coarse_labels="simulated",  # ours: the paper crops from the map in training, too, which takes all folds
         short_training_slices=5,
         small={
             "3d_fullres": (DR_UNET, {"filters": 16}),

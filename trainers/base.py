@@ -33,11 +33,12 @@ from nnunet_cardiac.devices import usable_cores
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.files import replacing, write_json
 from nnunet_cardiac.losses import CrossEntropyDiceLoss, SigmoidDiceLoss, VolumeDiceLoss
+from nnunet_cardiac.plan_links import missing_links
 from nnunet_cardiac.recipes import Recipe
 from nnunet_cardiac.registry import anatomy_labels
 from nnunet_cardiac.schedules import MilestoneSchedule
 from nnunet_cardiac.splits import patient_splits
-from nnunet_cardiac.trainer_plans import RESOLVED, foreign_recipe, plans_for
+from nnunet_cardiac.trainer_plans import RESOLVED, entries_for, foreign_recipe, plans_for
 from nnunet_cardiac.trainers.early_stopping import StopsEarly
 from nnunet_cardiac.trainers.precision import convolves_volumes, cpu_autocast
 from nnunet_cardiac.trainers.reproducibility import make_deterministic, requested_seed
@@ -71,6 +72,9 @@ class CardiacTrainer(StopsEarly, ABC):
         check_plans(plans, f"{plans.get('plans_name')}.json")
         names = [trainer.__name__ for trainer in type(self).__mro__]
         self._recipe_of_another = foreign_recipe(names, plans, configuration)
+        self._unlinked = configuration in {
+            name for _, name in missing_links(entries_for(names, plans["configurations"]))
+        }
         plans = plans_for(names, plans)
         anatomy_labels(dataset_json["labels"], self.required_anatomies)
         super().__init__(plans, configuration, fold, dataset_json, device)
@@ -155,6 +159,12 @@ class CardiacTrainer(StopsEarly, ABC):
     def _place_in_plans(self) -> str:
         path = os.path.join(self.preprocessed_dataset_folder_base, f"{self.plans_manager.plans_name}.json")
         return f"{path}, configuration {self.configuration_name!r}"
+
+    @property
+    def plan_command(self) -> str:
+        """The command that plans the configurations of this trainer again, in the same plans."""
+        manager, trainer = self.plans_manager, type(self).__name__.split("_")[0]
+        return f"nnunet_cardiac plan -d {manager.dataset_name} -p {manager.plans_name} -tr {trainer}"
 
     def set_deep_supervision_enabled(self, enabled: bool) -> None:
         """Leave networks without deep supervision alone; nnU-Net calls this whatever the trainer says."""

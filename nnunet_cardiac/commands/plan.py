@@ -118,6 +118,8 @@ def _report(planned: Planned, trainer: str) -> Iterator[str]:
         yield f"Kept, yours: {change.place} {_shown(change.old)}; planned: {_shown(change.new)}"
     for coarse, name in planned.linked:
         yield f"Linked: {coarse} predicts for {name}; validate folds again that are trained already (--val)"
+    for coarse, name in planned.unlinked:
+        yield f"Not linked any more: {coarse} predicted for {name}, which is not in the plans"
 
 
 def _shown(value: Any) -> str:

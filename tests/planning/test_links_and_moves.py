@@ -65,6 +65,17 @@ def test_a_chain_of_inheritance_is_followed(preprocessed, edit) -> None:
     assert ("2d", "2d_crop_wider") in plan(preprocessed).linked
 
 
+def test_a_configuration_that_was_taken_out_is_not_predicted_for(preprocessed, edit) -> None:
+    """nnU-Net would stop after the training of the first stage: it looks up what `next_stage` names."""
+    plan(preprocessed)
+    edit(add_wide)
+    path = plan(preprocessed).path
+    edit(lambda found: [found.pop(name) for name in ("2d_crop_wide", "2d_crop_uncoupled")])
+    assert next_stages(plans_for([CROC], read_json(path)), "2d") == ["2d_crop", "2d_crop_single"]
+    assert plan(preprocessed).unlinked == [("2d", "2d_crop_wide")]
+    assert "2d_crop_wide" not in next_stages(read_json(path), "2d")
+
+
 def test_a_first_stage_that_is_not_there_is_named(preprocessed, edit) -> None:
     plan(preprocessed)
     edit(lambda found: found.update({"2d_mine": {"inherits_from": "2d_crop", "previous_stage": "2d_rio"}}))

@@ -69,6 +69,17 @@ def test_what_the_user_wrote_stays_and_is_named(preprocessed, edit) -> None:
     assert configurations(forgotten)["2d_crop"]["jitter"] == 8
 
 
+def test_what_the_user_wrote_for_a_second_system_stays(preprocessed, edit) -> None:
+    plan(preprocessed)
+    plan(preprocessed, trainer=HALSR)
+    edit(lambda found: found["2d_crop"]["trainers"][HALSR].update(recipe={"patience": 40}))
+    again = plan(preprocessed, trainer=HALSR, coarse_labels="simulated")
+    entry = configurations(again)["2d_crop"]["trainers"][HALSR]
+    assert (entry["recipe"], entry["coarse_labels"]) == ({"patience": 40}, "simulated")
+    assert configurations(again)["2d_crop"]["coarse_labels"] == "predicted"
+    assert places(again.kept) == {"2d_crop: recipe.patience": (40, None)}
+
+
 def test_options_hold_until_they_are_given_anew(preprocessed) -> None:
     plan(preprocessed, coarse_labels="simulated", window=96, per_slice=True, heart_only=False)
     again = plan(preprocessed, mask_outside=True)

@@ -166,7 +166,8 @@ def test_the_recipe_in_the_plans_wins_over_both(preprocessed, edit, trainer) -> 
     edit(lambda found: found["2d_crop"].update(batch_size=6, recipe={"batch_size": 3}))
     assert batch(trainer(CROC, "2d_crop")) == (
         3,
-        "A step has 3 samples: recipe.batch_size of 2d_crop in nnUNetPlans.json.",
+        "A step has 3 samples: recipe.batch_size of 2d_crop in nnUNetPlans.json, which goes before batch_size 6 of "
+        "2d_crop.",
     )
 
 
