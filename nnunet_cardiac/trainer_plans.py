@@ -9,7 +9,7 @@ A `recipe` belongs to the configuration and the trainer it was written for:
   of its parent, as everything else.
 * nnU-Net's own `2d` and `3d_fullres` say of no trainer that they are its own. Their recipe is that of the first system
   of the registry that trains them and is planned in the file; if none is planned, of whoever trains them. Another
-  system has its own under `trainers`, where the recipe alone is enough.
+  system has its own under `trainers`, where what differs is enough.
 """
 
 from __future__ import annotations
@@ -124,8 +124,9 @@ def _picked(trainers: Sequence[str], entry: Mapping[str, Any]) -> dict[str, Any]
     if trainer is None:
         return {key: value for key, value in entry.items() if key != OTHERS}
     own = dict(others[trainer])
-    if not is_derived(entry):  # what a user wrote for one trainer may be the difference alone
+    if not is_derived(own):  # one of nnU-Net's own configurations, or what a user wrote: the difference may be all
         own = {**{key: value for key, value in entry.items() if key not in (OTHERS, OWNER, PLANS_KEY)}, **own}
+        own |= {OWNER: trainer} if OWNER in entry else {}
     if entry.get("next_stage"):
         own["next_stage"] = entry["next_stage"]
     return with_data_of(entry, own)

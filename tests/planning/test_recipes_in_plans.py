@@ -92,6 +92,16 @@ def test_a_second_system_needs_the_recipe_alone(preprocessed, edit, trainer) -> 
     assert trainer(CROC, "2d").recipe.epochs == 7
 
 
+def test_what_differs_is_enough_in_a_cropping_configuration_too(preprocessed, edit, trainer) -> None:
+    plan(preprocessed)
+    edit(lambda found: found["2d_crop"].update(trainers={HALSR_NET: {"batch_size": 5}}))
+    edit(lambda found: found["2d"].update(recipe=MINE))
+    halsr = trainer(HALSR_NET, "2d_crop")
+    assert halsr.region_rule.window == (112, 112)
+    assert halsr.recipe == HALSR
+    assert batch(halsr)[0] == 5
+
+
 def test_end_to_end_takes_no_recipe_of_the_multi_stage_system(preprocessed, edit, trainer) -> None:
     for name in ("DRUNetTrainer", "DRUNetEndToEndTrainer"):
         plan(preprocessed, name)
