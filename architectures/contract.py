@@ -1,17 +1,38 @@
 """What nnU-Net asks of a network, in one base class."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-__all__ = ["SegmentationNetwork"]
+__all__ = ["CaseSampling", "SegmentationNetwork"]
 
 _CHANNELS_LAST = {2: torch.channels_last, 3: torch.channels_last_3d}
+
+
+class CaseSampling(Protocol):
+    """What a network that predicts whole cases is told of how it was trained; `nnunet_cardiac.cascade.whole_cases`.
+
+    Such a network has a method `predict_case(image, sampling)`, which maps a whole preprocessed case
+    `(input_channels, Z, Y, X)` of any size to logits `(num_classes, Z, Y, X)`.
+
+    Attributes:
+        size: Slices, rows and columns of a training sample.
+    """
+
+    size: tuple[int, int, int]
+
+    def mirrored(
+        self, run: Callable[[torch.Tensor], tuple[torch.Tensor, ...]], x: torch.Tensor
+    ) -> tuple[torch.Tensor, ...]:
+        """Mean of the outputs of `run` over mirror images of `x`; the first output has the axes of `x`."""
+
+    def tiled(self, run: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
+        """Weighted mean of the outputs of `run` over overlapping tiles of `size` along the last axes of `x`."""
 
 
 @dataclass

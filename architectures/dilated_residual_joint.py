@@ -10,9 +10,8 @@ losses are printed; 8 and 32 filters and equal weights are ours.
 from collections.abc import Sequence
 
 import torch
-from torch import nn
 
-from nnunet_cardiac.architectures.blocks.clahe import SliceEqualisation
+from nnunet_cardiac.architectures.blocks.clahe import equalisation
 from nnunet_cardiac.architectures.contract import SegmentationNetwork
 from nnunet_cardiac.architectures.dilated_residual_unet import DilatedResidualUNet, pooling_step
 
@@ -37,7 +36,7 @@ class JointDilatedResidualUNet(SegmentationNetwork):
         coarse_filters: Channels of the first level of the first network.
         filters: Channels of the first level of the second network.
         keep_z, norm, preact, checkpointing: See `DilatedResidualUNet`.
-        clahe: Whether each slice of the input of both is equalised first, see `SliceEqualisation`.
+        clahe: Equalises the input of both, see `DilatedResidualUNet`.
         strides: Strides of a plans file, for deep supervision alone.
 
     Raises:
@@ -63,7 +62,7 @@ class JointDilatedResidualUNet(SegmentationNetwork):
         norm: str = "batch",
         preact: bool = False,
         checkpointing: bool = False,
-        clahe: bool = False,
+        clahe: bool | str = False,
         strides: Sequence[Sequence[int]] | None = None,
     ) -> None:
         if fusion not in _FUSIONS:
@@ -77,7 +76,7 @@ class JointDilatedResidualUNet(SegmentationNetwork):
             return DilatedResidualUNet(channels, num_classes, filters=width, **options)
 
         self.fusion = fusion
-        self.prepare = SliceEqualisation() if clahe else nn.Identity()
+        self.prepare = equalisation(clahe)
         fused_channels = {"concat": input_channels + 1, "mul_concat": 2 * input_channels}
         self.coarse = network(input_channels, coarse_filters)
         self.fine = network(fused_channels.get(fusion, input_channels), filters)

@@ -15,7 +15,7 @@ from torch import nn
 
 from nnunet_cardiac.architectures.blocks.binary_logits import fuse_binary_logits
 from nnunet_cardiac.architectures.blocks.checkpointing import run_block
-from nnunet_cardiac.architectures.blocks.clahe import SliceEqualisation
+from nnunet_cardiac.architectures.blocks.clahe import equalisation
 from nnunet_cardiac.architectures.blocks.dilated_residual import ConcatResidual, DilatedSum, double_unit
 from nnunet_cardiac.architectures.contract import SegmentationNetwork
 
@@ -46,7 +46,8 @@ class DilatedResidualUNet(SegmentationNetwork):
         norm: `"batch"` or `"instance"`.
         preact: Whether normalisation and ReLU stand before each convolution instead of behind it.
         checkpointing: Whether activations inside the blocks are computed again in the backward pass, for less memory.
-        clahe: Whether each slice of the input is equalised first, see `SliceEqualisation`.
+        clahe: `"slice"` equalises each slice of the input first, see `SliceEqualisation`; true does it as earlier
+            versions did, with the statistics of all slices together.
         strides: Strides of a plans file, for deep supervision alone.
 
     Raises:
@@ -71,7 +72,7 @@ class DilatedResidualUNet(SegmentationNetwork):
         norm: str = "batch",
         preact: bool = False,
         checkpointing: bool = False,
-        clahe: bool = False,
+        clahe: bool | str = False,
         strides: Sequence[Sequence[int]] | None = None,
     ) -> None:
         if filters < 1 or not rates or min(rates) < 1:
@@ -79,7 +80,7 @@ class DilatedResidualUNet(SegmentationNetwork):
         step = pooling_step(keep_z)
         super().__init__(input_channels, num_classes, deep_supervision, levels=_LEVELS, step=step, strides=strides)
         self.step = step
-        self.prepare = SliceEqualisation() if clahe else nn.Identity()
+        self.prepare = equalisation(clahe)
         self.checkpointing = checkpointing
         widths = [filters * 2**level for level in range(_LEVELS)]
         self.encoder = nn.ModuleList()

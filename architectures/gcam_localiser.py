@@ -17,14 +17,16 @@ from collections.abc import Iterator, Sequence
 import torch
 
 from nnunet_cardiac.architectures.blocks.drawing import drawn_logits
+from nnunet_cardiac.architectures.blocks.fitting import centred_padding, pad_centred
 from nnunet_cardiac.architectures.blocks.gcam import gcam
-from nnunet_cardiac.architectures.contract import SegmentationNetwork
+from nnunet_cardiac.architectures.contract import CaseSampling, SegmentationNetwork
 from nnunet_cardiac.architectures.dilated_residual_unet import DilatedResidualUNet, pooling_step
 
 __all__ = ["GCAMLocaliser"]
 
 _SCORES = ("logit", "sigmoid")  # the network has a single logit
 _SPACE = (1, 2, 3)  # axes of a map
+_VOXELS = (2, 3, 4)  # axes of features
 
 
 class GCAMLocaliser(SegmentationNetwork):
@@ -33,7 +35,7 @@ class GCAMLocaliser(SegmentationNetwork):
     In training `forward` returns the logits of background and heart, which a loss compares with the union of all
     structures; in evaluation the thresholded map, drawn as class 1, so that nnU-Net can export it and hand it on. It
     may have several pieces: which of them is the heart, and what to do if there is none, is for
-    `nnunet_cardiac.cascade.roi` to say. The maximum is that of the input, so a volume should be one input.
+    `nnunet_cardiac.cascade.roi` to say. The maximum is that of the volume, without what it is padded with.
 
     Args:
         input_channels: Channels of the volume.
@@ -67,7 +69,7 @@ class GCAMLocaliser(SegmentationNetwork):
         norm: str = "batch",
         preact: bool = False,
         checkpointing: bool = False,
-        clahe: bool = False,
+        clahe: bool | str = False,
         strides: Sequence[Sequence[int]] | None = None,
     ) -> None:
         if not 0 <= threshold < 1 or score not in _SCORES:
@@ -116,13 +118,46 @@ class GCAMLocaliser(SegmentationNetwork):
         peak = heat.amax(_SPACE, keepdim=True)
         return drawn_logits((heat > self.threshold * peak) & (peak > 0), self.num_classes)
 
+    def predict_case(self, image: torch.Tensor, sampling: CaseSampling) -> torch.Tensor:
+        """Draw the map of a whole volume, in the middle of a training sample; a map is not mirrored.
+
+        Args:
+            image: Volume `(input_channels, Z, Y, X)` of any size.
+            sampling: Size of a training sample; a larger volume is padded to what the network takes.
+
+        Returns:
+            Logits `(num_classes, Z, Y, X)`.
+        """
+        held = zip(image.shape[1:], sampling.size, self.divisor, strict=True)
+        sides = [-(-max(n, size) // divisor) * divisor for n, size, divisor in held]
+        starts = [before for before, _ in centred_padding(image.shape[1:], sides)]
+        drawn = self.segment(pad_centred(image, sides)[None])[0]
+        inside = tuple(slice(first, first + n) for first, n in zip(starts, image.shape[1:], strict=True))
+        return drawn[(slice(None), *inside)]
+
     def heat(self, x: torch.Tensor) -> torch.Tensor:
         """Activation map `(B, Z, Y, X)` of the heart on `x` `(B, input_channels, Z, Y, X)`.
 
-        Zero everywhere only where the features are the same everywhere.
+        Zero where the volume ends (nnU-Net pads with zeros), and everywhere only where the features are the same.
         """
         head = self.network.head
         features = self.network.features(x.to(memory_format=torch.channels_last_3d))
-        heat = gcam(features, head.weight, head.bias, self.score)
-        from_mean = gcam(features - features.mean((2, 3, 4), keepdim=True), head.weight, None)
+        content = _content(x)
+        heat = gcam(features, head.weight, head.bias, self.score) * content
+        mean = (features * content[:, None]).sum(_VOXELS, keepdim=True) / content[:, None].sum(_VOXELS, keepdim=True)
+        from_mean = gcam(features - mean, head.weight, None) * content
         return torch.where(heat.amax(_SPACE, keepdim=True) == 0, from_mean, heat)
+
+
+def _content(x: torch.Tensor) -> torch.Tensor:
+    """1 in the smallest box that holds all of a volume that is not zero, else 0; 1 everywhere if all is zero.
+
+    `(B, C, Z, Y, X)` to `(B, Z, Y, X)`.
+    """
+    held = (x != 0).any(1)
+    held |= ~held.flatten(1).any(1).view(-1, 1, 1, 1)
+    box = torch.ones_like(held)
+    for axis in _SPACE:
+        line = held.any(tuple(other for other in _SPACE if other != axis), keepdim=True)
+        box &= (line.cumsum(axis) > 0) & (line.flip(axis).cumsum(axis).flip(axis) > 0)
+    return box.to(x.dtype)

@@ -12,14 +12,15 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from nnunet_cardiac.architectures.blocks.box_corners import draw_corners, pad_to_square, sort_corners
+from nnunet_cardiac.architectures.blocks.box_corners import draw_corners, pad_to_square, placed_corners, sort_corners
 from nnunet_cardiac.architectures.blocks.conv_norm_relu import ConvNormReLU
 from nnunet_cardiac.architectures.blocks.drawing import drawn_logits
+from nnunet_cardiac.architectures.blocks.fitting import pad_centred, shrunk
 from nnunet_cardiac.architectures.blocks.grid_pooling import average_grids
 from nnunet_cardiac.architectures.blocks.pointwise_conv import PointwiseConv
-from nnunet_cardiac.architectures.contract import SegmentationNetwork
+from nnunet_cardiac.architectures.contract import CaseSampling, SegmentationNetwork
 
-__all__ = ["ROIRegressor"]
+__all__ = ["ROIRegressor", "stack_corners"]
 
 _STEP = 16  # pixels per position of the encoder's last map
 _TOLERANCE = 1.5  # largest factor between the side of an image and the size the grid is made for
@@ -133,12 +134,49 @@ class ROIRegressor(SegmentationNetwork):
     def segment(self, x: torch.Tensor) -> torch.Tensor:
         """Logits, of shape `(B, num_classes, H, W)` or `(B, num_classes, Z, H, W)`, of the boxes on `x`."""
         stack = x if x.ndim == 5 else x[:, :, None]
-        corners, used = sort_corners(self.corners(stack)), _has_contrast(stack)  # (B, Z, 4), (B, Z)
-        if not self.per_slice:
-            corners = _median(corners, used)[:, None].expand_as(corners)
-        inside = draw_corners(corners.flatten(0, 1), x.shape[-2:]).unflatten(0, used.shape)
-        logits = drawn_logits(inside & used[..., None, None], self.num_classes)
+        logits = torch.stack([self._drawn(self.corners(one[None])[0], one) for one in stack])
         return logits if x.ndim == 5 else logits[:, :, 0]
+
+    def predict_case(self, image: torch.Tensor, sampling: CaseSampling) -> torch.Tensor:
+        """Draw the boxes on a whole stack; nothing is mirrored, since the mean of several boxes is no box.
+
+        Args:
+            image: Stack `(input_channels, Z, Y, X)` of any size.
+            sampling: Rows and columns of a training sample.
+
+        Returns:
+            Logits `(num_classes, Z, Y, X)`.
+        """
+        return self._drawn(self.corners_of_case(image, sampling.size[-2:]), image)
+
+    def corners_of_case(self, image: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
+        """Corners of the box on each slice of a whole stack.
+
+        Slices are seen as in training: in the middle of a sample, larger ones shrunk as a whole. Slices of a single
+        value are not computed.
+
+        Args:
+            image: Stack `(input_channels, Z, Y, X)` of any size.
+            size: Rows and columns of a training sample.
+
+        Returns:
+            `(Z, 4)`, see `box_corners`; 0 for slices of a single value.
+        """
+        used = _has_contrast(image)
+        corners = image.new_zeros(image.shape[1], 4, dtype=torch.float32)
+        if used.any():
+            slices = shrunk(image.movedim(1, 0)[used], size)
+            regressed = self.corners(pad_centred(slices, size)).to(corners.dtype)
+            corners[used] = placed_corners(regressed, size, slices.shape[2:], image.shape[2:])
+        return corners
+
+    def _drawn(self, corners: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
+        """Logits `(num_classes, Z, Y, X)` of the boxes `(Z, 4)` on `image` `(input_channels, Z, Y, X)`."""
+        corners, used = sort_corners(corners), _has_contrast(image)
+        if not self.per_slice:
+            corners = stack_corners(corners, used)[None].expand_as(corners)
+        inside = draw_corners(corners, image.shape[2:]) & used[:, None, None]
+        return drawn_logits(inside[None], self.num_classes)[0]
 
     def _resized(self, square: torch.Tensor) -> torch.Tensor:
         side, made_for = square.shape[-1], _STEP * self.grid
@@ -169,11 +207,11 @@ def _keep_variance(layer: nn.Module) -> None:
         nn.init.zeros_(layer.bias)
 
 
-def _has_contrast(stack: torch.Tensor) -> torch.Tensor:
-    """Which slices of `(B, C, Z, H, W)` hold more than one value in some channel, `(B, Z)`."""
-    return (stack.amax((3, 4)) > stack.amin((3, 4))).any(1)
+def stack_corners(corners: torch.Tensor, used: torch.Tensor) -> torch.Tensor:
+    """One box for a stack, `(Z, 4)` to `(4,)`: medians over the slices in use, 0 if there are none."""
+    return corners.masked_fill(~used[:, None], float("nan")).nanquantile(0.5, dim=0).nan_to_num()
 
 
-def _median(corners: torch.Tensor, used: torch.Tensor) -> torch.Tensor:
-    """Median over the used slices of each corner, `(B, Z, 4)` to `(B, 4)`; 0 if there are none."""
-    return corners.masked_fill(~used[..., None], float("nan")).nanquantile(0.5, dim=1).nan_to_num()
+def _has_contrast(image: torch.Tensor) -> torch.Tensor:
+    """Which slices of `(C, Z, H, W)` hold more than one value in some channel, `(Z,)`."""
+    return (image.amax((2, 3)) > image.amin((2, 3))).any(0)

@@ -12,7 +12,7 @@ from torch import nn
 
 from nnunet_cardiac.architectures.blocks.conv_norm_relu import ConvNormReLU
 from nnunet_cardiac.architectures.blocks.pointwise_conv import PointwiseConv
-from nnunet_cardiac.architectures.blocks.selective_kernel import SelectiveKernel
+from nnunet_cardiac.architectures.blocks.selective_kernel import SQUEEZES, SelectiveKernel
 from nnunet_cardiac.architectures.blocks.slice_fusion import SliceFusionTransformer
 from nnunet_cardiac.architectures.blocks.squeeze_excite_residual import SqueezeExciteResidual
 from nnunet_cardiac.architectures.blocks.stack_norm import StackNorm2d
@@ -39,6 +39,7 @@ class SelectiveKernelUNet(nn.Module):
             that the paper cites, whose encoder has residual units with channel attention.
         fusion: Arguments of the `SliceFusionTransformer` at the bottleneck; None for none.
         norm: `"stack"`, see `StackNorm2d`, or `"batch"` for batch normalisation with running statistics.
+        squeeze: Normalisation inside the selective kernels, `"batch"` or `"slice"`, see `SelectiveKernel`.
 
     Raises:
         ValueError: If an argument is outside its range.
@@ -56,6 +57,7 @@ class SelectiveKernelUNet(nn.Module):
         encoder_block: str = "sk",
         fusion: Mapping[str, Any] | None = None,
         norm: str = "stack",
+        squeeze: str = "batch",
     ) -> None:
         super().__init__()
         if len(features) < 2 or min(features) < 1:
@@ -64,16 +66,20 @@ class SelectiveKernelUNet(nn.Module):
             raise ValueError(f"encoder_block is {encoder_block!r}, expected one of 'sk', 'se_res'.")
         if norm not in _NORMS:
             raise ValueError(f"norm is {norm!r}, expected one of 'stack', 'batch'.")
+        if squeeze not in SQUEEZES:
+            raise ValueError(f"squeeze is {squeeze!r}, expected one of {', '.join(map(repr, SQUEEZES))}.")
         block, unit = _ENCODER_BLOCKS[encoder_block], {"norm": _NORMS[norm]}
+        kernel = {**unit, "squeeze": squeeze}
+        inner = kernel if encoder_block == "sk" else unit
         self.encoder = nn.ModuleList(
-            nn.Sequential(ConvNormReLU(before, width, **unit), block(width, **unit))
+            nn.Sequential(ConvNormReLU(before, width, **unit), block(width, **inner))
             for before, width in itertools.pairwise((in_channels, *features))
         )
         self.fusion = None if fusion is None else SliceFusionTransformer(features[-1], **fusion)
         self.up, self.decoder = nn.ModuleList(), nn.ModuleList()
         for width, below in itertools.pairwise(features):
             self.up.append(nn.ConvTranspose2d(below, width, 2, stride=2))
-            self.decoder.append(nn.Sequential(ConvNormReLU(2 * width, width, **unit), SelectiveKernel(width, **unit)))
+            self.decoder.append(nn.Sequential(ConvNormReLU(2 * width, width, **unit), SelectiveKernel(width, **kernel)))
         self.head = PointwiseConv(features[0], out_channels)
         for module in self.modules():
             if isinstance(module, nn.BatchNorm2d):

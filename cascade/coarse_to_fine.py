@@ -1,8 +1,8 @@
 """The network of a cropping configuration: image and coarse labels in, crop, inner network, paste.
 
-nnU-Net looks preprocessors and predictors up inside its own package, so a plugin cannot crop there. The network is the
-one part that `nnUNetv2_train` and `nnUNetv2_predict` take from outside, and it sees everything it needs: nnU-Net hands
-the coarse labels of the previous stage over as one-hot channels behind the image.
+nnU-Net looks preprocessors up inside its own package, so a plugin cannot crop there. The network is the one part that
+`nnUNetv2_train` and `nnUNetv2_predict` take from outside, and it sees everything it needs: nnU-Net gives the coarse
+labels of the previous stage as one-hot channels behind the image.
 """
 
 from __future__ import annotations
@@ -16,9 +16,11 @@ import torch
 from torch import nn
 
 from nnunet_cardiac.architectures.blocks.eager import eager
+from nnunet_cardiac.architectures.blocks.slide import slid
+from nnunet_cardiac.architectures.contract import CaseSampling
 from nnunet_cardiac.cascade.crop import crop, paste
 from nnunet_cardiac.cascade.roi import Box, Region, RegionRule, bounding_box, find_region
-from nnunet_cardiac.cascade.slide import slid
+from nnunet_cardiac.cascade.whole_cases import WholeCase
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +30,8 @@ class CropFromCoarse(nn.Module):
 
     A patch that already has the size of the window is passed on as it is: training patches are cut by
     :class:`nnunet_cardiac.cascade.loader.RegionDataset` with the same rule, so augmentation works on the small window.
+    A heart that does not fit has a region of several windows: one of them drawn at random is a training patch, and at
+    prediction overlapping ones are averaged, so that the inner network sees windows of one size alone.
 
     Args:
         input_channels: Image channels plus K one-hot coarse channels.
@@ -38,8 +42,8 @@ class CropFromCoarse(nn.Module):
         pass_coarse: Whether the inner network sees the coarse channels behind the image.
         window, margin, multiple, per_slice, mask_outside, centre, clamp, heart_only, all_slices: See
             :class:`RegionRule`.
-        slide: Where the window gets more slices than a training sample has (`all_slices`), let the inner network see
-            as many as in training, at every position, and average what it says of a slice.
+        slide: Where a region has more slices than the window (`all_slices`), let the inner network see as many as in
+            training at every position, instead of at positions half a window apart.
         outside_logit: Logit of the foreground classes outside the window (background has 0). -20 is a probability of
             2e-9 and far from the float16 limit of nnU-Net's accumulator.
         strides: Read by nnU-Net from the plans for its deep-supervision scales and passed to the inner network.
@@ -120,9 +124,10 @@ class CropFromCoarse(nn.Module):
         """Map image and coarse one-hot channels to logits of all classes."""
         if self._is_window(x):
             return self.inner(self._inner_input(x))
-        if len(x) == 1:  # as in prediction: `stack` would hold the volume twice
-            return self._segment(x[0])[None]
-        return torch.stack([self._segment(sample) for sample in x])
+        whole = WholeCase(self.rule.window)  # nothing is mirrored; the window says the size of a sample
+        if len(x) == 1:  # `stack` would hold the volume twice
+            return self.predict_case(x[0], whole)[None]
+        return torch.stack([self.predict_case(sample, whole) for sample in x])
 
     def _is_window(self, x: torch.Tensor) -> bool:
         """A patch of exactly the window, without a slice axis for two-dimensional inner networks."""
@@ -132,16 +137,24 @@ class CropFromCoarse(nn.Module):
         return x if self.pass_coarse else x[:, : self.image_channels]
 
     @eager
-    def _segment(self, sample: torch.Tensor) -> torch.Tensor:
-        """Logits (K+1, *spatial) of one sample (C, *spatial)."""
-        if len(self.rule.window) == 3:
-            region = self._region(sample)
-            return paste(self._run(sample[None], region)[0], region.window, self._background(sample))
-        if sample.ndim == 3:
-            return self._segment_slices(sample[None])[0]
-        return self._segment_slices(sample.movedim(1, 0)).movedim(0, 1)
+    def predict_case(self, image: torch.Tensor, sampling: CaseSampling) -> torch.Tensor:
+        """Segment a whole case; the region is found once, and mirror images are those of the window.
 
-    def _segment_slices(self, slices: torch.Tensor) -> torch.Tensor:
+        Args:
+            image: Image and coarse channels (C, Z, Y, X), or (C, Y, X), of any size.
+            sampling: How to average over mirror images and tiles.
+
+        Returns:
+            Logits (K + 1, *spatial) in float32.
+        """
+        if len(self.rule.window) == 3:
+            region = self._region(image)
+            return paste(self._run(image[None], region, sampling)[0], region.window, self._background(image))
+        if image.ndim == 3:
+            return self._segment_slices(image[None], sampling)[0]
+        return self._segment_slices(image.movedim(1, 0), sampling).movedim(0, 1)
+
+    def _segment_slices(self, slices: torch.Tensor, sampling: CaseSampling) -> torch.Tensor:
         """Logits (Z, K+1, Y, X) of the slices (Z, C, Y, X) of a stack: one region for all, or one per slice."""
         out = torch.stack([self._background(s) for s in slices])
         # nnU-Net pads a short stack with slices of exact zeros; they cost nothing here and stay background.
@@ -149,7 +162,7 @@ class CropFromCoarse(nn.Module):
         groups = [[z] for z in real] if self.rule.per_slice else [real] if real else []
         for group in groups:
             region = self._region(slices[group].movedim(1, 0))
-            out[group] = paste(self._run(slices[group], region), region.window, out[group])
+            out[group] = paste(self._run(slices[group], region, sampling), region.window, out[group])
         return out
 
     def _background(self, sample: torch.Tensor) -> torch.Tensor:
@@ -169,10 +182,17 @@ class CropFromCoarse(nn.Module):
         box = bounding_box((sample[: self.image_channels] != 0).any(0).cpu().numpy())
         return None if box is None else Box(box.start[-axes:], box.stop[-axes:])
 
-    def _run(self, batch: torch.Tensor, region: Region) -> torch.Tensor:
-        """Logits of the inner network on the window of a batch (B, C, *spatial)."""
+    def _run(self, batch: torch.Tensor, region: Region, sampling: CaseSampling) -> torch.Tensor:
+        """Logits of the inner network on the region of a batch (B, C, *spatial)."""
         patch = self._inner_input(self._window(batch, region))
-        return slid(self._logits, patch, self.rule.window[0]) if self.slide else self._logits(patch)
+        slices = self.rule.window[0] if self.slide else 0
+        size = (patch.shape[2], *self.rule.window[1:]) if self.slide else self.rule.window
+
+        def run(tile: torch.Tensor) -> torch.Tensor:
+            (logits,) = sampling.mirrored(lambda x: (self._logits(x),), tile)
+            return logits
+
+        return sampling.tiled(lambda tile: slid(run, tile, slices) if slices else run(tile), patch, size)
 
     def _logits(self, patch: torch.Tensor) -> torch.Tensor:
         """Logits of the inner network, of full resolution."""

@@ -29,8 +29,11 @@ CROP_NETWORK = "nnunet_cardiac.cascade.coarse_to_fine.CropFromCoarse"
 #: Room in the inference patch for images larger than any of the training set.
 _ROOM, _LEAST_SLICES = 1.25, 24
 
-#: The window holds the enlarged box of this share of the training cases; larger hearts get a larger window.
+#: The window holds the enlarged box of this share of the training cases; larger hearts get several windows.
 _COVERED_PERCENT = 95
+
+#: Images longer than this many times the median are left out where a size has to suit all.
+_OUTLIER = 1.5
 
 
 @dataclass(frozen=True)
@@ -63,9 +66,24 @@ class HeartGeometry:
         in_plane = (math.ceil(n * room / multiple) * multiple for n in (height, width))
         return [max(math.ceil(depth * _ROOM), _LEAST_SLICES), *in_plane]
 
+    def whole_slice_patch(self, multiple: int = 32) -> list[int]:
+        """Patch (z, y, x) that holds whole slices, for networks that see an image in a frame of fixed size.
+
+        One image of an unusual size must not make the heart small in all others: images with a side above 1.5 times
+        the median do not count, and are shrunk into the patch as a whole.
+        """
+        sides = np.array(self.shapes)[:, 1:]
+        usual = sides[(sides <= _OUTLIER * np.median(sides, axis=0)).all(1)]
+        depth = max(math.ceil(max(shape[0] for shape in self.shapes) * _ROOM), _LEAST_SLICES)
+        return [depth, *(math.ceil(n / multiple) * multiple for n in usual.max(0).tolist())]
+
 
 def measure_hearts(
-    folder: Path | str, margin: int, progress: bool = True, centre_labels: Sequence[int] | None = None
+    folder: Path | str,
+    margin: int,
+    progress: bool = True,
+    centre_labels: Sequence[int] | None = None,
+    ignore: int | None = None,
 ) -> HeartGeometry:
     """Measure the hearts of a preprocessed data set.
 
@@ -75,6 +93,7 @@ def measure_hearts(
         progress: Whether to show a progress bar.
         centre_labels: Labels on whose box the window will be centred; the boxes reported then have that centre and
             hold all labels. None means all labels.
+        ignore: Value of pixels without a reference, which are no heart.
 
     Returns:
         Boxes and shapes; cases without any label have a shape but no box.
@@ -83,7 +102,7 @@ def measure_hearts(
         UserError: If the folder is missing or no case has a label.
     """
     boxes, shapes = [], []
-    for labels in reference_labels(folder, "2d", progress):
+    for labels in reference_labels(folder, "2d", progress, ignore):
         shapes.append(tuple(labels.shape))
         centre = labels > 0 if centre_labels is None else np.isin(labels, centre_labels)
         if centre.any():
@@ -92,13 +111,16 @@ def measure_hearts(
     return HeartGeometry(boxes, shapes)
 
 
-def reference_labels(folder: Path | str, configuration: str, progress: bool) -> Iterator[np.ndarray]:
+def reference_labels(
+    folder: Path | str, configuration: str, progress: bool, ignore: int | None = None
+) -> Iterator[np.ndarray]:
     """Yield the reference labels (Z, Y, X) of a preprocessed data set, case by case.
 
     Args:
         folder: `nnUNet_preprocessed/<dataset>/<data_identifier>`.
         configuration: What it was preprocessed for, for the message.
         progress: Whether to show a progress bar.
+        ignore: Value of pixels without a reference; they come out as background.
 
     Raises:
         UserError: If the folder is missing or empty.
@@ -112,7 +134,8 @@ def reference_labels(folder: Path | str, configuration: str, progress: bool) -> 
         )
     dataset = infer_dataset_class(str(folder))(str(folder))
     for identifier in tqdm(dataset.identifiers, desc="measuring hearts", disable=not progress):
-        yield np.asarray(dataset.load_case(identifier)[1][:])[0]
+        labels = np.asarray(dataset.load_case(identifier)[1][:])[0]
+        yield labels if ignore is None else np.where(labels == ignore, 0, labels)
 
 
 def require_hearts(folder: Path | str, boxes: Sequence[Any], shapes: Sequence[Any]) -> None:

@@ -100,19 +100,22 @@ class VolumeGeometry:
         return (max(self.spacing[0], *in_plane), *in_plane)
 
 
-def measure_volumes(folder: Path | str, spacing: Sequence[float], progress: bool = True) -> VolumeGeometry:
+def measure_volumes(
+    folder: Path | str, spacing: Sequence[float], progress: bool = True, ignore: int | None = None
+) -> VolumeGeometry:
     """Measure volumes and hearts of a data set preprocessed for `BASE`.
 
     Args:
         folder: `nnUNet_preprocessed/<dataset>/<data_identifier>`.
         spacing: Of its grid (z, y, x) in mm.
         progress: Whether to show a progress bar.
+        ignore: Value of voxels without a reference, which are no heart.
 
     Raises:
         UserError: If the folder is missing or no case has a label.
     """
     hearts, shapes = [], []
-    for labels in reference_labels(folder, BASE, progress):
+    for labels in reference_labels(folder, BASE, progress, ignore):
         shapes.append(tuple(labels.shape))
         heart = largest_component(labels > 0)
         box = bounding_box(heart)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
 from batchgeneratorsv2.transforms.intensity.brightness import (
     BrightnessAdditiveTransform,
@@ -68,13 +69,13 @@ def crocnet_transforms(patch_size: Sequence[int], mirror_axes: Sequence[int]) ->
         p_rotation=0,
         p_scaling=0,
     )
-    flip = MirrorTransform(allowed_axes=tuple(mirror_axes))
+    flip = [MirrorTransform(allowed_axes=tuple(mirror_axes))] if mirror_axes else []
     blur = GaussianBlurTransform(blur_sigma=(0.5, 1.5), synchronize_channels=True, p_per_channel=1)
     gamma = GammaTransform(
         gamma=(0.75, 1.33), p_invert_image=0, synchronize_channels=True, p_per_channel=1, p_retain_stats=1
     )
     noise = GaussianNoiseTransform(noise_variance=(0, 0.02), p_per_channel=1, synchronize_channels=True)
-    after_crop = [ComposeTransforms([crop, one]) for one in (flip, blur, gamma, noise)]
+    after_crop = [ComposeTransforms([crop, one]) for one in (*flip, blur, gamma, noise)]
     return OneOfTransform([affine, elastic, *after_crop])
 
 
@@ -103,7 +104,7 @@ def mild_transforms(patch_size: Sequence[int]) -> BasicTransform:
     return ComposeTransforms([shift, brightness, offset])
 
 
-def stack_transforms(patch_size: Sequence[int]) -> BasicTransform:
+def stack_transforms(patch_size: Sequence[int], mirror_axes: Sequence[int] = (1, 2)) -> BasicTransform:
     """Rotation, shift and flip of a stack in-plane, alike for all its slices, with the crop to the patch.
 
     The classifier-guided network's paper names these four (section 3) and no magnitudes; here 30 degrees, a tenth of
@@ -111,6 +112,7 @@ def stack_transforms(patch_size: Sequence[int]) -> BasicTransform:
 
     Args:
         patch_size: Size (z, y, x) that leaves the pipeline; z has to be that of the sample.
+        mirror_axes: Spatial axes that may be flipped.
 
     Returns:
         Transform of `image` (C, Z, Y, X) and `segmentation` (S, Z, Y, X).
@@ -119,20 +121,29 @@ def stack_transforms(patch_size: Sequence[int]) -> BasicTransform:
     turn = _ShiftedSpatial(
         in_plane, [STACK_SHIFT * n for n in in_plane], p_rotation=1, rotation=(-MAX_ROTATION, MAX_ROTATION)
     )
-    return ComposeTransforms(
-        [Convert3DTo2DTransform(), turn, Convert2DTo3DTransform(), MirrorTransform(allowed_axes=(1, 2))]
-    )
+    flip = [MirrorTransform(allowed_axes=tuple(mirror_axes))] if mirror_axes else []
+    return ComposeTransforms([Convert3DTo2DTransform(), turn, Convert2DTo3DTransform(), *flip])
 
 
-class RealSlicesOnly(BasicTransform):
-    """Apply a transform, and leave the slices empty that fill up a stack.
+def flipped_axes(transform: BasicTransform) -> set[int]:
+    """Return the spatial axes that a transform, or one inside it, may flip."""
+    if isinstance(transform, MirrorTransform):
+        return set(transform.allowed_axes)
+    parts: list[Any] = []
+    for value in vars(transform).values():
+        parts += value if isinstance(value, list | tuple) else [value]
+    return set().union(*(flipped_axes(part) for part in parts if isinstance(part, BasicTransform)))
 
-    nnU-Net's loader fills short stacks up with zeros and the label -1. Noise or brightness would turn the zeros into
-    something, and networks for stacks tell by them which slices are real. So these are found before the transform and
-    set to zero behind it.
+
+class ZerosStayZero(BasicTransform):
+    """Apply a transform, and leave zero what is exactly zero in all channels.
+
+    nnU-Net fills short stacks and small images up with zeros, and `RegionRule.mask_outside` zeroes a window around the
+    heart; z-scored images are zero nowhere else. Noise or brightness would turn the zeros into something that is not
+    there at prediction. So a mask goes through the transform as one more segmentation.
 
     Args:
-        inner: Transform of `image` (C, Z, Y, X) and `segmentation` (S, Z, Y, X) that keeps the slices in their order.
+        inner: Transform of `image` (C, *spatial) and `segmentation` (S, *spatial).
     """
 
     def __init__(self, inner: BasicTransform) -> None:
@@ -141,9 +152,11 @@ class RealSlicesOnly(BasicTransform):
 
     def __call__(self, **data_dict: Any) -> dict:
         """Transform a sample."""
-        filled_up = (data_dict["segmentation"] < 0).all(0).flatten(1).all(1)
-        out = self.inner(**data_dict)
-        out["image"][:, filled_up] = 0
+        labels = data_dict["segmentation"]
+        mask = (data_dict["image"] != 0).any(0, keepdim=True).to(labels.dtype)
+        out = self.inner(**{**data_dict, "segmentation": torch.cat((labels, mask))})
+        out["segmentation"], mask = out["segmentation"][:-1], out["segmentation"][-1:]
+        out["image"] = out["image"] * (mask > 0)
         return out
 
 

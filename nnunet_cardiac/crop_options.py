@@ -88,7 +88,10 @@ def decided_values(given: Iterable[str], remembered: Mapping[str, Any]) -> set[t
 
     Args:
         given: Names of the options on the command line.
-        remembered: Options that hold, with those of earlier runs. A window that is measured depends on the margin.
+        remembered: Options that hold, with those of earlier runs. A window that is measured depends on the margin, and
+            on what the localiser finds.
     """
-    names = set(given) | ({"window"} if "margin" in given and "window" not in remembered else set())
+    names = set(given)
+    if names & {"margin", "localiser"} and "window" not in remembered:
+        names.add("window")
     return {path for name in names for path in _DECIDES[name]}

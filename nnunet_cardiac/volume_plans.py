@@ -32,6 +32,7 @@ def volume_entries(
     jitter: int | None = None,
     progress: bool = True,
     training_slices: int | None = None,
+    ignore: int | None = None,
     **options: Any,
 ) -> dict[str, dict[str, Any]]:
     """Make the configurations of a system for volumes.
@@ -45,6 +46,7 @@ def volume_entries(
         jitter: Largest shift of a training window in-plane in voxels; None takes 10 mm along each axis.
         progress: Whether to show a progress bar.
         training_slices: Slices in a row that training samples of stacks have; None takes all.
+        ignore: Value of voxels without a reference.
         options: `localiser` (None takes the system's), `mask_outside`, `heart_only`, `coarse_labels` and
             `coarse_trainer`.
 
@@ -65,7 +67,7 @@ def volume_entries(
     prefix = target.data_prefix if grid is None else target.plans["plans_name"]
     if not system.crops and target.kind != PAPER_SUFFIX:
         return _joint_entries(system, base["spacing"], base["patch_size"])
-    volumes = measure_volumes(preprocessed / base["data_identifier"], base["spacing"], progress)
+    volumes = measure_volumes(preprocessed / base["data_identifier"], base["spacing"], progress, ignore)
     volumes = volumes if grid is None else on_grid(volumes, grid)
     if not system.crops:
         patch = base["patch_size"] if grid is None else grid.patch

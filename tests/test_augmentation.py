@@ -5,8 +5,18 @@ from __future__ import annotations
 import numpy as np
 import torch
 from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
+from batchgeneratorsv2.transforms.spatial.mirroring import MirrorTransform
+from batchgeneratorsv2.transforms.utils.compose import ComposeTransforms
+from batchgeneratorsv2.transforms.utils.random import RandomTransform
 
-from nnunet_cardiac.augmentation import RealSlicesOnly, crocnet_transforms, mild_transforms, stack_transforms
+from nnunet_cardiac.augmentation import (
+    ZerosStayZero,
+    crocnet_transforms,
+    crop_transforms,
+    flipped_axes,
+    mild_transforms,
+    stack_transforms,
+)
 
 
 def disc(size: int, radius: int) -> torch.Tensor:
@@ -94,15 +104,29 @@ def test_stacks_are_turned_as_a_whole_and_keep_their_order() -> None:
     assert (spread > 2).all()
 
 
-def test_filled_up_slices_stay_empty_under_noise() -> None:
-    class Noise(BasicTransform):
+def test_zeros_stay_zero_under_noise_and_move_with_the_image() -> None:
+    class NoiseAndFlip(BasicTransform):
         def __call__(self, **data) -> dict:
-            return {"image": data["image"] + 1, "segmentation": data["segmentation"].clamp(min=0)}
+            flipped = {name: part.flip(-1) for name, part in data.items()}
+            return {"image": flipped["image"] + 1, "segmentation": flipped["segmentation"].clamp(min=0)}
 
-    image, segmentation = torch.zeros(2, 3, 4, 4), torch.zeros(1, 3, 4, 4)
-    segmentation[0, 0] = -1
-    segmentation[0, 1, :2] = -1  # a real slice of which a part lies outside
-    out = RealSlicesOnly(Noise())(image=image, segmentation=segmentation)
+    image, segmentation = torch.zeros(2, 3, 4, 4), torch.zeros(2, 3, 4, 4)
+    image[1, 1:, :, 2:] = 5.0  # the first slice fills a stack up, the first two columns are outside of the image
+    segmentation[0, 1, :2] = -1  # a part of a slice that nnU-Net's preprocessing calls background for certain
+    out = ZerosStayZero(NoiseAndFlip())(image=image, segmentation=segmentation)
     assert out["image"][:, 0].eq(0).all()
-    assert out["image"][:, 1:].eq(1).all()
+    assert out["image"][:, 1:, :, 2:].eq(0).all()
+    assert out["image"][0, 1:, :, :2].eq(1).all()
+    assert out["image"][1, 1:, :, :2].eq(6).all()
+    assert out["segmentation"].shape == (2, 3, 4, 4)
     assert out["segmentation"].eq(0).all()
+
+
+def test_flips_are_found_wherever_they_are() -> None:
+    nested = ComposeTransforms([RandomTransform(MirrorTransform(allowed_axes=(2,)), 0.5), crop_transforms((8, 8))])
+    assert flipped_axes(ZerosStayZero(nested)) == {2}
+    assert flipped_axes(crocnet_transforms((16, 16), (0, 1))) == {0, 1}
+    assert flipped_axes(crocnet_transforms((16, 16), ())) == set()
+    assert flipped_axes(stack_transforms((4, 16, 16))) == {1, 2}
+    assert flipped_axes(stack_transforms((4, 16, 16), ())) == set()
+    assert flipped_axes(mild_transforms((16, 16))) == set()

@@ -25,8 +25,9 @@ from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from torch import nn
 
-from nnunet_cardiac.augmentation import crop_transforms, mild_transforms
+from nnunet_cardiac.augmentation import crop_transforms, flipped_axes, mild_transforms
 from nnunet_cardiac.batch_sizes import batch_size_for
+from nnunet_cardiac.cascade.placed import PlacedDataset
 from nnunet_cardiac.checks.checkpoint import check_checkpoint
 from nnunet_cardiac.checks.plans import check_patch_size, check_plans
 from nnunet_cardiac.devices import usable_cores
@@ -42,9 +43,15 @@ from nnunet_cardiac.trainer_plans import RESOLVED, entries_for, foreign_recipe, 
 from nnunet_cardiac.trainers.early_stopping import StopsEarly
 from nnunet_cardiac.trainers.precision import convolves_volumes, cpu_autocast
 from nnunet_cardiac.trainers.reproducibility import make_deterministic, requested_seed
+from nnunet_cardiac.trainers.stock_predictor import install
 
 #: Cap of a validation pass whose length the recipe leaves open; nnU-Net's own number of validation steps.
 _MOST_VALIDATION_STEPS = 50
+
+#: Share of the parts of larger images that are drawn around a foreground voxel; nnU-Net's own.
+_FOREGROUND_SHARE = 0.33
+
+install()
 
 
 class CardiacTrainer(StopsEarly, ABC):
@@ -122,7 +129,13 @@ class CardiacTrainer(StopsEarly, ABC):
 
     @classmethod
     def resolved_architecture(cls, configuration_manager: ConfigurationManager) -> tuple[str, dict[str, Any]]:
-        """Return the dotted path and all arguments of the network of a configuration."""
+        """Return the dotted path and all arguments of the network of a configuration.
+
+        Plans of a result folder say what was trained; arguments that are new since are not filled in there.
+        """
+        written = configuration_manager.configuration.get(RESOLVED)
+        if written is not None:
+            return written["network_class_name"], deepcopy(written["arch_kwargs"])
         if not configuration_manager.network_arch_class_name.startswith("nnunet_cardiac."):
             return cls.default_architecture(configuration_manager)
         kwargs = deepcopy(configuration_manager.network_arch_init_kwargs)
@@ -243,9 +256,9 @@ class CardiacTrainer(StopsEarly, ABC):
         regions: list | None = None,
         ignore_label: int | None = None,
     ) -> BasicTransform:
-        """Build nnU-Net's augmentation, the mild one or the paper's, as the recipe says."""
+        """Build nnU-Net's augmentation, the mild one or the paper's, as the recipe says, and note what it flips."""
         if self.recipe.augmentation == "nnunet":
-            stock = super().get_training_transforms(
+            chosen = super().get_training_transforms(
                 patch_size,
                 rotation_for_DA,
                 deep_supervision_scales,
@@ -257,16 +270,18 @@ class CardiacTrainer(StopsEarly, ABC):
                 regions,
                 ignore_label,
             )
-            return self.guarded_transforms(stock)
-        masked = [i for i, use in enumerate(use_mask_for_norm or []) if use]
-        mask = [MaskImageTransform(masked, channel_idx_in_seg=0, set_outside_to=0)] if masked else []
-        # What nnU-Net does to every validation sample (padding label, coarse labels to one-hot) ends training, too.
-        ending = self.get_validation_transforms(
-            deep_supervision_scales, is_cascaded, foreground_labels, regions, ignore_label
-        )
-        mild = self.recipe.augmentation == "mild"
-        chosen = mild_transforms(patch_size) if mild else self.paper_transforms(patch_size, mirror_axes)
-        return self.guarded_transforms(ComposeTransforms([chosen, *mask, ending]))
+        else:
+            masked = [i for i, use in enumerate(use_mask_for_norm or []) if use]
+            mask = [MaskImageTransform(masked, channel_idx_in_seg=0, set_outside_to=0)] if masked else []
+            # What nnU-Net does to every validation sample (padding label, coarse labels to one-hot) ends training, too.
+            ending = self.get_validation_transforms(
+                deep_supervision_scales, is_cascaded, foreground_labels, regions, ignore_label
+            )
+            mild = self.recipe.augmentation == "mild"
+            own = mild_transforms(patch_size) if mild else self.paper_transforms(patch_size, mirror_axes)
+            chosen = ComposeTransforms([own, *mask, ending])
+        self._flipped_axes = flipped_axes(chosen)
+        return self.guarded_transforms(chosen)
 
     def guarded_transforms(self, transforms: BasicTransform) -> BasicTransform:
         """Protect what a system needs from any augmentation; here nothing."""
@@ -294,17 +309,42 @@ class CardiacTrainer(StopsEarly, ABC):
     def configure_rotation_dummyDA_mirroring_and_inital_patch_size(  # noqa: N802 nnU-Net's name
         self,
     ) -> tuple[Any, bool, Any, tuple[int, ...]]:
-        """Leave mirroring at prediction out if the recipe says so; training keeps its flips."""
-        chosen = super().configure_rotation_dummyDA_mirroring_and_inital_patch_size()
-        if not self.recipe.test_time_mirroring:
-            self.inference_allowed_mirroring_axes = None
-        return chosen
+        """Note the size of the loader's samples, and let augmentation flip in-plane only.
+
+        Slices are far apart, and base and apex are not to be swapped: where a network sees stacks, in training or at
+        prediction, nothing is flipped along z.
+        """
+        rotation, dummy_2d, initial_patch_size, mirror_axes = (
+            super().configure_rotation_dummyDA_mirroring_and_inital_patch_size()
+        )
+        self._sample_size = tuple(int(n) for n in initial_patch_size)
+        if self.sees_stacks:
+            mirror_axes = tuple(range(len(self.training_patch_size)))[-2:]
+        return rotation, dummy_2d, initial_patch_size, mirror_axes
 
     def get_tr_and_val_datasets(self) -> tuple[Any, Any]:
-        """Load nnU-Net's datasets and set the length of an epoch."""
+        """Load nnU-Net's datasets, set the length of an epoch, and let samples be what the network will predict on."""
         train, val = super().get_tr_and_val_datasets()
         self._set_epoch_length(train, val)
-        return train, val
+        return self.sample_datasets(train, val)
+
+    @property
+    def places_samples(self) -> bool:
+        """Whether this package says where a sample lies; else nnU-Net's loader draws a patch."""
+        return False
+
+    @property
+    def shrinks_samples(self) -> bool:
+        """Whether a network that sees whole slices gets those larger than its patch shrunk, instead of a part."""
+        return False
+
+    def sample_datasets(self, train: Any, val: Any) -> tuple[Any, Any]:
+        """Return datasets of training and validation samples; nnU-Net's own leave their place to the loader."""
+        if not self.places_samples:
+            return train, val
+        patch = self.training_patch_size
+        options = {"shrink": self.shrinks_samples, "foreground": 0.0 if self.shrinks_samples else _FOREGROUND_SHARE}
+        return PlacedDataset(train, patch, self._sample_size, **options), PlacedDataset(val, patch, **options)
 
     def _set_epoch_length(self, train: Any, val: Any) -> None:
         """One pass over the images, unless the recipe says a number."""
@@ -343,16 +383,34 @@ class CardiacTrainer(StopsEarly, ABC):
         if self.seed is not None:
             os.environ["nnUNet_n_proc_DA"] = "0"
             make_deterministic(self.seed)
-        plans, stacks = self.configuration_manager, self.predicts_stacks
+        if self.places_samples:
+            self.oversample_foreground_percent = 1.0  # the loader centres every sample on what its dataset says
+        plans = self.configuration_manager
         training = {**plans.configuration, "patch_size": list(self.training_patch_size)}
         self.configuration_manager = ConfigurationManager(training)
         try:
             loaders = super().get_dataloaders()
         finally:
             self.configuration_manager = plans
-        if stacks and self.inference_allowed_mirroring_axes is not None:
-            self.inference_allowed_mirroring_axes = (1, 2)  # in-plane: base and apex are not to be swapped
+        self.inference_allowed_mirroring_axes = self._mirrored_at_prediction()
         return loaders
+
+    def _mirrored_at_prediction(self) -> tuple[int, ...] | None:
+        """Axes of the plans' patch that prediction may mirror: those that augmentation flips, if the recipe mirrors."""
+        if not (self.recipe.test_time_mirroring and self.may_be_mirrored):
+            return None
+        added = len(self.configuration_manager.patch_size) - len(self.training_patch_size)
+        return tuple(sorted(axis + added for axis in self._flipped_axes)) or None
+
+    @property
+    def may_be_mirrored(self) -> bool:
+        """Whether the mean over mirror images of the network's output means something; of boxes it does not."""
+        return True
+
+    @property
+    def sees_stacks(self) -> bool:
+        """Whether samples are slices in training and stacks at prediction, or stacks in both."""
+        return self.predicts_stacks
 
     # -------------------------------------------------------------------------------------------------------- loop
 

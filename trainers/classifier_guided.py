@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from acvl_utils.cropping_and_padding.padding import pad_nd_image
 from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 from torch import nn
 
 from nnunet_cardiac.architectures.blocks.stack_packing import pack, real_slices
 from nnunet_cardiac.architectures.classifier_guided import ClassifierGuidedNet
-from nnunet_cardiac.augmentation import RealSlicesOnly, stack_transforms
+from nnunet_cardiac.augmentation import ZerosStayZero, stack_transforms
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.evaluation.presence import ALL_LEVELS, add_presence_report, presence_score, presence_table
 from nnunet_cardiac.evaluation.slice_levels import slice_levels
@@ -58,7 +58,17 @@ class ClassifierGuidedTrainer(CardiacTrainer):
     @classmethod
     def default_architecture(cls, configuration_manager: ConfigurationManager) -> tuple[str, dict[str, Any]]:
         """Return the full network."""
-        return CLASSIFIER_GUIDED, {}
+        kwargs: dict[str, Any] = {}
+        cls.complete_architecture(kwargs, configuration_manager)
+        return CLASSIFIER_GUIDED, kwargs
+
+    @classmethod
+    def complete_architecture(cls, kwargs: dict[str, Any], configuration_manager: ConfigurationManager) -> None:
+        """Fill in the normalisation whose statistics are the same in training and at prediction."""
+        super().complete_architecture(kwargs, configuration_manager)
+        name = configuration_manager.network_arch_class_name
+        if name == CLASSIFIER_GUIDED or not name.startswith("nnunet_cardiac."):
+            kwargs.setdefault("squeeze", "slice")
 
     @property
     def structures(self) -> dict[str, int]:
@@ -86,23 +96,34 @@ class ClassifierGuidedTrainer(CardiacTrainer):
 
     # -------------------------------------------------------------------------------------------------------- data
 
+    @property
+    def sees_stacks(self) -> bool:
+        """Whether samples are stacks; they are, in training and at prediction."""
+        return True
+
+    @property
+    def places_samples(self) -> bool:
+        """Whether this package says where a sample lies: stacks are seen whole, or in runs of slices."""
+        return True
+
     def configure_rotation_dummyDA_mirroring_and_inital_patch_size(  # noqa: N802 nnU-Net's name
         self,
     ) -> tuple[Any, bool, Any, tuple[int, ...]]:
-        """Augment and mirror in-plane only: slices are far apart, and base and apex are not to be swapped."""
-        rotation, _, initial_patch_size, _ = super().configure_rotation_dummyDA_mirroring_and_inital_patch_size()
+        """Augment in-plane only: slices are far apart."""
+        rotation, _, initial_patch_size, mirror_axes = (
+            super().configure_rotation_dummyDA_mirroring_and_inital_patch_size()
+        )
         initial_patch_size[0] = self.training_patch_size[0]
-        if self.inference_allowed_mirroring_axes is not None:
-            self.inference_allowed_mirroring_axes = (1, 2)
-        return rotation, True, initial_patch_size, (1, 2)
+        self._sample_size = tuple(int(n) for n in initial_patch_size)
+        return rotation, True, initial_patch_size, mirror_axes
 
     def guarded_transforms(self, transforms: BasicTransform) -> BasicTransform:
-        """Leave slices that fill a stack up empty, whatever the augmentation does to intensities."""
-        return RealSlicesOnly(transforms)
+        """Leave what fills a stack or a slice up empty, whatever the augmentation does to intensities."""
+        return ZerosStayZero(transforms)
 
     def paper_transforms(self, patch_size: Sequence[int], mirror_axes: Sequence[int]) -> BasicTransform:
         """Build the augmentation of section 3: rotation, shift, flip and crop."""
-        return stack_transforms(patch_size)
+        return stack_transforms(patch_size, mirror_axes)
 
     def on_train_start(self) -> None:
         """Start, and say so if a structure is in no training case."""
@@ -162,28 +183,55 @@ class ClassifierGuidedTrainer(CardiacTrainer):
     # -------------------------------------------------------------------------------------------------- validation
 
     def perform_actual_validation(self, save_probabilities: bool = False) -> None:
-        """Validate as nnU-Net does, and add the classifier's scores by structure and slice level to the summary."""
-        super().perform_actual_validation(save_probabilities)
-        if self.classifies and self.local_rank == 0:
-            table = presence_table(*self._classify(self.do_split()[1]), list(self.structures))
+        """Validate as nnU-Net does, and add what the gates said by structure and slice level to the summary."""
+        if not self.classifies:
+            super().perform_actual_validation(save_probabilities)
+            return
+        with self._recording_gates() as gates:
+            super().perform_actual_validation(save_probabilities)
+        parts = self._gathered(self._compared(gates))
+        if self.local_rank == 0:
+            truth, found, levels = zip(*parts, strict=True)
+            table = presence_table(
+                np.concatenate(truth), np.concatenate(found), list(chain(*levels)), list(self.structures)
+            )
             add_presence_report(Path(self.output_folder) / "validation", table)
             for name, scores in table.items():
                 for level, score in scores.items():
                     where = "" if level == ALL_LEVELS else f" ({level})"
                     self.print_to_log_file(f"Presence of {name}{where}: {score}")
 
-    @torch.inference_mode()
-    def _classify(self, cases: Sequence[str]) -> tuple[np.ndarray, np.ndarray, list[str]]:
-        """Presence in the reference and as classified, (S, K) each, and the level of each slice, of whole cases."""
+    @contextlib.contextmanager
+    def _recording_gates(self) -> Iterator[list[torch.Tensor]]:
+        """Collect which structures are shown on the slices (S, K) of each case, as the gate was told."""
+        gates: list[torch.Tensor] = []
+        handle = self._bare_network.gate.register_forward_hook(lambda module, args, out: gates.append(args[1].cpu()))
+        try:
+            yield gates
+        finally:
+            handle.remove()
+
+    def _compared(self, gates: Sequence[torch.Tensor]) -> list[tuple[np.ndarray, np.ndarray, list[str]]]:
+        """Presence in the reference and as gated, (S, K) each, and the level of each slice, of this process's cases."""
+        cases = self.do_split()[1]
+        if self.is_ddp:  # as nnU-Net deals them
+            cases = cases[self.local_rank :: torch.distributed.get_world_size()]
         dataset = self.dataset_class(self.preprocessed_dataset_folder, list(cases))
-        network = self._bare_network.eval()
-        truth, found, levels = [], [], []
-        for case in dataset.identifiers:
+        compared = []
+        for case, shown in zip(dataset.identifiers, gates, strict=True):
             image, labels, _, _ = dataset.load_case(case)
             labels = np.asarray(labels[0])
-            truth.append(np.stack([(labels == value).any((1, 2)) for value in self.structures.values()], axis=1))
-            stack = pad_nd_image(np.asarray(image), shape_must_be_divisible_by=[1, *network.divisor])
-            said = network.stages(torch.from_numpy(stack).float()[None].to(self.device)).presence
-            found.append(said.cpu().numpy() > 0)
-            levels += slice_levels(labels, self.structures)
-        return np.concatenate(truth), np.concatenate(found), levels
+            real = real_slices(torch.from_numpy(np.asarray(image))[None])[0].numpy()
+            truth = np.stack([(labels == value).any((1, 2)) for value in self.structures.values()], axis=1)
+            found = np.zeros_like(truth)  # a slice of zeros alone is shown as background
+            found[real] = shown.numpy()
+            compared.append((truth, found, slice_levels(labels, self.structures)))
+        return compared
+
+    def _gathered(self, compared: list[Any]) -> list[Any]:
+        """The same of the cases of all processes."""
+        if not self.is_ddp:
+            return compared
+        parts: list[Any] = [None] * torch.distributed.get_world_size()
+        torch.distributed.all_gather_object(parts, compared)
+        return list(chain(*parts))

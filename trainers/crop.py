@@ -8,13 +8,18 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
+from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 
+from nnunet_cardiac.augmentation import ZerosStayZero
 from nnunet_cardiac.cascade.configurations import CROP_NETWORK
 from nnunet_cardiac.cascade.loader import RegionDataset
 from nnunet_cardiac.cascade.roi import RegionRule
+from nnunet_cardiac.cascade.simulation import CoarseSimulation
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.files import read_json
+from nnunet_cardiac.registry import anatomy_labels
+from nnunet_cardiac.systems import GCAM_LOCALISER, ROI_REGRESSOR, SYSTEMS
 from nnunet_cardiac.trainers.base import CardiacTrainer
 
 _SHOWN_CASES = 10
@@ -109,32 +114,28 @@ class CropTrainer(CardiacTrainer):
 
     # -------------------------------------------------------------------------------------------------------- data
 
-    def configure_rotation_dummyDA_mirroring_and_inital_patch_size(  # noqa: N802 nnU-Net's name
-        self,
-    ) -> tuple[Any, bool, Any, tuple[int, ...]]:
-        """Mirror in-plane only: at inference a crop sees stacks, and base and apex are not to be swapped."""
-        rotation, dummy_2d, initial_patch_size, mirror_axes = (
-            super().configure_rotation_dummyDA_mirroring_and_inital_patch_size()
-        )
-        if self.crops:
-            self._region_size = tuple(int(n) for n in initial_patch_size)
-            mirror_axes = tuple(range(len(self.training_patch_size)))[-2:]
-        return rotation, dummy_2d, initial_patch_size, mirror_axes
+    @property
+    def sees_stacks(self) -> bool:
+        """Whether samples are slices in training and stacks at prediction, or windows of stacks."""
+        return self.crops or super().sees_stacks
 
-    def get_dataloaders(self) -> tuple[Any, Any]:
-        """Build the loaders; every sample of a cropping configuration is centred on the region."""
-        if self.crops:
-            self.oversample_foreground_percent = 1.0
-        return super().get_dataloaders()
+    def guarded_transforms(self, transforms: BasicTransform) -> BasicTransform:
+        """Leave zero what the rule zeroes outside the box of the heart."""
+        masks = self.crops and self.region_rule.mask_outside
+        return ZerosStayZero(transforms) if masks else super().guarded_transforms(transforms)
 
-    def get_tr_and_val_datasets(self) -> tuple[Any, Any]:
+    @property
+    def places_samples(self) -> bool:
+        """Whether this package says where a sample lies: on the region, if this configuration crops."""
+        return self.crops
+
+    def sample_datasets(self, train: Any, val: Any) -> tuple[Any, Any]:
         """Load datasets of regions if this configuration crops."""
-        train, val = super().get_tr_and_val_datasets()
         if not self.crops:
-            return train, val
+            return super().sample_datasets(train, val)
         jitter = self.configuration_manager.configuration.get("jitter", 8)
         return (
-            self._regions(train.identifiers, self._region_size, jitter),
+            self._regions(train.identifiers, self._sample_size, jitter),
             self._regions(val.identifiers, self.region_rule.window, 0),
         )
 
@@ -150,7 +151,22 @@ class CropTrainer(CardiacTrainer):
             folder, [c for c in cases if c not in missing], self.folder_with_segs_from_previous_stage
         )
         simulated = self.dataset_class(folder, sorted(missing))
-        return RegionDataset(predicted, simulated, self.region_rule, size, jitter)
+        return RegionDataset(predicted, simulated, self.region_rule, size, jitter, self._coarse_simulation())
+
+    def _coarse_simulation(self) -> CoarseSimulation:
+        """What the first stage makes: the labels of all structures, the box of some of them, or a map of the heart."""
+        structures = tuple(int(value) for value in self.label_manager.foreground_labels)
+        configuration = self.plans_manager.get_configuration(self._previous_stage)
+        network = configuration.network_arch_class_name
+        if network == GCAM_LOCALISER:
+            return CoarseSimulation("map", structures)
+        if network != ROI_REGRESSOR:
+            return CoarseSimulation("labels", structures)
+        named = anatomy_labels(self.dataset_json["labels"])
+        centre = SYSTEMS[self.coarse_trainer.split("_")[0]].centre or tuple(named)
+        boxed = tuple(named[anatomy] for anatomy in centre if anatomy in named)
+        per_slice = bool(configuration.network_arch_init_kwargs.get("per_slice"))
+        return CoarseSimulation("box", structures, boxed, per_slice)
 
     # ------------------------------------------------------------------------------------------------- first stage
 

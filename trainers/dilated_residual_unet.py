@@ -62,6 +62,9 @@ class DRUNetTrainer(CropTrainer):
         """Fill in whether pooling leaves the slice axis alone, too: as the spacing of the plans says."""
         super().complete_architecture(kwargs, configuration_manager)
         keep_z = keeps_z(configuration_manager.spacing)
+        for arguments in (kwargs, kwargs.get("network_kwargs") or {}):
+            if arguments.get("clahe") is True:  # what earlier versions did is for models that were trained with it
+                arguments["clahe"] = "slice"
         if configuration_manager.previous_stage_name is not None:
             if kwargs["network_class_name"] in _NETWORKS:
                 kwargs["network_kwargs"] = {"keep_z": keep_z, **kwargs.get("network_kwargs", {})}
@@ -95,18 +98,31 @@ class DRUNetTrainer(CropTrainer):
 
     # -------------------------------------------------------------------------------------------------------- data
 
+    @property
+    def sees_stacks(self) -> bool:
+        """Whether samples are stacks of slices that lie far apart."""
+        return keeps_z(self.configuration_manager.spacing) or super().sees_stacks
+
+    @property
+    def places_samples(self) -> bool:
+        """Whether this package says where a sample lies; the localiser sees whole volumes."""
+        return self.locates or super().places_samples
+
+    @property
+    def may_be_mirrored(self) -> bool:
+        """Whether prediction may average mirror images; the mean of thresholded maps is no map."""
+        return not self.locates
+
     def configure_rotation_dummyDA_mirroring_and_inital_patch_size(  # noqa: N802 nnU-Net's name
         self,
     ) -> tuple[Any, bool, Any, tuple[int, ...]]:
-        """Load no more than the patch where nothing is rotated; predict mirrored in-plane alone, a map not at all."""
+        """Load no more than the patch where nothing is rotated."""
         rotation, dummy_2d, initial_patch_size, mirror_axes = (
             super().configure_rotation_dummyDA_mirroring_and_inital_patch_size()
         )
         if self.recipe.augmentation == "paper":
             initial_patch_size = list(self.training_patch_size)
-            self._region_size = tuple(self.training_patch_size)
-        if self.inference_allowed_mirroring_axes is not None:
-            self.inference_allowed_mirroring_axes = None if self.locates else (1, 2)
+            self._sample_size = tuple(self.training_patch_size)
         return rotation, dummy_2d, initial_patch_size, mirror_axes
 
     # -------------------------------------------------------------------------------------------------------- loop

@@ -7,7 +7,7 @@ and latent space reconstruction", Computerized Medical Imaging and Graphics 123,
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import nn
@@ -47,12 +47,20 @@ class HALSRNetTrainer(CropTrainer):
         labels = anatomy_labels(self.dataset_json["labels"], facts.anatomies)
         return [labels[anatomy] for anatomy in (*facts.anatomies, *facts.optional) if anatomy in labels]
 
-    def get_dataloaders(self) -> tuple[Any, Any]:
-        """Build the loaders; the regressor is not mirrored at prediction, since the mean of four boxes is no box."""
-        loaders = super().get_dataloaders()
-        if self.regresses:
-            self.inference_allowed_mirroring_axes = None
-        return loaders
+    @property
+    def places_samples(self) -> bool:
+        """Whether this package says where a sample lies; a regressor sees whole slices."""
+        return self.regresses or super().places_samples
+
+    @property
+    def shrinks_samples(self) -> bool:
+        """Whether slices larger than the patch are shrunk as a whole; a box has to be seen whole."""
+        return self.regresses
+
+    @property
+    def may_be_mirrored(self) -> bool:
+        """Whether prediction may average mirror images; the mean of four boxes is no box."""
+        return not self.regresses
 
     def _build_loss(self) -> nn.Module:
         return CornerLoss() if self.regresses else super()._build_loss()

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 
-__all__ = ["corners_of_mask", "draw_corners", "pad_to_square", "roi_rmse", "sort_corners"]
+__all__ = ["corners_of_mask", "draw_corners", "pad_to_square", "placed_corners", "roi_rmse", "sort_corners"]
 
 
 def pad_to_square(x: torch.Tensor) -> torch.Tensor:
@@ -54,6 +54,29 @@ def draw_corners(corners: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
     x_min, y_min, x_max, y_max = sort_corners(corners).unbind(1)
     side = max(shape)
     return _inside(y_min, y_max, height, side)[:, :, None] & _inside(x_min, x_max, width, side)[:, None, :]
+
+
+def placed_corners(
+    corners: torch.Tensor, sample: Sequence[int], held: Sequence[int], image: Sequence[int]
+) -> torch.Tensor:
+    """Corners of boxes in an image, from those in a sample that holds it in its middle, shrunk or as it is.
+
+    Args:
+        corners: `(B, 4)` in the frame of the sample.
+        sample: Rows and columns of the sample.
+        held: Rows and columns that the image has in the sample.
+        image: Rows and columns of the image itself.
+
+    Returns:
+        `(B, 4)` in the frame of the image.
+    """
+    ends = []
+    for axis in (1, 0):  # x, then y
+        first = _offset(sample[axis], max(sample)) + _offset(held[axis], sample[axis])
+        scale = image[axis] / held[axis]
+        pixels = (corners[:, 1 - axis :: 2] * max(sample) - first) * scale
+        ends.append((pixels + _offset(image[axis], max(image))) / max(image))
+    return torch.stack(ends, dim=2).flatten(1)
 
 
 def roi_rmse(predicted: torch.Tensor, true: torch.Tensor, side: float | torch.Tensor) -> torch.Tensor:

@@ -3,7 +3,8 @@
 Vesal et al. 2020 equalise every slice before z-scoring. nnU-Net's preprocessing cannot be extended from outside, so a
 network does it on its input: z-scoring is affine and each slice is first rescaled to [0, 1], so the order is the same.
 What differs from doing it on the files: the slice is that of the working grid, and only as much of it as the network
-sees, in training as in prediction.
+sees, in training as in prediction; and by default each slice is z-scored by itself, so that it is the same in a run of
+five slices, as networks are trained on, and in a whole volume.
 """
 
 import torch
@@ -13,26 +14,29 @@ from torch import nn
 from nnunet_cardiac.architectures.blocks.eager import eager
 from nnunet_cardiac.architectures.blocks.precision import statistics_dtype, without_autocast
 
-__all__ = ["SliceEqualisation", "equalise_slices"]
+__all__ = ["SliceEqualisation", "equalisation", "equalise_slices"]
 
 _ROUNDS = 12  # of spreading what the clip limit cuts off; the rest halves in each
 
 
 class SliceEqualisation(nn.Module):
-    """Equalised volumes with mean 0 and standard deviation 1 over the slices that hold an image.
+    """Equalised slices with mean 0 and standard deviation 1.
 
     Args:
         clip_limit: Largest share of the pixels of a tile in one bin.
         tiles: Tiles along each side of a slice.
+        together: Whether mean and standard deviation are those of all slices of the input that hold an image, as in
+            models of earlier versions, instead of those of each slice.
 
     Shape:
         `(B, C, Z, Y, X)` to the same; slices of a single value, such as those that nnU-Net pads with, become 0.
     """
 
-    def __init__(self, clip_limit: float = 0.01, tiles: int = 8) -> None:
+    def __init__(self, clip_limit: float = 0.01, tiles: int = 8, together: bool = False) -> None:
         super().__init__()
         self.clip_limit = clip_limit
         self.tiles = tiles
+        self.axes = (2, 3, 4) if together else (3, 4)
 
     @torch.no_grad()
     @eager
@@ -43,10 +47,21 @@ class SliceEqualisation(nn.Module):
             slices = volume.flatten(0, 2)
             out = equalise_slices(slices, self.clip_limit, self.tiles).view_as(volume)
             used = (slices.amax((1, 2)) > slices.amin((1, 2))).view(*volume.shape[:3], 1, 1)
-            count = (used.sum((2, 3, 4), keepdim=True) * x.shape[3] * x.shape[4]).clamp(min=1)
-            mean = (out * used).sum((2, 3, 4), keepdim=True) / count
-            variance = ((out - mean).square() * used).sum((2, 3, 4), keepdim=True) / count
+            pixels = used.expand_as(volume).sum(self.axes, keepdim=True).clamp(min=1)
+            mean = (out * used).sum(self.axes, keepdim=True) / pixels
+            variance = ((out - mean).square() * used).sum(self.axes, keepdim=True) / pixels
             return ((out - mean) * used / variance.sqrt().clamp(min=1e-6)).to(x.dtype)
+
+
+def equalisation(clahe: bool | str) -> nn.Module:
+    """Module for the argument `clahe` of a network: `"slice"`, true for models of earlier versions, or false.
+
+    Raises:
+        ValueError: If it is something else.
+    """
+    if clahe not in (True, False, "slice"):
+        raise ValueError(f"clahe is {clahe!r}, expected 'slice', true or false.")
+    return SliceEqualisation(together=clahe is True) if clahe else nn.Identity()
 
 
 def equalise_slices(slices: torch.Tensor, clip_limit: float = 0.01, tiles: int = 8, bins: int = 256) -> torch.Tensor:

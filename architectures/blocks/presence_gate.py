@@ -1,24 +1,26 @@
 """What a classifier of slices does to a segmentation: only classes that it finds are shown (section 2.3)."""
 
 import torch
+from torch import nn
 
-__all__ = ["close_gates"]
+__all__ = ["PresenceGate"]
 
 _MARGIN = 1e-3
 
 
-def close_gates(binary: torch.Tensor, presence: torch.Tensor) -> torch.Tensor:
+class PresenceGate(nn.Module):
     """Hide the classes that are absent: their logits z become -|z| - 0.001, below zero at every pixel.
 
-    nnU-Net averages logits over mirrored images and tiles. A closed gate that wrote a large negative number would veto
-    all others; here it turns the sign, so that among mirrored images, each with its own decision, the surer majority
-    wins. A class that is found in none of them is hidden for certain.
+    nnU-Net averages the logits of folds. A closed gate that wrote a large negative number would veto all others; here
+    it turns the sign, so that among folds, each with a decision of its own, the surer majority wins. A class that no
+    fold finds is hidden for certain. Mirror images and tiles of one network are averaged before the gate, see
+    `ClassifierGuidedNet.predict_case`.
 
-    Args:
-        binary: Logits `(S, K, H, W)` of S slices, each class against the rest; above zero means shown.
-        presence: Logits `(S, K)` of the classifier; above zero means that the class is in the slice.
-
-    Returns:
-        Logits `(S, K, H, W)`.
+    Shape:
+        Logits `(S, K, H, W)` of S slices, each class against the rest, above zero meaning shown; boolean `(S, K)`,
+        which classes are in a slice. Returns logits `(S, K, H, W)`.
     """
-    return torch.where((presence > 0)[..., None, None], binary, -binary.abs() - _MARGIN)
+
+    def forward(self, binary: torch.Tensor, present: torch.Tensor) -> torch.Tensor:
+        """Gate `binary` by `present`."""
+        return torch.where(present[..., None, None], binary, -binary.abs() - _MARGIN)

@@ -1,11 +1,9 @@
 """Stacks of slices as one batch of slices, without those that only fill a stack up.
 
-nnU-Net fills short stacks up with slices of zeros, in training and at prediction. A z-scored slice is not zero
-everywhere, so the zeros themselves say which slices are real; what augments intensities has to leave them alone
-(`nnunet_cardiac.augmentation.RealSlicesOnly`).
+nnU-Net fills short stacks up with slices of zeros, in training and at prediction, and small images with rows and
+columns of zeros. A z-scored slice is not zero everywhere, so the zeros themselves say what is real; what augments
+intensities has to leave them alone (`nnunet_cardiac.augmentation.ZerosStayZero`).
 """
-
-from collections.abc import Sequence
 
 import torch
 
@@ -22,20 +20,15 @@ def real_slices(x: torch.Tensor) -> torch.Tensor:
     return real | ~real.any(1, keepdim=True)
 
 
-def content_box(x: torch.Tensor, divisor: Sequence[int]) -> tuple[slice, slice]:
-    """Rows and columns of `(B, C, Z, H, W)` outside which all is zero, their numbers rounded up to the divisor.
-
-    H and W have to be multiples of the divisor. If all is zero, they are the first ones.
-    """
-    held = (x != 0).flatten(0, 2).any(0)
-    return _extent(held.any(1), divisor[0]), _extent(held.any(0), divisor[1])
+def content_box(x: torch.Tensor) -> tuple[slice, slice]:
+    """Rows and columns of `(..., H, W)` outside which all is zero; all of them if all is zero."""
+    held = (x != 0).flatten(0, -3).any(0)
+    return _extent(held.any(1)), _extent(held.any(0))
 
 
-def _extent(held: torch.Tensor, divisor: int) -> slice:
-    indices = held.nonzero().flatten().tolist() or [0]
-    size = -(-(indices[-1] + 1 - indices[0]) // divisor) * divisor
-    start = min(indices[0], len(held) - size)
-    return slice(start, start + size)
+def _extent(held: torch.Tensor) -> slice:
+    indices = held.nonzero().flatten().tolist() or [0, len(held) - 1]
+    return slice(indices[0], indices[-1] + 1)
 
 
 def pack(x: torch.Tensor, real: torch.Tensor) -> torch.Tensor:

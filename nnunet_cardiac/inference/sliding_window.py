@@ -2,7 +2,8 @@
 
 Tiles, weights, the float16 sums and the order of the operations are those of `nnUNetPredictor`, so that in float32 and
 with a batch of one the logits are equal bit for bit. What is left out: a queue, a thread and a reload of the weights
-for each case.
+for each case. Networks that predict whole cases get them, as in nnU-Net's own commands
+(`nnunet_cardiac.cascade.whole_cases`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from acvl_utils.cropping_and_padding.padding import pad_nd_image
 from nnunetv2.inference.sliding_window_prediction import compute_gaussian, compute_steps_for_sliding_window
 from torch import nn
 
+from nnunet_cardiac.cascade.whole_cases import WholeCase, predict_case, predicts_cases
 from nnunet_cardiac.inference.precision import prediction_autocast
 
 #: nnU-Net's defaults: overlap of tiles and scale of the weights in float16.
@@ -35,6 +37,7 @@ class SlidingWindow:
         mirror_axes: Spatial axes of a tile to mirror, or None.
         batch: Tiles in a batch.
         precision: See :mod:`nnunet_cardiac.inference.precision`.
+        case: How networks were trained, for those that predict whole cases.
     """
 
     patch_size: tuple[int, ...]
@@ -43,6 +46,7 @@ class SlidingWindow:
     mirror_axes: tuple[int, ...] | None = None
     batch: int = 1
     precision: str = "fp32"
+    case: WholeCase | None = None
 
     @torch.inference_mode()
     def logits(self, networks: Sequence[nn.Module], image: torch.Tensor) -> torch.Tensor:
@@ -58,15 +62,20 @@ class SlidingWindow:
         Raises:
             RuntimeError: If a logit is too large for float16, as nnU-Net does.
         """
-        padded, inside = pad_nd_image(image, self.patch_size, "constant", {"value": 0}, True, None)
         total: torch.Tensor | None = None
         with prediction_autocast(self.device, self.precision):
             for network in networks:
-                one = self._one_network(network, padded)[(slice(None), *inside[1:])].to("cpu")
+                one = self._logits_of(network, image).to("cpu")
                 total = one if total is None else total.add_(one)
         if total is None:
             raise ValueError("no network to predict with.")
         return total if len(networks) == 1 else total.div_(len(networks))
+
+    def _logits_of(self, network: nn.Module, image: torch.Tensor) -> torch.Tensor:
+        if self.case is not None and predicts_cases(network):
+            return predict_case(network, image, self.case, self.device)
+        padded, inside = pad_nd_image(image, self.patch_size, "constant", {"value": 0}, True, None)
+        return self._one_network(network, padded)[(slice(None), *inside[1:])]
 
     def _one_network(self, network: nn.Module, image: torch.Tensor) -> torch.Tensor:
         # On CUDA the sums stay on the device, as in nnU-Net; elsewhere they are on the CPU anyway.

@@ -14,6 +14,7 @@ from nnunetv2.utilities.label_handling.label_handling import convert_labelmap_to
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from torch import nn
 
+from nnunet_cardiac.cascade.whole_cases import WholeCase
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.files import read_json
 from nnunet_cardiac.inference.checkpoint import load_checkpoint
@@ -113,6 +114,7 @@ class Stage:
             mirror_axes=None if mirror_axes is None else tuple(mirror_axes),
             batch=batch,
             precision=precision,
+            case=WholeCase.of(configuration.configuration, mirror_axes),
         )
         return cls(folder, plans, dataset_json, [network.to(device).eval() for network in networks], window)
 

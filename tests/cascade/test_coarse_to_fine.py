@@ -65,9 +65,12 @@ def test_samples_of_a_batch_have_their_own_windows(network) -> None:
 def test_a_heart_larger_than_the_window_is_seen_whole(network) -> None:
     net, x = network(), stack()
     x[:, 1, 2, 5:65, 3:50] = 1
-    net(x)
-    # Union of both boxes 5-65 x 3-58, margin 4: 68 x 61 -> next multiples of 16.
-    assert net.inner.seen == [(6, 4, 80, 64)]
+    y = net(x)
+    # Union of both boxes 5-65 x 3-58, margin 4: 1-69 x 0-61, 68 x 61 -> next multiples of 16: 80 x 64.
+    # The inner network sees windows of its own size: at rows 0, 16, 32 and 48 and columns 0, 16 and 32 of the region.
+    assert net.inner.seen == [(6, 4, 32, 32)] * 12
+    expected = torch.stack([net.inner(s) for s in x[0].movedim(1, 0)]).movedim(0, 1)
+    torch.testing.assert_close(y[0], expected)
 
 
 def test_empty_coarse_prediction_falls_back_to_the_centre(network, caplog: pytest.LogCaptureFixture) -> None:

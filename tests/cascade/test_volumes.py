@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from nnunet_cardiac.architectures.blocks.slide import slid
 from nnunet_cardiac.cascade.coarse_to_fine import CropFromCoarse
 from nnunet_cardiac.cascade.crop import crop, paste
 from nnunet_cardiac.cascade.loader import RegionDataset
 from nnunet_cardiac.cascade.roi import Box, RegionRule, centred_size, find_region, largest_component
-from nnunet_cardiac.cascade.slide import slid
 
 RULE = RegionRule((4, 16, 16), 0, (1, 8, 8), centre="centroid", clamp=True)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nnunet_cardiac import plans as plans_module
+from nnunet_cardiac import system_entries
 from nnunet_cardiac.cascade import configurations, volume_configurations
 from nnunet_cardiac.files import read_json, write_json
 
@@ -57,7 +57,7 @@ def stack(depth: int) -> np.ndarray:
 @pytest.fixture
 def preprocessed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """`nnUNet_preprocessed/<dataset>` with nnU-Net's plans."""
-    for module in (plans_module, configurations, volume_configurations):
+    for module in (system_entries, configurations, volume_configurations):
         monkeypatch.setattr(module, "reference_labels", lambda *_: (stack(depth) for depth in (8, 12)))
     folder = tmp_path / "Dataset901_Test"
     folder.mkdir()

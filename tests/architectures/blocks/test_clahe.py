@@ -67,7 +67,7 @@ def test_volumes_are_standardised_and_padding_stays_zero() -> None:
 @pytest.mark.parametrize("network", [DilatedResidualUNet, JointDilatedResidualUNet])
 def test_networks_equalise_their_input_once_in_training_and_prediction(network) -> None:
     torch.manual_seed(0)
-    plain, equalising = (network(1, 3, filters=2, clahe=clahe) for clahe in (False, True))
+    plain, equalising = (network(1, 3, filters=2, clahe=clahe) for clahe in (False, "slice"))
     equalising.load_state_dict(plain.state_dict())
     x = torch.rand(2, 1, 2, 16, 24) ** 3
     y = SliceEqualisation()(x)
@@ -77,7 +77,24 @@ def test_networks_equalise_their_input_once_in_training_and_prediction(network) 
 
 def test_the_localiser_equalises_too() -> None:
     torch.manual_seed(0)
-    plain, equalising = (GCAMLocaliser(1, 2, filters=2, clahe=clahe).eval() for clahe in (False, True))
+    plain, equalising = (GCAMLocaliser(1, 2, filters=2, clahe=clahe).eval() for clahe in (False, "slice"))
     equalising.load_state_dict(plain.state_dict())
     x = torch.rand(1, 1, 2, 16, 24) ** 3
     torch.testing.assert_close(equalising.heat(x), plain.heat(SliceEqualisation()(x)))
+
+
+def test_a_slice_is_the_same_in_a_run_and_in_a_volume() -> None:
+    x = torch.rand(1, 1, 6, 16, 24) ** torch.linspace(0.3, 4, 6).view(1, 1, 6, 1, 1)
+    whole = SliceEqualisation()(x)
+    torch.testing.assert_close(SliceEqualisation()(x[:, :, 2:5]), whole[:, :, 2:5])
+    torch.testing.assert_close(whole.mean((3, 4)), torch.zeros(1, 1, 6), atol=1e-5, rtol=0)
+    torch.testing.assert_close(whole.std((3, 4), unbiased=False), torch.ones(1, 1, 6))
+
+
+def test_models_of_earlier_versions_keep_the_statistics_of_all_slices() -> None:
+    x = torch.rand(1, 1, 6, 16, 24) ** torch.linspace(0.3, 4, 6).view(1, 1, 6, 1, 1)
+    by_hand = equalise_slices(x[0, 0])
+    by_hand = (by_hand - by_hand.mean()) / by_hand.std(unbiased=False)
+    torch.testing.assert_close(DilatedResidualUNet(1, 2, filters=2, clahe=True).prepare(x)[0, 0], by_hand)
+    with pytest.raises(ValueError, match="clahe is 'all', expected 'slice', true or false"):
+        DilatedResidualUNet(1, 2, clahe="all")
