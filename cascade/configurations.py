@@ -129,7 +129,8 @@ def reference_labels(
     if not folder.is_dir() or not any(folder.iterdir()):
         raise UserError(
             f"{folder}: no preprocessed data. Preprocess first: "
-            f"nnUNetv2_preprocess -d {dataset_number(folder.parent)} -c {configuration}"
+            f"nnUNetv2_preprocess -d {dataset_number(folder.parent)} -c {configuration} "
+            f"-plans_name {folder.name.removesuffix(f'_{configuration}')}"  # of which nnU-Net makes the folder's name
         )
     dataset = infer_dataset_class(str(folder))(str(folder))
     for identifier in tqdm(dataset.identifiers, desc="measuring hearts", disable=not progress):

@@ -4,85 +4,98 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nnunet_cardiac.cascade.configurations import (
-    crop_configuration,
-    measure_hearts,
-    reference_labels,
-    roi_configuration,
-    with_configurations,
-)
-from nnunet_cardiac.cascade.roi import RegionRule
-from nnunet_cardiac.cascade.stack_configurations import PIXEL_MM, stack_configuration
-from nnunet_cardiac.checks.plans import check_plans
+from nnunet_cardiac.cascade.configurations import with_configurations
+from nnunet_cardiac.crop_options import CropOptions, decided_values, remembered, with_options
+from nnunet_cardiac.derived_plans import Target, current_entries, find_target
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.files import read_json, write_json
-from nnunet_cardiac.folders import dataset_number
-from nnunet_cardiac.registry import TRAINERS, anatomy_labels
-from nnunet_cardiac.short_plans import SHORT_SUFFIX, SMALL_SUFFIX, short_entries, small_entries
+from nnunet_cardiac.paper_notes import PAPER_SUFFIX
+from nnunet_cardiac.plan_links import link, missing_links, resolved_entry, unlink_missing
+from nnunet_cardiac.replanning import (
+    Change,
+    as_json,
+    changes,
+    noted,
+    planned_options,
+    replanned,
+    with_noted_batch,
+)
 from nnunet_cardiac.splits import patient_splits, shared_patients
-from nnunet_cardiac.systems import ROI_REGRESSOR, SYSTEMS, System
-from nnunet_cardiac.trainer_plans import plans_for
-from nnunet_cardiac.volume_plans import volume_entries
+from nnunet_cardiac.system_entries import fresh_entries
+from nnunet_cardiac.systems import SYSTEMS
+from nnunet_cardiac.trainer_plans import (
+    OTHERS,
+    OWNER,
+    entries_for,
+    planned_entry,
+    planned_trainers,
+    with_data_of,
+)
 
 logger = logging.getLogger(__name__)
 
-_JITTER_PIXELS = 8
+_NOTHING_SAID = CropOptions()
 
 
 @dataclass(frozen=True)
-class CropOptions:
-    """What a user may say of the crop; see :class:`nnunet_cardiac.cascade.roi.RegionRule`.
+class Planned:
+    """What planning did.
 
     Attributes:
-        window: Side of the square window in pixels; None takes it from the data set.
-        margin: Safety margin in pixels, in mm for volumes; None takes the paper's.
-        per_slice: One box per slice instead of one per stack.
-        mask_outside: Zero the window outside the enlarged box.
-        heart_only: Show the network the coarse heart alone, and no other pieces of the coarse labels.
-        jitter: Largest shift of a training window in pixels; None means 8 pixels, or 10 mm for volumes.
-        coarse_labels: `predicted` or `simulated`; None takes the system's.
-        small: Write plans of another name with networks of half the width and a recipe for short trainings, for
-            machines without a GPU.
-        short: Write plans of another name with this recipe for the networks of full width.
-        localiser: Configuration to crop from; None takes the system's own.
-        localiser_trainer: Trainer of that configuration; None means the same.
+        path: The plans file.
+        kind: Of the plans: `Small`, `Short`, `Paper`, or empty for nnU-Net's own.
+        entries: Configurations of the trainer that were added or kept, by name.
+        changed: Values that are others than before.
+        kept: Values that the user wrote and that stay, with what would have been planned.
+        linked: First stage and configuration that crops from it, where `next_stage` did not name it.
+        unlinked: First stage and configuration in its `next_stage` that is not there any more.
     """
 
-    window: int | None = None
-    margin: int | None = None
-    per_slice: bool = False
-    mask_outside: bool = False
-    heart_only: bool = True
-    jitter: int | None = None
-    coarse_labels: str | None = None
-    small: bool = False
-    short: bool = False
-    localiser: str | None = None
-    localiser_trainer: str | None = None
-
-    @property
-    def suffix(self) -> str:
-        """Ending of the name of the plans that are written."""
-        return SMALL_SUFFIX if self.small else SHORT_SUFFIX if self.short else ""
+    path: Path
+    kind: str
+    entries: dict[str, dict[str, Any]]
+    changed: Sequence[Change]
+    kept: Sequence[Change]
+    linked: Sequence[tuple[str, str]]
+    unlinked: Sequence[tuple[str, str]]
 
 
 def plan_crops(
     preprocessed: Path,
     plans_name: str = "nnUNetPlans",
     trainer: str = "CroCNetTrainer",
-    options: CropOptions = CropOptions(),
+    options: CropOptions = _NOTHING_SAID,
     progress: bool = True,
 ) -> tuple[Path, dict[str, dict[str, Any]]]:
-    """Add a trainer's cropping configurations to a plans file.
+    """Add a trainer's configurations to a plans file, see :func:`plan_configurations`.
+
+    Returns:
+        The plans file and the configurations that were added or kept, by name.
+    """
+    planned = plan_configurations(preprocessed, plans_name, trainer, options, progress)
+    return planned.path, planned.entries
+
+
+def plan_configurations(
+    preprocessed: Path,
+    plans_name: str = "nnUNetPlans",
+    trainer: str = "CroCNetTrainer",
+    options: CropOptions = _NOTHING_SAID,
+    progress: bool = True,
+    anew: bool = False,
+) -> Planned:
+    """Add a trainer's configurations to a plans file, or plan them again.
 
     The file is replaced atomically and only if something changes; the previous one stays beside it as
-    `<plans>.json.backup`, `.backup2` and so on. With `options.small` or `options.short` the given plans stay as they
-    are and `<plans>Small.json` or `<plans>Short.json` is written.
+    `<plans>.json.backup`, `.backup2` and so on. With `options.small`, `short` or `paper` the given plans stay as they
+    are and `<plans>Small.json`, `<plans>Short.json` or `<plans>Paper.json` is written; plans that are of such a kind
+    already are planned again as what they are. What a user wrote into an entry stays, see
+    :mod:`nnunet_cardiac.replanning`.
 
     Args:
         preprocessed: `nnUNet_preprocessed/<dataset>`, planned and preprocessed for the system's base, `2d` or
@@ -91,45 +104,102 @@ def plan_crops(
         trainer: Name in the registry.
         options: The user's choices.
         progress: Whether to show a progress bar.
+        anew: Forget earlier options and the user's own values.
 
     Returns:
-        The plans file and the configurations that were added or kept, by name.
+        What was planned and what became of earlier entries.
 
     Raises:
         UserError: If the plans file or the preprocessed data is missing or of another kind, or labels do not fit.
     """
-    path = preprocessed / f"{plans_name}.json"
-    if not path.is_file():
-        raise UserError(
-            f"{path}: no such plans file. Plan and preprocess first: "
-            f"nnUNetv2_plan_and_preprocess -d {dataset_number(preprocessed)} -c {SYSTEMS[trainer].base}"
-        )
-    plans = read_json(path)
-    check_plans(plans, path)
-    names = read_json(preprocessed / "dataset.json")["labels"]
-    labels, ignore = anatomy_labels(names, TRAINERS[trainer].anatomies), names.get("ignore")
     system = SYSTEMS[trainer]
-    if system.stacks:
-        entries = _entries_for_stacks(system, plans, preprocessed, options, progress)
-    elif system.volumes:
-        entries = _entries_for_volumes(system, plans, preprocessed, options, progress, ignore)
-    else:
-        data = preprocessed / plans["configurations"]["2d"]["data_identifier"]
-        entries = _entries(system, data, labels, options, progress, ignore)
-    if options.suffix:
-        path = preprocessed / f"{plans['plans_name']}{options.suffix}.json"
-        base = plans_for([trainer], plans)["configurations"][system.base]
-        plans = read_json(path) if path.is_file() else {**plans, "plans_name": path.stem}
-        own = {system.base: base} if system.base in system.short_recipe else {}
-        shortened = small_entries if options.small else short_entries
-        entries = shortened(system, {**own, **entries}, base["spacing"])
+    target = find_target(preprocessed, plans_name, options.kind, system.base)
+    names = read_json(preprocessed / "dataset.json")["labels"]
+    current = {} if anew else current_entries(target, trainer)
+    earlier = {name: value for entry in current.values() for name, value in planned_options(entry).items()}
+    hold = remembered(earlier, options.given)
+    decided = decided_values(options.given, hold)
+    fresh = fresh_entries(target, preprocessed, trainer, names, with_options(hold), progress)
+    merged = {
+        n: replanned(current[n], entry, decided) if n in current else as_json(entry) for n, entry in fresh.items()
+    }
+    entries = {name: noted(entry, fresh[name], hold, target.kind) for name, entry in merged.items()}
+    before = target.plans["configurations"] if target.path.is_file() else {}
+    old = {name: entry for name in entries if (entry := planned_entry(before, name, trainer)) is not None}
+    new, moved = _with_entries(target, entries, trainer)
+    linked = _link_all(new)
+    unlinked = [
+        (coarse, gone) for coarse in new["configurations"] for gone in unlink_missing(new["configurations"], coarse)
+    ]
+    _write(target.path, new)
+    return Planned(
+        target.path,
+        target.kind,
+        {name: entry for name, entry in entries.items() if name != system.base or target.kind == PAPER_SUFFIX},
+        [*(change for name in old for change in changes(name, old[name], entries[name])), *moved],
+        [change for name in current if name in fresh for change in _kept(name, entries[name], fresh[name])],
+        linked,
+        unlinked,
+    )
+
+
+def _kept(name: str, entry: Mapping[str, Any], fresh: Mapping[str, Any]) -> Iterator[Change]:
+    """Values of an entry that were not planned."""
+    for change in changes(name, as_json(fresh), entry):
+        if change.path[0] != "data_identifier":
+            yield Change(name, change.path, change.new, change.old)
+
+
+def _with_entries(
+    target: Target, entries: Mapping[str, Mapping[str, Any]], trainer: str
+) -> tuple[dict[str, Any], list[Change]]:
+    """Plans with the entries, and the data folders that moving plans had left behind in entries of single trainers."""
+    plans, base = target.plans, SYSTEMS[trainer].base
+    if target.kind == PAPER_SUFFIX and SYSTEMS[trainer].volumes:
+        # nnU-Net preprocesses what it finds outside `trainers`, so the paper's grid has to be there.
+        plans["configurations"][base].setdefault(OWNER, trainer)
     new = with_configurations(plans, entries, trainer)
+    with_noted_batch(new["configurations"][base])
+    moved = []
+    for name, entry in new["configurations"].items():
+        for other, own in entry.get(OTHERS, {}).items():
+            with_data = with_data_of(entry, own)
+            if with_data != own:
+                moved += changes(f"{name} of {other}", own, with_data)
+                entry[OTHERS][other] = with_data
+    return new, moved
+
+
+def _link_all(plans: dict[str, Any]) -> list[tuple[str, str]]:
+    """Let every first stage name the configurations that crop from it, in place; those of users are not linked yet.
+
+    Raises:
+        UserError: If a first stage is not in the plans.
+    """
+    configurations = plans["configurations"]
+    linked = []
+    for trainer in ("", *planned_trainers(configurations)):
+        view = entries_for([trainer], configurations)
+        for name in view:
+            coarse = resolved_entry(view, name).get("previous_stage")
+            if coarse is not None and coarse not in view:
+                raise UserError(
+                    f"plans {plans.get('plans_name')!r}: configuration {name!r} crops from {coarse!r}, which is not "
+                    f"there; expected one of {', '.join(view)}. Correct its previous_stage."
+                )
+        for coarse, name in list(missing_links(view)):
+            link(configurations[coarse], name)
+            linked.append((coarse, name))
+    return list(dict.fromkeys(linked))
+
+
+def _write(path: Path, plans: Mapping[str, Any]) -> None:
+    """Write plans if they are new or others than in the file, which is kept as a backup then."""
     if not path.is_file():
-        write_json(path, new)
-    elif new != read_json(path):
+        write_json(path, plans)
+    elif plans != read_json(path):
         shutil.copy2(path, _free_backup_name(path))
-        write_json(path, new)
-    return path, {name: entry for name, entry in entries.items() if name != system.base}
+        write_json(path, plans)
 
 
 def ensure_patient_splits(preprocessed: Path, raw: Path | None) -> Path:
@@ -165,82 +235,6 @@ def ensure_patient_splits(preprocessed: Path, raw: Path | None) -> Path:
             shared[0],
         )
     return path
-
-
-def _entries(
-    system: System, data: Path, labels: Mapping[str, int], options: CropOptions, progress: bool, ignore: int | None
-) -> dict[str, dict[str, Any]]:
-    margin = system.margin if options.margin is None else options.margin
-    localiser = options.localiser or system.localiser
-    boxed = next((one.centre for one in SYSTEMS.values() if one.roi and one.localiser == localiser), None)
-    centre = [labels[anatomy] for anatomy in boxed if anatomy in labels] if boxed else None
-    hearts = measure_hearts(data, margin, progress, centre, ignore)
-    window = hearts.window() if options.window is None else (options.window, options.window)
-    try:
-        rule = RegionRule(window, margin, 16, options.per_slice, options.mask_outside, heart_only=options.heart_only)
-    except ValueError as error:
-        raise UserError(f"--window or --margin: {error}") from error
-    entries = {}
-    if system.roi:
-        entries["2d_roi"] = roi_configuration(ROI_REGRESSOR, hearts.whole_slice_patch(), options.per_slice)
-    for name, network in system.crops.items():
-        network_class_name, network_kwargs = network or (None, None)
-        entries[name] = crop_configuration(
-            localiser,
-            rule,
-            hearts.inference_patch(),
-            network_class_name=network_class_name,
-            network_kwargs=network_kwargs,
-            jitter=_JITTER_PIXELS if options.jitter is None else options.jitter,
-            coarse_labels=options.coarse_labels or system.coarse_labels,
-            coarse_trainer=options.localiser_trainer,
-        )
-    return entries
-
-
-def _entries_for_stacks(
-    system: System, plans: Mapping[str, Any], preprocessed: Path, options: CropOptions, progress: bool
-) -> dict[str, dict[str, Any]]:
-    base = plans["configurations"]["2d"]
-    folder = preprocessed / base["data_identifier"]
-    shapes = [labels.shape for labels in reference_labels(folder, "2d", progress)]
-    # Without a GPU there is no time to compute between pixels that nobody measured.
-    pixel_mm = max(PIXEL_MM, *base["spacing"]) if options.small else PIXEL_MM
-    # One for all of a grid: they share the data.
-    identifier = f"{plans['plans_name']}{SMALL_SUFFIX if options.small else ''}_2d_stack"
-    training_slices = system.short_training_slices if options.suffix else None
-    return {
-        name: stack_configuration(network, shapes, base["spacing"], identifier, kwargs, pixel_mm, training_slices)
-        for name, (network, kwargs) in system.stacks.items()
-    }
-
-
-def _entries_for_volumes(
-    system: System,
-    plans: Mapping[str, Any],
-    preprocessed: Path,
-    options: CropOptions,
-    progress: bool,
-    ignore: int | None,
-) -> dict[str, dict[str, Any]]:
-    if options.per_slice:
-        raise UserError("--per-slice: a system of volumes has one window for a volume; leave it out.")
-    return volume_entries(
-        system,
-        plans,
-        preprocessed,
-        window=options.window,
-        margin_mm=options.margin,
-        jitter=options.jitter,
-        progress=progress,
-        ignore=ignore,
-        localiser=options.localiser,
-        mask_outside=options.mask_outside,
-        heart_only=options.heart_only,
-        coarse_labels=options.coarse_labels or system.coarse_labels,
-        coarse_trainer=options.localiser_trainer,
-        training_slices=system.short_training_slices if options.suffix else None,
-    )
 
 
 def _free_backup_name(path: Path) -> Path:

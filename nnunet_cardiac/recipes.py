@@ -78,7 +78,7 @@ class Recipe:
         Raises:
             UserError: If an entry is no field of a recipe.
         """
-        changes = configuration.get(PLANS_KEY, {})
+        changes = configuration.get(PLANS_KEY) or {}
         unknown = sorted(set(changes) - {f.name for f in fields(self)})
         if unknown:
             known = ", ".join(f.name for f in fields(self))
@@ -117,6 +117,15 @@ DRUNET = Recipe(batch_size=2, loss="softmax_dice", patience=20)
 
 #: Classifier-guided network: Adam 1e-4, constant, 200 epochs; one stack a step, as its paper has it.
 CLASSIFIER_GUIDED = Recipe(epochs=200, batch_size=1, loss="gated")
+
+#: Trainer -> recipe of its paper.
+PAPER: dict[str, Recipe] = {
+    "CroCNetTrainer": CROCNET,
+    "HALSRNetTrainer": HALSR,
+    "ClassifierGuidedTrainer": CLASSIFIER_GUIDED,
+    "DRUNetTrainer": DRUNET,
+    "DRUNetEndToEndTrainer": DRUNET,
+}
 
 #: nnU-Net 2.8.1's own recipe.
 NNUNET = Recipe(

@@ -29,6 +29,7 @@ class TrainerFacts:
         system: Short name of the published system.
         paper: Authors, venue and year.
         anatomies: Structures that `dataset.json` must name.
+        optional: Structures that the system makes use of where `dataset.json` names them.
         configurations: Configuration -> one line on what it trains.
         parameters: Network -> trainable parameters in millions at the default size.
     """
@@ -39,6 +40,7 @@ class TrainerFacts:
     anatomies: tuple[str, ...]
     configurations: Mapping[str, str]
     parameters: Mapping[str, float]
+    optional: tuple[str, ...] = ()
 
 
 _VESAL = (
@@ -66,7 +68,8 @@ TRAINERS: dict[str, TrainerFacts] = {
         system="HALSR-Net",
         paper="Fakhfakh et al., HALSR-Net: improving CNN segmentation of cardiac left ventricle MRI with hybrid "
         "attention and latent space reconstruction, Computerized Medical Imaging and Graphics 2025",
-        anatomies=("LV", "MYO"),
+        anatomies=("LV",),
+        optional=("MYO",),
         configurations={
             "2d": "HALSR-Net on whole slices",
             "2d_roi": "regression of the box of the left ventricle",
@@ -102,7 +105,10 @@ TRAINERS: dict[str, TrainerFacts] = {
         system="3D DR-UNet",
         paper=_VESAL,
         anatomies=(),
-        configurations={"3d_joint": "both 3D DR-UNets as one network on nnU-Net's patches"},
+        configurations={
+            "3d_joint": "both 3D DR-UNets as one network on nnU-Net's patches",
+            "3d_joint_low": "the same on whole volumes of low resolution (plan --paper)",
+        },
         parameters={"JointDilatedResidualUNet": 10.79},
     ),
 }

@@ -58,8 +58,8 @@ class TrainingSetup:
             if names[0] not in configurations:
                 raise UserError(
                     f"{self.plans_name}.json of {self.preprocessed.name} has no configuration {names[0]!r}; it has "
-                    f"{', '.join(configurations)}. Add the cropping ones: "
-                    f"nnunet_cardiac plan -d {self.preprocessed.name}"
+                    f"{', '.join(configurations)}. Add the cropping ones: nnunet_cardiac plan "
+                    f"-d {self.preprocessed.name} -p {self.plans_name} -tr {self.trainer.split('_')[0]}"
                 )
             previous = configurations[names[0]].get("previous_stage")
             if previous is None:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-_E2A_UNET = "nnunet_cardiac.architectures.e2a_unet.E2AUNet"
+E2A_UNET = "nnunet_cardiac.architectures.e2a_unet.E2AUNet"
 _SPECIALISTS = "nnunet_cardiac.architectures.specialists.SpecialistNetworks"
-_HALSR_NET = "nnunet_cardiac.architectures.halsr_net.HALSRNet"
+HALSR_NET = "nnunet_cardiac.architectures.halsr_net.HALSRNet"
 DR_UNET = "nnunet_cardiac.architectures.dilated_residual_unet.DilatedResidualUNet"
 CLASSIFIER_GUIDED = "nnunet_cardiac.architectures.classifier_guided.ClassifierGuidedNet"
 GCAM_LOCALISER = "nnunet_cardiac.architectures.gcam_localiser.GCAMLocaliser"
@@ -26,7 +26,7 @@ class System:
         crops: Cropping configuration -> inner network and its arguments; None leaves the network to the trainer.
         localiser: Configuration from whose prediction they crop.
         margin: Safety margin around the box in pixels; around the heart in mm, where the system is one of volumes.
-        centre: Anatomies on whose box the window is centred; None means all.
+        centre: Anatomies on whose box the window is centred, those of them that a data set names; None means all.
         roi: Whether there is a configuration `2d_roi` that regresses a box.
         volumes: Configurations for volumes without a previous stage -> network; a system that has some derives all of
             its configurations from `3d_fullres`, the others theirs from `2d`.
@@ -104,7 +104,7 @@ SYSTEMS: dict[str, System] = {
         localiser="2d",
         margin=15,
         small={
-            "2d": (_E2A_UNET, {"features": [16, 32, 64, 128, 256]}),
+            "2d": (E2A_UNET, {"features": [16, 32, 64, 128, 256]}),
             "2d_crop": _narrow_specialists("coupled"),
             "2d_crop_uncoupled": _narrow_specialists("uncoupled"),
             "2d_crop_single": _narrow_specialists("single"),
@@ -123,9 +123,9 @@ SYSTEMS: dict[str, System] = {
         centre=("LV", "MYO"),
         roi=True,
         small={
-            "2d": (_HALSR_NET, {"features": [32, 64, 128, 256, 512]}),
+            "2d": (HALSR_NET, {"features": [32, 64, 128, 256, 512]}),
             "2d_roi": (ROI_REGRESSOR, {"grid": 8, "dropout": 0.0}),
-            "2d_crop": (_HALSR_NET, {"features": [32, 64, 128, 256, 512]}),
+            "2d_crop": (HALSR_NET, {"features": [32, 64, 128, 256, 512]}),
         },
         short_recipe={"2d": _SHORT_HALSR, "2d_roi": _SHORT_ROI, "2d_crop": _SHORT_HALSR},
     ),
@@ -149,7 +149,7 @@ SYSTEMS: dict[str, System] = {
         localiser="3d_locate",
         margin=15,
         volumes={"3d_locate": GCAM_LOCALISER},
-        coarse_labels="simulated",
+        coarse_labels="simulated",  # ours: the paper crops from the map in training, too, which takes all folds
         short_training_slices=5,
         small={
             "3d_fullres": (DR_UNET, {"filters": 16}),

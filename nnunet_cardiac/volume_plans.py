@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,15 @@ from nnunet_cardiac.cascade.volume_configurations import (
     measure_volumes,
     volume_crop_configuration,
 )
+from nnunet_cardiac.derived_plans import Target
 from nnunet_cardiac.errors import UserError
+from nnunet_cardiac.paper_plans import JOINT_LOW, PAPER_SUFFIX, low_joint_entry, on_grid, paper_grid
 from nnunet_cardiac.systems import DR_UNET, GCAM_LOCALISER, System
 
 
 def volume_entries(
     system: System,
-    plans: Mapping[str, Any],
+    target: Target,
     preprocessed: Path,
     *,
     window: int | None = None,
@@ -37,7 +39,7 @@ def volume_entries(
 
     Args:
         system: Which one.
-        plans: Content of nnU-Net's plans file.
+        target: The plans that are written and those that they derive from.
         preprocessed: `nnUNet_preprocessed/<dataset>`.
         window: In-plane side of the window in voxels; None takes it from the data set.
         margin_mm: Around the heart, if the window is taken from the data set; None takes the system's.
@@ -54,20 +56,25 @@ def volume_entries(
     Raises:
         UserError: If there is nothing three-dimensional to derive them from, or the window does not fit.
     """
+    plans = target.source
     base = plans["configurations"].get(BASE)
     if base is None:
         raise UserError(
             f"plans {plans.get('plans_name')!r} have no configuration {BASE}, from which the 3D networks derive; they "
             f"have {', '.join(plans['configurations'])}. nnU-Net plans it for volumes of more than one slice."
         )
-    if not system.crops:
-        return {
-            name: joint_configuration(network, base["spacing"], base["patch_size"])
-            for name, network in system.volumes.items()
-        }
+    grid = paper_grid(system, base) if target.kind == PAPER_SUFFIX else None
+    prefix = target.data_prefix if grid is None else target.plans["plans_name"]
+    if not system.crops and target.kind != PAPER_SUFFIX:
+        return _joint_entries(system, base["spacing"], base["patch_size"])
     volumes = measure_volumes(preprocessed / base["data_identifier"], base["spacing"], progress, ignore)
+    volumes = volumes if grid is None else on_grid(volumes, grid)
+    if not system.crops:
+        patch = base["patch_size"] if grid is None else grid.patch
+        joint = _joint_entries(system, volumes.spacing, patch)
+        return {**joint, JOINT_LOW: low_joint_entry(volumes, f"{prefix}_{JOINT_LOW}")}
     entries = {
-        name: locate_configuration(network, volumes, f"{plans['plans_name']}_{name}")
+        name: locate_configuration(network, volumes, f"{prefix}_{name}")
         for name, network in system.volumes.items()
         if network == GCAM_LOCALISER
     }
@@ -88,6 +95,10 @@ def volume_entries(
         except ValueError as error:
             raise UserError(f"--window {window}: {error}") from error
     return entries
+
+
+def _joint_entries(system: System, spacing: Sequence[float], patch_size: Sequence[int]) -> dict[str, dict[str, Any]]:
+    return {name: joint_configuration(network, spacing, patch_size) for name, network in system.volumes.items()}
 
 
 def _window(volumes: VolumeGeometry, side: int | None, margin_mm: float) -> tuple[int, ...] | None:

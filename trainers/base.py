@@ -26,6 +26,7 @@ from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 from torch import nn
 
 from nnunet_cardiac.augmentation import crop_transforms, flipped_axes, mild_transforms
+from nnunet_cardiac.batch_sizes import batch_size_for
 from nnunet_cardiac.cascade.placed import PlacedDataset
 from nnunet_cardiac.checks.checkpoint import check_checkpoint
 from nnunet_cardiac.checks.plans import check_patch_size, check_plans
@@ -33,11 +34,12 @@ from nnunet_cardiac.devices import usable_cores
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.files import replacing, write_json
 from nnunet_cardiac.losses import CrossEntropyDiceLoss, SigmoidDiceLoss, VolumeDiceLoss
+from nnunet_cardiac.plan_links import missing_links
 from nnunet_cardiac.recipes import Recipe
 from nnunet_cardiac.registry import anatomy_labels
 from nnunet_cardiac.schedules import MilestoneSchedule
 from nnunet_cardiac.splits import patient_splits
-from nnunet_cardiac.trainer_plans import RESOLVED, plans_for
+from nnunet_cardiac.trainer_plans import RESOLVED, entries_for, foreign_recipe, plans_for
 from nnunet_cardiac.trainers.early_stopping import StopsEarly
 from nnunet_cardiac.trainers.precision import convolves_volumes, cpu_autocast
 from nnunet_cardiac.trainers.reproducibility import make_deterministic, requested_seed
@@ -56,7 +58,8 @@ class CardiacTrainer(StopsEarly, ABC):
     """Base of all trainers of this package; not for use as `-tr` itself.
 
     Attributes:
-        recipe: Default recipe; entries of `recipe` in the plans' configuration replace its fields.
+        recipe: Default recipe; entries of `recipe` in the plans' configuration replace its fields, and so does a
+            `batch_size` that a user wrote there, see `nnunet_cardiac.batch_sizes`.
         epochs: Number of epochs of a `_Nepochs` variant, or None.
         required_anatomies: Structures that `dataset.json` has to name.
     """
@@ -74,7 +77,12 @@ class CardiacTrainer(StopsEarly, ABC):
         device: torch.device = torch.device("cuda"),  # noqa: B008 nnU-Net's signature
     ) -> None:
         check_plans(plans, f"{plans.get('plans_name')}.json")
-        plans = plans_for([trainer.__name__ for trainer in type(self).__mro__], plans)
+        names = [trainer.__name__ for trainer in type(self).__mro__]
+        self._recipe_of_another = foreign_recipe(names, plans, configuration)
+        self._unlinked = configuration in {
+            name for _, name in missing_links(entries_for(names, plans["configurations"]))
+        }
+        plans = plans_for(names, plans)
         anatomy_labels(dataset_json["labels"], self.required_anatomies)
         super().__init__(plans, configuration, fold, dataset_json, device)
         self._write_down_network()
@@ -165,6 +173,12 @@ class CardiacTrainer(StopsEarly, ABC):
         path = os.path.join(self.preprocessed_dataset_folder_base, f"{self.plans_manager.plans_name}.json")
         return f"{path}, configuration {self.configuration_name!r}"
 
+    @property
+    def plan_command(self) -> str:
+        """The command that plans the configurations of this trainer again, in the same plans."""
+        manager, trainer = self.plans_manager, type(self).__name__.split("_")[0]
+        return f"nnunet_cardiac plan -d {manager.dataset_name} -p {manager.plans_name} -tr {trainer}"
+
     def set_deep_supervision_enabled(self, enabled: bool) -> None:
         """Leave networks without deep supervision alone; nnU-Net calls this whatever the trainer says."""
         if self.enable_deep_supervision:
@@ -173,9 +187,20 @@ class CardiacTrainer(StopsEarly, ABC):
     # ------------------------------------------------------------------------------------------------------ recipe
 
     def _set_batch_size_and_oversample(self) -> None:
-        if self.recipe.batch_size is not None:
-            self.configuration_manager.configuration["batch_size"] = self.recipe.batch_size
+        size, reason = batch_size_for(
+            self.plans_manager.plans,
+            self.configuration_name,
+            self.recipe.batch_size,
+            self.configuration_manager.batch_size,
+        )
+        self.configuration_manager.configuration["batch_size"] = size
         super()._set_batch_size_and_oversample()
+        self.print_to_log_file(f"A step has {size} samples: {reason}.")
+        if self._recipe_of_another is not None:
+            self.print_to_log_file(
+                f"WARNING: {self._place_in_plans()}, has a recipe of {self._recipe_of_another}, which is not used "
+                f"here. One for this trainer belongs under 'trainers', {type(self).__name__.split('_')[0]!r}."
+            )
 
     def configure_optimizers(self) -> tuple[torch.optim.Optimizer, Any]:
         """Build optimiser and schedule of the recipe."""

@@ -48,11 +48,10 @@ class ClassifierGuidedTrainer(CardiacTrainer):
     ) -> None:
         super().__init__(plans, configuration, fold, dataset_json, device)
         if len(self.configuration_manager.spacing) != 2 or len(self.configuration_manager.patch_size) != 3:
-            name = type(self).__name__
             raise UserError(
-                f"{name} trains on whole stacks of slices, and configuration {configuration!r} is none (expected a "
-                f"spacing of 2 numbers and a patch_size of 3). Train 2d_stack; if the plans have none: nnunet_cardiac "
-                f"plan -d {self.plans_manager.dataset_name} -tr {name.split('_')[0]}"
+                f"{type(self).__name__} trains on whole stacks of slices, and configuration {configuration!r} is none "
+                "(expected a spacing of 2 numbers and a patch_size of 3). Train 2d_stack; if the plans have none: "
+                f"{self.plan_command}"
             )
         self._presence: list[tuple[torch.Tensor, torch.Tensor]] = []
 

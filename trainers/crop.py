@@ -197,18 +197,21 @@ class CropTrainer(CardiacTrainer):
             return
         shown = ", ".join(missing[:_SHOWN_CASES]) + (", ..." if len(missing) > _SHOWN_CASES else "")
         commands = "\n".join(f"  {command}" for command in self._commands_for(missing))
+        linked = (
+            f"First stages that other trainers train need a link in the plans, too: {self.plan_command}\n"
+            if self._unlinked
+            else ""
+        )
         instead = (
             "; training cases have simulated coarse labels, cases for validation need predictions."
             if self._simulates_coarse_labels
-            else ", or accept simulated coarse labels for training cases:\n"
-            f"  nnunet_cardiac plan -d {self.plans_manager.dataset_name} -p {self.plans_manager.plans_name} "
-            "--coarse simulated"
+            else f", or accept simulated coarse labels for training cases:\n  {self.plan_command} --coarse simulated"
         )
         raise UserError(
             f"{self.configuration_name} crops from the predictions of "
             f"{self._previous_stage}, and those of {len(missing)} of {len(set(cases))} cases "
             f"are missing in {self.folder_with_segs_from_previous_stage}: {shown}.\nThe first stage writes them when "
-            f"it validates a fold. Run\n{commands}\n(with --val for a fold that is trained already){instead}"
+            f"it validates a fold. {linked}Run\n{commands}\n(with --val for a fold that is trained already){instead}"
         )
 
     def _commands_for(self, missing: list[str]) -> list[str]:

@@ -52,8 +52,7 @@ class DRUNetTrainer(CropTrainer):
         if len(self.configuration_manager.spacing) != 3:
             raise UserError(
                 f"{type(self).__name__} trains networks for volumes, and configuration {configuration!r} is for "
-                f"slices. Train {BASE}, or plan others: nnunet_cardiac plan -d {self.plans_manager.dataset_name} -tr "
-                f"{type(self).__name__.split('_')[0]}"
+                f"slices. Train {BASE}, or plan others: {self.plan_command}"
             )
 
     # ---------------------------------------------------------------------------------------------------- networks

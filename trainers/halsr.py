@@ -42,9 +42,10 @@ class HALSRNetTrainer(CropTrainer):
 
     @property
     def target_labels(self) -> list[int]:
-        """Labels whose common box is regressed: left ventricular cavity and myocardium (section 2.1)."""
-        labels = anatomy_labels(self.dataset_json["labels"], self.required_anatomies)
-        return [labels[anatomy] for anatomy in self.required_anatomies]
+        """Labels whose common box is regressed: left ventricular cavity and, if it is labelled, myocardium."""
+        facts = TRAINERS["HALSRNetTrainer"]
+        labels = anatomy_labels(self.dataset_json["labels"], facts.anatomies)
+        return [labels[anatomy] for anatomy in (*facts.anatomies, *facts.optional) if anatomy in labels]
 
     @property
     def places_samples(self) -> bool:

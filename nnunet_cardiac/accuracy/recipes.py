@@ -6,18 +6,9 @@ from dataclasses import fields
 from typing import Any
 
 from nnunet_cardiac.accuracy.rows import Row, Stage
-from nnunet_cardiac.recipes import CLASSIFIER_GUIDED, CROCNET, DRUNET, HALSR, NNUNET, Recipe
+from nnunet_cardiac.recipes import NNUNET, PAPER, Recipe
 from nnunet_cardiac.short_plans import DECIDED, short_recipe
 from nnunet_cardiac.systems import SYSTEMS
-
-#: Trainer -> recipe of its paper.
-PAPER: dict[str, Recipe] = {
-    "CroCNetTrainer": CROCNET,
-    "HALSRNetTrainer": HALSR,
-    "ClassifierGuidedTrainer": CLASSIFIER_GUIDED,
-    "DRUNetTrainer": DRUNET,
-    "DRUNetEndToEndTrainer": DRUNET,
-}
 
 
 def stage_recipe(row: Row, stage: Stage, name: str, epochs: int) -> dict[str, Any]:

@@ -1,16 +1,22 @@
-"""`nnunet_cardiac plan`: add a trainer's cropping configurations to nnU-Net's plans file."""
+"""`nnunet_cardiac plan`: add the configurations that a trainer needs to nnU-Net's plans file."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from nnunet_cardiac.files import read_json
 from nnunet_cardiac.folders import dataset_number, find_dataset
+from nnunet_cardiac.paper_notes import PAPER_SUFFIX, paper_notes
 from nnunet_cardiac.registry import TRAINERS
 from nnunet_cardiac.systems import SYSTEMS
+
+if TYPE_CHECKING:
+    from nnunet_cardiac.plans import Planned
 
 HELP = "add the configurations that a trainer needs to nnU-Net's plans file"
 
@@ -19,29 +25,42 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `plan`."""
     parser.epilog = (
         "Run nnUNetv2_plan_and_preprocess -d ID -c 2d first, or -c 3d_fullres for the trainers of 3D networks. A "
-        "configuration that needs data of its own is named with the command that makes them."
+        "configuration that needs data of its own is named with the command that makes them. Planned again, an entry "
+        "keeps what you wrote into it, and the options of earlier runs hold unless they are given anew."
     )
     parser.add_argument("-d", required=True, metavar="DATASET", help="number or name of the data set")
     parser.add_argument("-tr", choices=tuple(TRAINERS), default="CroCNetTrainer", help="default: %(default)s")
     parser.add_argument("-p", default="nnUNetPlans", metavar="PLANS", help="name of the plans file (%(default)s)")
-    length = parser.add_mutually_exclusive_group()
-    length.add_argument(
+    parser.add_argument(
+        "--anew", action="store_true", help="forget what you wrote into this trainer's entries, and earlier options"
+    )
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument(
         "--short",
         action="store_true",
         help="write PLANSShort: a recipe that learns faster than the papers', 100 epochs unless -tr names a number",
     )
-    length.add_argument(
+    kind.add_argument(
         "--small",
         action="store_true",
         help="write PLANSSmall: networks of half the width, a recipe for short trainings, for machines without a GPU",
     )
-    crop = parser.add_argument_group("crop", "how the window is found in the coarse prediction")
+    kind.add_argument(
+        "--paper",
+        action="store_true",
+        help="write PLANSPaper: grid, preprocessing, crop and recipe of the paper, and say what it leaves open",
+    )
+    _add_crop_arguments(parser.add_argument_group("crop", "how the window is found in the coarse prediction"))
+
+
+def _add_crop_arguments(crop: argparse._ArgumentGroup) -> None:
+    flag = argparse.BooleanOptionalAction
     crop.add_argument("--window", type=int, metavar="PIXELS", help="side of the window (default: from the data set)")
     crop.add_argument("--margin", type=int, metavar="PIXELS", help="margin per side, mm in volumes (default: ours)")
-    crop.add_argument("--per-slice", action="store_true", help="one box per slice instead of one per stack")
-    crop.add_argument("--mask-outside", action="store_true", help="zero the window outside the enlarged box")
+    crop.add_argument("--per-slice", action=flag, help="one box per slice (default: one per stack)")
+    crop.add_argument("--mask-outside", action=flag, help="zero the window outside the enlarged box (default: no)")
     crop.add_argument(
-        "--whole-coarse", action="store_true", help="show all coarse labels in the window (default: the heart alone)"
+        "--whole-coarse", action=flag, help="show all coarse labels in the window (default: the heart alone)"
     )
     crop.add_argument(
         "--jitter", type=int, metavar="PIXELS", help="shift of training windows (default: 8, in volumes 10 mm)"
@@ -55,13 +74,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("predicted", "simulated"),
         help="coarse labels of training cases: predicted out of fold by the first stage (all folds have to be "
         "trained), or simulated from the reference where predictions are missing (default: predicted; simulated for "
-        "DRUNetTrainer, whose training windows follow the reference in the paper)",
+        "DRUNetTrainer, which is ours: its paper crops from the activation map in training, too)",
     )
 
 
 def run(args: argparse.Namespace) -> int:
     """Add the configurations and say what they are."""
-    from nnunet_cardiac.plans import CropOptions, ensure_patient_splits, plan_crops
+    from nnunet_cardiac.plans import CropOptions, ensure_patient_splits, plan_configurations
 
     folder = find_dataset(os.environ, "nnUNet_preprocessed", args.d)
     options = CropOptions(
@@ -69,32 +88,58 @@ def run(args: argparse.Namespace) -> int:
         margin=args.margin,
         per_slice=args.per_slice,
         mask_outside=args.mask_outside,
-        heart_only=not args.whole_coarse,
+        heart_only=None if args.whole_coarse is None else not args.whole_coarse,
         jitter=args.jitter,
         coarse_labels=args.coarse,
         small=args.small,
         short=args.short,
+        paper=args.paper,
         localiser=args.localiser,
         localiser_trainer=args.localiser_trainer,
     )
-    path, entries = plan_crops(folder, args.p, args.tr, options, progress=not args.quiet)
+    planned = plan_configurations(folder, args.p, args.tr, options, not args.quiet, args.anew)
     raw = Path(os.environ.get("nnUNet_raw", "")) / folder.name
     splits = ensure_patient_splits(folder, raw if raw.is_dir() else None)
-    to_preprocess: dict[str, str] = {}  # data folder -> first configuration that needs it
-    for name, entry in entries.items():
-        print(f"{name}: {_facts(entry, name in SYSTEMS[args.tr].stacks)}")
-        if "data_identifier" in entry and not (folder / entry["data_identifier"]).is_dir():
-            to_preprocess.setdefault(entry["data_identifier"], name)
-    for name in to_preprocess.values():
-        print(f"To do: nnUNetv2_preprocess -d {dataset_number(folder)} -c {name} -plans_name {path.stem}")
-    print(f"Plans: {path}\nFolds by patient: {splits}")
+    print("\n".join(_report(planned, args.tr)))
+    if planned.kind == PAPER_SUFFIX:
+        print("\n".join(paper_notes(args.tr, read_json(folder / "dataset.json")["labels"])))
+    print("".join(_to_preprocess(planned, folder)), end="")
+    print(f"Plans: {planned.path}\nFolds by patient: {splits}")
     return 0
+
+
+def _report(planned: Planned, trainer: str) -> Iterator[str]:
+    """What was planned, what changed and what the user wrote."""
+    for name, entry in planned.entries.items():
+        yield f"{name}: {_facts(entry, name in SYSTEMS[trainer].stacks)}"
+    for change in planned.changed:
+        yield f"Changed: {change.place} {_shown(change.old)} -> {_shown(change.new)}"
+    for change in planned.kept:
+        yield f"Kept, yours: {change.place} {_shown(change.old)}; planned: {_shown(change.new)}"
+    for coarse, name in planned.linked:
+        yield f"Linked: {coarse} predicts for {name}; validate folds again that are trained already (--val)"
+    for coarse, name in planned.unlinked:
+        yield f"Not linked any more: {coarse} predicted for {name}, which is not in the plans"
+
+
+def _shown(value: Any) -> str:
+    return "none" if value is None else json.dumps(value)
+
+
+def _to_preprocess(planned: Planned, folder: Path) -> Iterator[str]:
+    """The commands that make data which are not there yet."""
+    named: dict[str, str] = {}  # data folder -> first configuration that needs it
+    for name, entry in planned.entries.items():
+        if "data_identifier" in entry and not (folder / entry["data_identifier"]).is_dir():
+            named.setdefault(entry["data_identifier"], name)
+    for name in named.values():
+        yield f"To do: nnUNetv2_preprocess -d {dataset_number(folder)} -c {name} -plans_name {planned.path.stem}\n"
 
 
 def _facts(entry: Mapping[str, Any], whole_stacks: bool) -> str:
     """What a user wants to know of a configuration that was added."""
     stacks = f"stacks up to {' x '.join(map(str, entry['patch_size']))}"
-    if entry["previous_stage"] is None:
+    if entry.get("previous_stage") is None:
         spacing = "" if "spacing" not in entry else f", {' x '.join(f'{s:g}' for s in entry['spacing'])} mm"
         kind = "localiser" if "training_patch_size" in entry and not whole_stacks else "whole images"
         return f"{kind}, {stacks}{spacing}"

@@ -32,9 +32,15 @@ def describe(facts: TrainerFacts) -> str:
         [
             f"{facts.name}  ({facts.system})",
             f"  paper        {facts.paper}",
-            f"  anatomies    {', '.join(facts.anatomies)}",
+            f"  anatomies    {_anatomies(facts)}",
             "  parameters   " + ", ".join(f"{network} {size:g} M" for network, size in facts.parameters.items()),
             "  configurations",
             *(f"    {name:<{width}}  {purpose}" for name, purpose in facts.configurations.items()),
         ]
     )
+
+
+def _anatomies(facts: TrainerFacts) -> str:
+    """Structures that a data set must name, and those that it may."""
+    required = ", ".join(facts.anatomies) or "any"
+    return required if not facts.optional else f"{required}, with or without {', '.join(facts.optional)}"

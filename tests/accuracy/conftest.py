@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nnunet_cardiac import plans as plans_module
+from nnunet_cardiac import system_entries
 from nnunet_cardiac.benchmark.networks import stock_architecture
 from nnunet_cardiac.cascade import configurations, volume_configurations
 from nnunet_cardiac.files import write_json
@@ -67,10 +67,10 @@ def heart(depth: int) -> np.ndarray:
 def preprocessed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """`nnUNet_preprocessed/<dataset>` with the plans of both planners."""
 
-    def labels(folder, configuration, progress, ignore=None):
+    def labels(*_):
         return (heart(depth) for depth in DEPTHS)
 
-    for module in (plans_module, configurations, volume_configurations):
+    for module in (system_entries, configurations, volume_configurations):
         monkeypatch.setattr(module, "reference_labels", labels)
     folder = tmp_path / "Dataset901_Test"
     folder.mkdir()

@@ -91,8 +91,8 @@ def test_missing_first_stage_is_named(plans: dict) -> None:
 
 
 def test_without_preprocessed_data_the_command_is_named(tmp_path: Path) -> None:
-    folder = tmp_path / "Dataset027_ACDC" / "nnUNetPlans_2d"
-    with pytest.raises(UserError, match="nnUNetv2_preprocess -d 27 -c 2d"):
+    folder = tmp_path / "Dataset027_ACDC" / "Moved_2d"
+    with pytest.raises(UserError, match="nnUNetv2_preprocess -d 27 -c 2d -plans_name Moved"):
         measure_hearts(folder, 15)
 
 
