@@ -12,7 +12,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from nnunet_cardiac.architectures.blocks.box_corners import draw_corners, pad_to_square, sort_corners
+from nnunet_cardiac.architectures.blocks.box_corners import (
+    draw_corners,
+    pad_to_square,
+    pixels_of_corners,
+    sort_corners,
+)
 from nnunet_cardiac.architectures.blocks.conv_norm_relu import ConvNormReLU
 from nnunet_cardiac.architectures.blocks.drawing import drawn_logits
 from nnunet_cardiac.architectures.blocks.grid_pooling import average_grids
@@ -129,6 +134,24 @@ class ROIRegressor(SegmentationNetwork):
             (x,) = average_grids(x, [self.grid])
         z = self.regress(self.gather(x)).flatten(1)
         return z.to(torch.promote_types(z.dtype, torch.float32)).sigmoid()
+
+    def corners_of_case(self, image: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
+        """Corners of the box on each slice of a whole stack, each in the middle of a sample as in training.
+
+        Args:
+            image: Stack `(input_channels, Z, Y, X)` of any size.
+            size: Rows and columns of a training sample.
+
+        Returns:
+            `(Z, 4)`, see `box_corners`, in the frame of the image.
+        """
+        height, width = image.shape[2:]
+        below, right = (max(wanted - n, 0) for wanted, n in zip(size, (height, width), strict=True))
+        top, left = below // 2, right // 2
+        sample = F.pad(image, (left, right - left, top, below - top))
+        edges = pixels_of_corners(self.corners(sample[None])[0], sample.shape[2:])
+        offset, side = edges.new_tensor([left, top] * 2), max(height, width)
+        return (edges - offset + edges.new_tensor([(side - width) // 2, (side - height) // 2] * 2)) / side
 
     def segment(self, x: torch.Tensor) -> torch.Tensor:
         """Logits, of shape `(B, num_classes, H, W)` or `(B, num_classes, Z, H, W)`, of the boxes on `x`."""
