@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nnunet_cardiac.errors import UserError
+from nnunet_cardiac.evaluation.outliers import is_outlier
 from nnunet_cardiac.files import read_json, write_json
 
 Boxes = npt.NDArray[np.float64]
@@ -180,7 +181,4 @@ def _sd(values: npt.NDArray[np.float64]) -> float:
 
 
 def _boxplot_outliers(values: npt.NDArray[np.float64]) -> float:
-    if not len(values):
-        return float("nan")
-    first, third = np.percentile(values, (25, 75))
-    return float((values > third + 1.5 * (third - first)).mean())
+    return float(is_outlier(values).mean()) if len(values) else float("nan")
