@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("predicted", "simulated"),
         help="coarse labels of training cases: predicted out of fold by the first stage (all folds have to be "
         "trained), or simulated from the reference where predictions are missing (default: predicted; simulated for "
-        "DRUNetTrainer, whose training windows follow the reference in the paper)",
+        "DRUNetTrainer, so that one trained fold of its localiser is enough)",
     )
 
 
