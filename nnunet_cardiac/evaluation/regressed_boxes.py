@@ -34,10 +34,10 @@ def regressed_boxes(
     Returns:
         Boxes of all slices of the original image, as :func:`boxes_in_original` gives them.
     """
-    corners = sort_corners(network.corners_of_case(image, size).double())
+    corners = sort_corners(network.corners_of_case(image, size).cpu().double())  # not every device has float64
     has_contrast = (image.amax((2, 3)) > image.amin((2, 3))).any(0)  # other slices have no part in any box
-    corners[~has_contrast] = torch.nan
-    return boxes_in_original(pixels_of_corners(corners, image.shape[2:]).cpu().numpy(), image.shape[1:], properties)
+    corners[~has_contrast.cpu()] = torch.nan
+    return boxes_in_original(pixels_of_corners(corners, image.shape[2:]).numpy(), image.shape[1:], properties)
 
 
 def boxes_in_original(
