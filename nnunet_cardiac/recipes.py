@@ -115,7 +115,7 @@ HALSR = Recipe(initial_lr=1e-3, batch_size=32, loss="bce_dice", patience=20)
 #: augmentation; batch, patience and longest training are ours.
 DRUNET = Recipe(batch_size=2, loss="softmax_dice", patience=20)
 
-#: Classifier-guided network: Adam 1e-4, constant, 200 epochs; one stack a step, as its paper has it.
+#: Classifier-guided network: Adam 1e-4, constant, 200 epochs; one stack a step is ours, the paper names no batch size.
 CLASSIFIER_GUIDED = Recipe(epochs=200, batch_size=1, loss="gated")
 
 #: Trainer -> recipe of its paper.

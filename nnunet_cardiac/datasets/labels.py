@@ -52,6 +52,30 @@ def source_values(given: Mapping[str, object]) -> dict[str, tuple[int, ...]]:
     return values
 
 
+def keep_structures(values: Mapping[str, tuple[int, ...]], wanted: Iterable[str]) -> dict[str, tuple[int, ...]]:
+    """Make background of every structure but those wanted, such as LV and MYO for HALSR-Net.
+
+    Args:
+        values: Structure -> values in the source.
+        wanted: Structures to keep, in any usual spelling.
+
+    Returns:
+        Structure -> values; those of the others are added to `background`.
+
+    Raises:
+        UserError: If none is wanted, or one is that the source does not have.
+    """
+    kept = {canonical_anatomy(name) or name for name in wanted}
+    has = [name for name in values if name != "background"]
+    if not kept or kept - set(has):
+        raise UserError(
+            f"--structures {' '.join(sorted(kept))}: expected some of {', '.join(has)}, which the label maps have."
+        )
+    rest = [value for name, listed in values.items() if name not in kept for value in listed]
+    found = {name: values[name] for name in has if name in kept}
+    return {"background": tuple(rest), **found} if rest else found
+
+
 def renumber(
     labels: np.ndarray, source: Mapping[str, tuple[int, ...]], target: Mapping[str, int], where: str | Path
 ) -> np.ndarray:

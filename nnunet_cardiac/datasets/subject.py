@@ -122,6 +122,7 @@ class Options:
 
     Attributes:
         labels: Structure -> values in the source, in place of what is known of it.
+        structures: Structures to keep, others become background; None keeps all.
         infarct: EMIDEC: keep infarct and no-reflow apart from the healthy myocardium.
         cavity_only: Sunnybrook: LV cavity alone, at ED and ES.
         cine: All frames are wanted.
@@ -137,6 +138,7 @@ class Options:
     trust_voxels: bool = False
     skip: Sequence[str] = ()
     progress: bool = False
+    structures: Sequence[str] | None = None
 
 
 def check_subjects(collection: Collection) -> None:

@@ -6,6 +6,7 @@ the background outside the common box, nor does a boundary.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -35,6 +36,7 @@ class CaseMetrics:
     Attributes:
         structures: One row for each structure, of the volume as a whole; columns in docs/evaluation.md.
         slices: One row for each structure and each slice that either label map labels at all.
+        images: One row for each such slice: how many of all its pixels have the right label, background included.
         walls: One row for each segment of the left wall and label map; empty without LV, MYO and RV.
         plausibility: One row for each structure and label map.
         boxes: Boxes of all structures together by slice, of the prediction and of the reference, (Z, 4) each, in voxels
@@ -46,6 +48,7 @@ class CaseMetrics:
 
     structures: list[Row]
     slices: list[Row]
+    images: list[Row]
     walls: list[Row]
     plausibility: list[Row]
     boxes: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
@@ -75,14 +78,14 @@ def case_metrics(maps: LabelMapPair, structures: Mapping[str, int], tolerance_mm
     slice_rows: list[Row] = []
     for name, value in structures.items():
         pair = reference == value, prediction == value
-        volume = _metrics(*pair, maps.spacing_mm, tolerance_mm)
+        volume = _metrics(*pair, surface_distances(*pair, maps.spacing_mm), tolerance_mm)
         volume["volume_ml_reference"] = volume["voxels_reference"] * voxel_ml
         volume["volume_ml_prediction"] = volume["voxels_prediction"] * voxel_ml
         volume_rows.append({"structure": name, **volume})
         for z, level in enumerate(levels):
             if not labelled[box[0].start + z].any():
                 continue
-            plane = _metrics(pair[0][z], pair[1][z], maps.spacing_mm[1:], tolerance_mm)
+            plane = _plane_metrics(pair[0][z], pair[1][z], maps.spacing_mm[1:], tolerance_mm)
             slice_rows.append({"structure": name, "slice": box[0].start + z, "level": level, **plane})
     cropped = LabelMapPair(reference, prediction, maps.spacing_mm)
     size = max(structures.values()) + 1
@@ -90,6 +93,7 @@ def case_metrics(maps: LabelMapPair, structures: Mapping[str, int], tolerance_mm
     return CaseMetrics(
         volume_rows,
         slice_rows,
+        list(_accuracies(maps, labelled.any(axis=(1, 2)))),
         _by_side(cropped, lambda labels: wall_thickness(labels, structures, maps.spacing_mm, maps.right_handed)),
         _by_side(cropped, lambda labels: plausibility(labels, structures)),
         (slice_boxes(prediction > 0), slice_boxes(reference > 0)),
@@ -104,10 +108,33 @@ def _by_side(maps: LabelMapPair, measure: Callable[[npt.NDArray[np.uint8]], list
     return [{"source": side, **row} for side, labels in sides.items() for row in measure(labels)]
 
 
-def _metrics(reference: Mask, prediction: Mask, spacing_mm: tuple[float, ...], tolerance_mm: float) -> Row:
+def _accuracies(maps: LabelMapPair, labelled: Mask) -> Iterator[Row]:
+    """Share of the pixels of each labelled slice (Z,) that have the right label."""
+    for z in np.flatnonzero(labelled):
+        right = int(np.count_nonzero(maps.reference[z] == maps.prediction[z]))
+        pixels = maps.reference[z].size
+        yield {"slice": int(z), "pixels": pixels, "pixels_right": right, "accuracy": right / pixels}
+
+
+def _plane_metrics(reference: Mask, prediction: Mask, spacing_mm: tuple[float, float], tolerance_mm: float) -> Row:
+    """Overlap and distances of two masks of a slice, distances also in pixels of its grid."""
+    distances = surface_distances(reference, prediction, spacing_mm)
+    row, column = spacing_mm
+    if math.isclose(row, column, rel_tol=1e-6):
+        pixels = SurfaceDistances(distances.from_reference / row, distances.from_prediction / row)
+    else:
+        pixels = surface_distances(reference, prediction, (1.0, 1.0))
+    return {
+        **_metrics(reference, prediction, distances, tolerance_mm),
+        "hd_pixels": pixels.hd_mm(),  # the unit is that of the spacing
+        "hd95_pooled_pixels": pixels.hd95_pooled_mm(),
+        "assd_mean_of_means_pixels": pixels.assd_mean_of_means_mm(),
+    }
+
+
+def _metrics(reference: Mask, prediction: Mask, distances: SurfaceDistances, tolerance_mm: float) -> Row:
     """Overlap and distances of two masks, 2D or 3D."""
     counts = [int(np.count_nonzero(mask)) for mask in (reference, prediction, reference & prediction)]
-    distances = surface_distances(reference, prediction, spacing_mm)
     return {
         "dice": dice_of_counts(*counts),
         **dict(_distance_columns(distances, tolerance_mm)),

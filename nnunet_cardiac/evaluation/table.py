@@ -42,6 +42,7 @@ class Evaluation:
     Attributes:
         cases: One row for each method, run, case and structure.
         slices: One row for each slice of those.
+        images: One row for each method, run, case and slice: pixels with the right label.
         walls: Wall thickness of each segment, reference and prediction.
         plausibility: Counts of each structure, reference and prediction.
         localisation: Method -> errors of the box around all structures of a slice, as HALSR-Net reports them; a method
@@ -51,6 +52,7 @@ class Evaluation:
 
     cases: pd.DataFrame
     slices: pd.DataFrame
+    images: pd.DataFrame
     walls: pd.DataFrame
     plausibility: pd.DataFrame
     localisation: Mapping[str, ROIReport]
@@ -107,7 +109,7 @@ def evaluate(
         _check_order(Path(reference), methods, keys, results, structures)
     tables = {
         name: _long(keys, [getattr(result, name) for result in results])
-        for name in ("structures", "slices", "walls", "plausibility")
+        for name in ("structures", "slices", "images", "walls", "plausibility")
     }
     volumes = tables["structures"]
     lv = volumes[volumes["structure"] == "LV"].drop_duplicates("case").set_index("case")["volume_ml_reference"]
@@ -117,6 +119,7 @@ def evaluate(
     return Evaluation(
         tables["structures"],
         tables["slices"],
+        tables["images"],
         tables["walls"],
         tables["plausibility"],
         _localisation(keys, results),

@@ -91,6 +91,7 @@ def evaluation_page_html(results: Results, overlays: Mapping[str, OverlayCase], 
                 _levels(results.table("levels")),
                 tables.group_table(summary, "level", LEVELS, "Mean by slice level; distances within slices."),
             ),
+            section("slices", "Slice by slice", tables.slice_table(results.table("slice_summary"))),
             section(
                 "groups", "Disease groups", tables.group_table(summary, "group", groups, "Mean by disease group; 3D.")
             )

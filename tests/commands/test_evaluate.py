@@ -218,6 +218,33 @@ def test_report_is_one_file_without_network(data: Path) -> None:
         assert heading in html
 
 
+def test_figures_of_single_slices(data: Path) -> None:
+    assert evaluate(data, "-o", str(data / "out")) == 0
+    content = json.loads((data / "out" / JSON_NAME).read_text())
+    rows = {(row["structure"], row["metric"]): row for row in content["slice_summary"]}
+    hd = pd.read_csv(data / "out" / "slices.csv").query("structure == 'LV'")["hd_pixels"]
+    assert rows["LV", "hd_pixels"]["mean"] == pytest.approx(hd.mean(), rel=1e-5)
+    accuracy = pd.read_csv(data / "out" / "images.csv")["accuracy"]
+    assert rows["all", "accuracy"]["mean"] == pytest.approx(accuracy.mean(), rel=1e-5)
+    assert main(["report", "--quiet", "-i", str(data / "out")]) == 0
+    assert "Slice by slice" in (data / "out" / "report.html").read_text(encoding="utf-8")
+
+
+def test_results_of_earlier_versions_still_open(data: Path) -> None:
+    assert evaluate(data, "-o", str(data / "out")) == 0
+    for name in ("images.csv", "slice_summary.csv"):
+        (data / "out" / name).unlink()
+    content = json.loads((data / "out" / JSON_NAME).read_text())
+    del content["slice_summary"]
+    (data / "out" / JSON_NAME).write_text(json.dumps(content))
+    slices = pd.read_csv(data / "out" / "slices.csv")
+    slices.drop(columns=[c for c in slices if c.endswith("_pixels")]).to_csv(data / "out" / "slices.csv", index=False)
+    assert main(["report", "--quiet", "-i", str(data / "out")]) == 0
+    html = (data / "out" / "report.html").read_text(encoding="utf-8")
+    assert "Overlap and distances" in html
+    assert "Slice by slice" not in html
+
+
 def test_report_of_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", "-i", str(tmp_path)]) == 2
     assert "no evaluation.json; expected the folder" in capsys.readouterr().err

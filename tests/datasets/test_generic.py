@@ -108,3 +108,18 @@ def test_no_name_is_cut_short(text):
     assert name.isascii()
     for case in (name, f"{name}_frame12", f"{name}_ED"):
         assert patient_of(case) == name
+
+
+def test_structures_that_are_not_wanted_become_background(make, table, convert):
+    done = convert("generic", table, *LABELS, "--structures", "left ventricle", "myo")
+    assert done.json("dataset.json")["labels"] == {"background": 0, "MYO": 1, "LV": 2}
+    given = make.heart(make.mnms)
+    np.testing.assert_array_equal(done.label("Smith_ED"), np.select([given == 2, given == 1], [1, 2]))
+    assert (given == 3).any()  # there was a right ventricle to leave out
+    assert done.json("manifest.json")["values_made_background"] == [3]
+
+
+def test_structures_that_the_source_does_not_have_are_refused(table, convert):
+    done = convert("generic", table, *LABELS, "--structures", "LV", "LA")
+    assert done.code == 2
+    assert "--structures LA LV: expected some of LV, MYO, RV" in done.err
