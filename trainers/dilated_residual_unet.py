@@ -145,7 +145,7 @@ class DRUNetTrainer(CropTrainer):
             if self.locates:
                 return self._localisation(validation, references, ending)
             labels = anatomy_labels(self.dataset_json["labels"])
-            found = add_volume_agreement(validation, references, labels, ending)
+            found = add_volume_agreement(validation, references, labels, ending, self.label_manager.ignore_label)
             return {f"Volume agreement, {name}": value for name, value in found.items()}
         except (UserError, ValueError) as error:  # after hours of training this is no reason to fail
             return {"Not computed": error}
@@ -158,7 +158,8 @@ class DRUNetTrainer(CropTrainer):
             configuration = self.plans_manager.get_configuration(name)
             rule = rule_of(self._crop_kwargs(configuration))
             if len(rule.window) == 3:
-                report = add_localisation_report(validation, references, rule, configuration.spacing, ending)
+                options = rule, configuration.spacing, ending, self.label_manager.ignore_label
+                report = add_localisation_report(validation, references, *options)
                 reports[f"Localisation for {name}"] = report
         return reports
 

@@ -91,7 +91,8 @@ class HALSRNetTrainer(CropTrainer):
         validation = Path(self.output_folder) / "validation"
         references = Path(self.preprocessed_dataset_folder_base) / "gt_segmentations"
         try:
-            lines = add_roi_report(validation, references, self.target_labels, self.dataset_json["file_ending"])
+            ending, ignore = self.dataset_json["file_ending"], self.label_manager.ignore_label
+            lines = add_roi_report(validation, references, self.target_labels, ending, ignore)
         except UserError as error:  # after hours of training a fold without any target is no reason to fail
             lines = {"not computed": str(error)}
         for name, line in lines.items():

@@ -18,6 +18,7 @@ import SimpleITK as sitk
 
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.files import read_json, write_json
+from nnunet_cardiac.label_values import ignored_mask
 
 #: Margin of the absolute outlier rate in pixels.
 MARGIN_PIXELS = 10
@@ -74,6 +75,28 @@ def slice_boxes(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
     return boxes
 
 
+def known_boxes(boxes: npt.NDArray[np.float64], ignored: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+    """Leave out boxes that may be too small, because pixels without a reference may extend them.
+
+    A structure is connected in a slice. If a part of it lay outside the box around what is annotated, it would cross
+    the ring of pixels around the box; it cannot where all of them have a reference.
+
+    Args:
+        boxes: (Z, 4), as `slice_boxes` gives them.
+        ignored: Pixels without a reference (Z, Y, X).
+
+    Returns:
+        (Z, 4): the boxes, NaN where a pixel of the ring has no reference.
+    """
+    known = boxes.copy()
+    for z in np.flatnonzero(~np.isnan(boxes[:, 0])):
+        top, left, bottom, right = boxes[z].astype(int)
+        grown = ignored[z, max(top - 1, 0) : bottom + 1, max(left - 1, 0) : right + 1]
+        if grown.sum() > ignored[z, top:bottom, left:right].sum():
+            known[z] = np.nan
+    return known
+
+
 def stack_box(boxes: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """One box for all slices that have one: the median of each coordinate; (Z, 4) to (Z, 4)."""
     present = ~np.isnan(boxes[:, 0])
@@ -106,7 +129,9 @@ def roi_report(
             held.append((grown[:, :2] <= true[present, :2]).all(1) & (grown[:, 2:] >= true[present, 2:]).all(1))
     errors_mm, errors_pixels = (np.concatenate(e) if e else np.empty(0) for e in (mm, pixels))
     if not len(errors_mm):
-        raise UserError("no slice has a true box: none of the reference segmentations holds a target label.")
+        raise UserError(
+            "no slice has a true box: none of the reference segmentations holds a target label whose box is known."
+        )
     found = ~np.isnan(errors_mm)
     return ROIReport(
         slices=len(found),
@@ -120,17 +145,21 @@ def roi_report(
     )
 
 
-def add_roi_report(predictions: Path, references: Path, labels: Sequence[int], file_ending: str) -> dict[str, str]:
+def add_roi_report(
+    predictions: Path, references: Path, labels: Sequence[int], file_ending: str, ignore_label: int | None = None
+) -> dict[str, str]:
     """Add the errors of drawn boxes to nnU-Net's `summary.json`.
 
     Two comparisons are written, since one box per stack cannot equal the box of each slice: with the median of a
-    stack's true boxes (`roi_stack`) and with the true box of each slice (`roi_slice`, the paper's).
+    stack's true boxes (`roi_stack`) and with the true box of each slice (`roi_slice`, the paper's). Slices whose box
+    is not known (`known_boxes`) are left out.
 
     Args:
         predictions: Validation folder with drawn boxes as label maps and `summary.json`.
         references: Folder of the reference segmentations.
         labels: Labels whose box was regressed.
         file_ending: Of the label maps.
+        ignore_label: Value of pixels without a reference, or None.
 
     Returns:
         Both comparisons, as lines for a log.
@@ -139,7 +168,8 @@ def add_roi_report(predictions: Path, references: Path, labels: Sequence[int], f
         UserError: If there is nothing to compare.
     """
     boxes = [
-        _boxes_of_case(path, references / path.name, labels) for path in sorted(predictions.glob(f"*{file_ending}"))
+        _boxes_of_case(path, references / path.name, labels, ignore_label)
+        for path in sorted(predictions.glob(f"*{file_ending}"))
     ]
     reports = {
         "roi_stack": roi_report((predicted, stack_box(true), spacing) for predicted, true, spacing in boxes),
@@ -152,13 +182,14 @@ def add_roi_report(predictions: Path, references: Path, labels: Sequence[int], f
 
 
 def _boxes_of_case(
-    prediction: Path, reference: Path, labels: Sequence[int]
+    prediction: Path, reference: Path, labels: Sequence[int], ignore_label: int | None
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], tuple[float, float]]:
     image = sitk.ReadImage(reference)
-    true = np.isin(sitk.GetArrayFromImage(image), labels)
+    values = sitk.GetArrayFromImage(image)
+    true = known_boxes(slice_boxes(np.isin(values, labels)), ignored_mask(values, ignore_label))
     drawn = sitk.GetArrayFromImage(sitk.ReadImage(prediction)) > 0
     column, row = image.GetSpacing()[:2]
-    return slice_boxes(drawn), slice_boxes(true), (row, column)
+    return slice_boxes(drawn), true, (row, column)
 
 
 def _mean(values: npt.NDArray[np.float64]) -> float:
