@@ -108,3 +108,11 @@ def test_no_name_is_cut_short(text):
     assert name.isascii()
     for case in (name, f"{name}_frame12", f"{name}_ED"):
         assert patient_of(case) == name
+
+
+def test_ignore_label_gets_the_highest_value(make, table, convert):
+    """Contours of the right ventricle that nobody trusts: no reference, whatever their number in the source."""
+    done = convert("generic", table, "--labels", "Ignore=3", "LV=1", "MYO=2")
+    assert done.json("dataset.json")["labels"] == {"background": 0, "MYO": 1, "LV": 2, "ignore": 3}
+    source = make.heart(make.mnms, 4.0)
+    np.testing.assert_array_equal(done.label("Smith_ES"), np.array([0, 2, 1, 3], np.uint8)[source])
