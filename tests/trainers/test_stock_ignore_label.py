@@ -21,13 +21,14 @@ pytestmark = pytest.mark.slow
 IGNORE = 4
 STRUCTURES = {"RV": 1, "MYO": 2, "LV": 3}
 NARROW = {
+    "2d_roi": {},
     "2d_stack": {"features": [4, 8, 8], "heads": 2, "layers": 1, "hidden": 8},
     "3d_locate": {"filters": 2},
     "3d_crop": {"filters": 2},
     "3d_joint": {"coarse_filters": 2, "filters": 2},
 }
 SHORT = {"iterations": 3, "val_iterations": 2, "initial_lr": 1e-3, "test_time_mirroring": False}
-#: Trainer, configuration, in an order in which the stages before are there.
+#: Trainer and configuration.
 TRAININGS = [
     ("CroCNetTrainer_1epochs", "2d"),
     ("CroCNetTrainer_1epochs", "2d_crop"),
@@ -40,6 +41,12 @@ TRAININGS = [
     ("DRUNetTrainer_1epochs", "3d_crop"),
     ("DRUNetEndToEndTrainer_1epochs", "3d_joint"),
 ]
+#: The stage before.
+FIRST = {
+    ("CroCNetTrainer_1epochs", "2d_crop"): "2d",
+    ("HALSRNetTrainer_1epochs", "2d_crop"): "2d_roi",
+    ("DRUNetTrainer_1epochs", "3d_crop"): "3d_locate",
+}
 
 
 def hide_half(raw: Path) -> None:
@@ -79,17 +86,20 @@ def space(make_workspace):
     return space
 
 
-@pytest.fixture(scope="module")
-def trained(space):
-    """All of `TRAININGS` on fold 0."""
-    for trainer, configuration in TRAININGS:
-        space.train(configuration, 0, trainer=trainer)
-    return space
+def validation(space, trainer: str, configuration: str) -> Path:
+    """Folder of the validation of fold 0, trained now if it was not before, with the stage before it."""
+    folder = space.model(configuration, trainer) / "fold_0" / "validation"
+    if not folder.is_dir():
+        if first := FIRST.get((trainer, configuration)):
+            validation(space, trainer, first)
+        words = ["nnUNetv2_train", space.number, configuration, 0, "-tr", trainer, "-device", "cpu"]
+        space.run(*words, nnUNet_n_proc_DA="0")  # augmentation in the same process: less to start
+    return folder
 
 
 @pytest.mark.parametrize(("trainer", "configuration"), TRAININGS)
-def test_losses_are_numbers(trained, trainer: str, configuration: str) -> None:
-    log = next((trained.model(configuration, trainer) / "fold_0").glob("training_log*.txt")).read_text()
+def test_losses_are_numbers(space, trainer: str, configuration: str) -> None:
+    log = next(validation(space, trainer, configuration).parent.glob("training_log*.txt")).read_text()
     losses = re.findall(r"(?:train|val)_loss (\S+)", log)
     assert len(losses) == 2
     assert all(math.isfinite(float(loss)) for loss in losses)
@@ -98,32 +108,32 @@ def test_losses_are_numbers(trained, trainer: str, configuration: str) -> None:
 @pytest.mark.parametrize(
     ("trainer", "configuration"), [pair for pair in TRAININGS if pair[1] not in ("2d_roi", "3d_locate")]
 )
-def test_our_dice_of_the_validation_cases_is_that_of_nnunet(trained, trainer: str, configuration: str) -> None:
-    validation = trained.model(configuration, trainer) / "fold_0" / "validation"
-    summary = read_json(validation / "summary.json")
+def test_our_dice_of_the_validation_cases_is_that_of_nnunet(space, trainer: str, configuration: str) -> None:
+    predictions = validation(space, trainer, configuration)
+    summary = read_json(predictions / "summary.json")
     stock = {
         (Path(case["reference_file"]).name.removesuffix(".nii.gz"), name): case["metrics"][str(value)]["Dice"]
         for case in summary["metric_per_case"]
         for name, value in STRUCTURES.items()
     }
     cases = {case for case, _ in stock}
-    references = trained.preprocessed / "gt_segmentations"
-    rows = evaluate_folder(references, validation, STRUCTURES, progress=False, cases=cases, ignore_label=IGNORE)
+    references = space.preprocessed / "gt_segmentations"
+    rows = evaluate_folder(references, predictions, STRUCTURES, progress=False, cases=cases, ignore_label=IGNORE)
     assert rows["voxels_ignored"].gt(0).any()
     assert rows["voxels_ignored"].eq(0).any()
     for row in rows.itertuples():
         assert row.dice == pytest.approx(stock[row.case, row.structure], nan_ok=True)
 
 
-def test_reports_of_the_validation_leave_out_what_is_not_known(trained) -> None:
-    val = read_json(trained.preprocessed / "splits_final.json")[0]["val"]
-    references = {case: sitk.ReadImage(trained.preprocessed / "gt_segmentations" / f"{case}.nii.gz") for case in val}
+def test_reports_of_the_validation_leave_out_what_is_not_known(space) -> None:
+    val = read_json(space.preprocessed / "splits_final.json")[0]["val"]
+    references = {case: sitk.ReadImage(space.preprocessed / "gt_segmentations" / f"{case}.nii.gz") for case in val}
     arrays = {case: sitk.GetArrayFromImage(image) for case, image in references.items()}
     whole = [case for case, labels in arrays.items() if not (labels == IGNORE).any()]
     assert 0 < len(whole) < len(val)
 
     def summary(trainer: str, configuration: str) -> dict:
-        return read_json(trained.model(configuration, trainer) / "fold_0" / "validation" / "summary.json")
+        return read_json(validation(space, trainer, configuration) / "summary.json")
 
     located = summary("DRUNetTrainer_1epochs", "3d_locate")["localisation"]
     assert (located["cases"], located["left_out"]) == (len(whole), len(val) - len(whole))
@@ -139,20 +149,21 @@ def test_reports_of_the_validation_leave_out_what_is_not_known(trained) -> None:
         assert presence[name]["all"]["slices"] == known
 
 
-def test_predict_and_evaluate(trained, tmp_path: Path) -> None:
+def test_predict_and_evaluate(space, tmp_path: Path) -> None:
     """The commands of this package, on the unseen patients; the stock command for the same model."""
-    model = trained.model("2d")
+    validation(space, "CroCNetTrainer_1epochs", "2d")
+    model = space.model("2d")
     assert CardiacPredictor.from_folder(model, device="cpu").labels == STRUCTURES
-    words = ["nnunet_cardiac", "predict", "-i", trained.raw / "imagesTs", "-o", tmp_path / "ours", "-m", model]
-    trained.run(*words, "-device", "cpu", "--precision", "fp32")
-    trained.predict("2d", tmp_path / "stock", "-f", 0, "--disable_tta")
-    for path in (trained.raw / "labelsTs").glob("*.nii.gz"):
+    words = ["nnunet_cardiac", "predict", "-i", space.raw / "imagesTs", "-o", tmp_path / "ours", "-m", model]
+    space.run(*words, "-device", "cpu", "--precision", "fp32")
+    space.predict("2d", tmp_path / "stock", "-f", 0, "--disable_tta")
+    for path in (space.raw / "labelsTs").glob("*.nii.gz"):
         ours, stock = (sitk.GetArrayFromImage(sitk.ReadImage(tmp_path / f / path.name)) for f in ("ours", "stock"))
         np.testing.assert_array_equal(ours, stock)
         assert ours.max() < IGNORE
     content = json.loads(next((tmp_path / "ours").glob("*frame*.json")).read_text())
     assert "ignore" not in content["model"]["labels"]
-    words = ["nnunet_cardiac", "evaluate", "-gt", trained.raw / "labelsTs", "-p", tmp_path / "ours", "-np", 1]
-    printed = trained.run(*words, "-o", tmp_path / "out")
+    words = ["nnunet_cardiac", "evaluate", "-gt", space.raw / "labelsTs", "-p", tmp_path / "ours", "-np", 1]
+    printed = space.run(*words, "-o", tmp_path / "out")
     assert "1 of 2 references have voxels without a label" in printed
     assert read_json(tmp_path / "out" / "evaluation.json")["ignore_label"] == IGNORE
