@@ -226,17 +226,13 @@ class CardiacTrainer(StopsEarly, ABC):
     def _build_loss(self) -> nn.Module:
         if self.recipe.loss == "dice_ce":
             return super()._build_loss()
-        if self.label_manager.has_ignore_label:
-            raise UserError(
-                f"dataset.json has an ignore label, which the loss {self.recipe.loss!r} cannot leave out; "
-                f"train with -tr {type(self).__name__}_nnUNetRecipe."
-            )
+        common = {"ddp": self.is_ddp, "ignore_label": self.label_manager.ignore_label}
         if self.recipe.loss == "bce_dice":
-            return CrossEntropyDiceLoss(ddp=self.is_ddp)
+            return CrossEntropyDiceLoss(**common)
         if self.recipe.loss.startswith("softmax_dice"):
-            return VolumeDiceLoss(background=self.recipe.loss == "softmax_dice", ddp=self.is_ddp)
+            return VolumeDiceLoss(background=self.recipe.loss == "softmax_dice", **common)
         squared = self.recipe.loss == "dice"
-        return SigmoidDiceLoss(self.background_is_output, squared, smooth=1e-5 if squared else 1.0, ddp=self.is_ddp)
+        return SigmoidDiceLoss(self.background_is_output, squared, smooth=1e-5 if squared else 1.0, **common)
 
     @property
     def background_is_output(self) -> bool:

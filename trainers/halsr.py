@@ -13,6 +13,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from nnunet_cardiac.architectures.blocks.box_corners import corners_of_mask, draw_corners
@@ -20,6 +21,7 @@ from nnunet_cardiac.architectures.roi_regressor import ROIRegressor
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.evaluation.regions import Boxes, add_roi_reports, compare_boxes, known_boxes, slice_boxes
 from nnunet_cardiac.evaluation.regressed_boxes import regressed_boxes
+from nnunet_cardiac.label_values import ignored_mask
 from nnunet_cardiac.losses import CornerLoss
 from nnunet_cardiac.recipes import HALSR, Recipe
 from nnunet_cardiac.registry import TRAINERS, anatomy_labels
@@ -67,7 +69,7 @@ class HALSRNetTrainer(CropTrainer):
         return not self.regresses
 
     def _build_loss(self) -> nn.Module:
-        return CornerLoss() if self.regresses else super()._build_loss()
+        return CornerLoss(self.label_manager.ignore_label) if self.regresses else super()._build_loss()
 
     def train_step(self, batch: dict) -> dict:
         """Take a step of nnU-Net's; the regressor's target is the box of the labels."""
@@ -78,12 +80,19 @@ class HALSRNetTrainer(CropTrainer):
         return super().validation_step(self._with_box_target(batch) if self.regresses else batch)
 
     def _with_box_target(self, batch: dict) -> dict:
-        """Replace the label map (B, 1, H, W) by the tight box of the target labels, drawn as label 1."""
-        target = batch["target"]
+        """Replace the label map (B, 1, H, W) by the tight box of the target labels, drawn as label 1.
+
+        A slice whose box is not known, because pixels without a reference may extend it, gets the ignore label
+        everywhere: loss and pseudo Dice leave it out.
+        """
+        target, ignore = batch["target"], self.label_manager.ignore_label
         labels = torch.tensor(self.target_labels, device=target.device, dtype=target.dtype)
         corners, present = corners_of_mask(torch.isin(target[:, 0], labels))
-        box = draw_corners(corners, target.shape[-2:]) & present[:, None, None]
-        return {**batch, "target": box[:, None].to(target.dtype)}
+        box = (draw_corners(corners, target.shape[-2:]) & present[:, None, None])[:, None]
+        drawn = box.to(target.dtype)
+        if ignore is not None:
+            drawn[_may_grow(box, ignored_mask(target, ignore))] = ignore
+        return {**batch, "target": drawn}
 
     def perform_actual_validation(self, save_probabilities: bool = False) -> None:
         """Validate as nnU-Net does; for the regressor, add the error of the boxes to the summary."""
@@ -128,3 +137,18 @@ class HALSRNetTrainer(CropTrainer):
         labels, properties = self.plans_manager.image_reader_writer_class().read_seg(str(path))
         order = self.plans_manager.transpose_forward
         return labels[0].transpose(order), [float(properties["spacing"][axis]) for axis in order[1:]]
+
+
+def _may_grow(box: torch.Tensor, ignored: torch.Tensor) -> torch.Tensor:
+    """Which slices have pixels without a reference that may extend the box around what is annotated, (B,).
+
+    The target is connected in a slice. If a part of it lay outside the box, it would cross the ring of pixels around
+    the box; it cannot where all of them have a reference. Without a box, any pixel without a reference may hold one.
+
+    Args:
+        box: Drawn boxes (B, 1, H, W), boolean.
+        ignored: Pixels without a reference, of the same shape.
+    """
+    grown = F.max_pool2d(box.float(), 3, stride=1, padding=1) > 0
+    matters = torch.where(box.flatten(1).any(1)[:, None, None, None], grown & ~box, True)
+    return (matters & ignored).flatten(1).any(1)

@@ -14,6 +14,7 @@ from tqdm import tqdm
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.evaluation.patients import read_patient_table
 from nnunet_cardiac.files import read_json, write_json
+from nnunet_cardiac.label_values import refuse_regions
 from nnunet_cardiac.splits import check_splits, patient_of, stratified_splits
 
 #: Every fifth patient in the order of the names is kept apart where the data set keeps none apart itself.
@@ -129,7 +130,9 @@ def _choose(source: Path) -> _Chosen:
     description = source / "dataset.json"
     if not description.is_file():
         raise UserError(f"{source}: no dataset.json; expected a data set in nnU-Net's raw format.")
-    ending = read_json(description)["file_ending"]
+    content = read_json(description)
+    refuse_regions(content.get("labels", {}), str(description))
+    ending = content["file_ending"]
     cases = {part: _cases(source / f"labels{part}", ending) for part in ("Tr", "Ts")}
     if not cases["Tr"]:
         raise UserError(f"{source / 'labelsTr'}: no label map *{ending}; expected nnU-Net's raw format.")

@@ -24,7 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("-o", type=Path, metavar="FOLDER", help="where to write (the predictions' folder/evaluation)")
     labels = parser.add_argument_group("labels", "by default from dataset.json in or beside each folder")
-    labels.add_argument("--labels", nargs="+", metavar="NAME=N", help="numbers in the references: RV=1 MYO=2 LV=3")
+    labels.add_argument(
+        "--labels", nargs="+", metavar="NAME=N", help="numbers in the references: RV=1 MYO=2 LV=3 ignore=4"
+    )
     labels.add_argument("--prediction-labels", nargs="+", metavar="NAME=N", help="numbers in the predictions")
     labels.add_argument(
         "--map-labels", action="store_true", help="translate predictions whose dataset.json numbers otherwise"
@@ -64,8 +66,9 @@ def run(args: argparse.Namespace) -> int:
         labels = read_labels(path)
     else:
         raise UserError(f"{args.gt}: no dataset.json in it or beside it. Name the labels: --labels RV=1 MYO=2 LV=3")
-    own = parse_labels(args.prediction_labels, "--prediction-labels") if args.prediction_labels else None
-    methods = named_methods(args.p, args.gt, labels, own, map_labels=args.map_labels)
+    given = args.prediction_labels
+    own = parse_labels(given, "--prediction-labels").structures if given else None
+    methods = named_methods(args.p, args.gt, labels.structures, own, map_labels=args.map_labels)
     if args.o is None and len(methods) > 1:
         raise UserError("several methods: say where to write with -o FOLDER.")
     table = args.patients or find_patients(args.gt)
@@ -73,9 +76,10 @@ def run(args: argparse.Namespace) -> int:
     evaluation = evaluate(
         args.gt,
         methods,
-        labels,
+        labels.structures,
         cases=args.cases,
         patients=patients,
+        ignore_label=labels.ignore,
         tolerance_mm=args.tolerance,
         allow_missing=args.allow_missing,
         check_order=not args.no_order_check,
@@ -86,7 +90,8 @@ def run(args: argparse.Namespace) -> int:
         "reference": str(args.gt.resolve()),
         "methods": {method.name: [str(folder.resolve()) for folder in method.folders] for method in methods},
         "translations": {method.name: method.translation for method in methods if method.translation is not None},
-        "labels": labels,
+        "labels": labels.structures,
+        "ignore_label": labels.ignore,
         "patients_table": None if table is None else str(table.resolve()),
         "surface_dice_tolerance_mm": args.tolerance,
         "body_surface_area": args.bsa,
@@ -95,6 +100,8 @@ def run(args: argparse.Namespace) -> int:
     folder = args.o or methods[0].folders[0] / "evaluation"
     written = write_results(folder, results)
     print(_shown(results.table("summary")))
+    if partly := results.facts["partly_annotated"]:
+        print(f"{len(partly)} of {results.facts['cases']} references have voxels without a label: Dice of the others.")
     print(f"{len(written)} files in {folder}; a page of them: nnunet_cardiac report -i {folder}")
     return 0
 

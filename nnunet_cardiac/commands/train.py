@@ -8,7 +8,9 @@ from pathlib import Path
 
 from nnunet_cardiac.devices import choose_device
 from nnunet_cardiac.errors import UserError
+from nnunet_cardiac.files import read_json
 from nnunet_cardiac.folders import find_dataset
+from nnunet_cardiac.label_values import refuse_regions
 from nnunet_cardiac.stages import TrainingSetup
 
 HELP = "train with nnU-Net's own command, one stage or all stages"
@@ -40,6 +42,9 @@ def run(args: argparse.Namespace) -> int:
     from nnunet_cardiac.runner import run_command, shown
 
     preprocessed = find_dataset(os.environ, "nnUNet_preprocessed", args.d)
+    description = preprocessed / "dataset.json"
+    if description.is_file():
+        refuse_regions(read_json(description).get("labels", {}), str(description))
     if not os.environ.get("nnUNet_results"):
         raise UserError('nnUNet_results is not set. Set it: eval "$(nnunet_cardiac env --base FOLDER)"')
     results = Path(os.environ["nnUNet_results"]) / preprocessed.name

@@ -5,6 +5,7 @@ ACDC's file names carry the frame but not its phase, and the lower number is not
 
 from __future__ import annotations
 
+import math
 import re
 from collections import defaultdict
 from collections.abc import Mapping
@@ -45,7 +46,8 @@ def assign_phases(
 
     Returns:
         Case -> `"ED"`, `"ES"` or `""`. By the volume rule ED is the frame with the largest LV and ES the one with
-        the smallest; it needs two frames of one patient and an LV in the reference, otherwise no phase is named.
+        the smallest; it needs two frames of one patient, all of known volume (no NaN), and an LV in the reference,
+        otherwise no phase is named.
         Names that end in `_ED` or `_ES` are taken at their word.
 
     Raises:
@@ -79,7 +81,8 @@ def _phases_by_frame(patient: str, cases: list[str], frames: Mapping[str, int]) 
 
 
 def _phases_by_volume(volumes: Mapping[str, float]) -> dict[str, str]:
-    if len(volumes) < 2 or not max(volumes.values()) > 0:
+    values = list(volumes.values())
+    if len(values) < 2 or any(math.isnan(value) for value in values) or not max(values) > 0:
         return {}
     largest, *others = sorted(volumes, key=lambda case: -volumes[case])
     return {largest: "ED", others[-1]: "ES"}

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.evaluation.outliers import is_outlier
 from nnunet_cardiac.files import read_json, write_json
+from nnunet_cardiac.label_values import ignored_mask
 
 Boxes = npt.NDArray[np.float64]
 #: Predicted and true boxes (Z, 4) of a case and the size of a pixel (row, column) in mm.
@@ -78,6 +79,28 @@ def slice_boxes(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
     return boxes
 
 
+def ended_boxes(boxes: Boxes, ignored: npt.NDArray[np.bool_]) -> Boxes:
+    """Leave out boxes that may be too small, because pixels without a reference may extend them.
+
+    A structure is connected in a slice. If a part of it lay outside the box around what is annotated, it would cross
+    the ring of pixels around the box; it cannot where all of them have a reference.
+
+    Args:
+        boxes: (Z, 4), as `slice_boxes` gives them.
+        ignored: Pixels without a reference (Z, Y, X).
+
+    Returns:
+        (Z, 4): the boxes, NaN where a pixel of the ring has no reference.
+    """
+    known = boxes.copy()
+    for z in np.flatnonzero(~np.isnan(boxes[:, 0])):
+        top, left, bottom, right = boxes[z].astype(int)
+        grown = ignored[z, max(top - 1, 0) : bottom + 1, max(left - 1, 0) : right + 1]
+        if grown.sum() > ignored[z, top:bottom, left:right].sum():
+            known[z] = np.nan
+    return known
+
+
 def stack_box(boxes: Boxes) -> Boxes:
     """One box for all slices that have one: the median of each coordinate; (Z, 4) to (Z, 4)."""
     present = ~np.isnan(boxes[:, 0])
@@ -108,7 +131,9 @@ def roi_report(cases: Iterable[BoxesOfCase]) -> ROIReport:
             held.append((grown[:, :2] <= true[present, :2]).all(1) & (grown[:, 2:] >= true[present, 2:]).all(1))
     errors_mm, errors_pixels = (np.concatenate(e) if e else np.empty(0) for e in (mm, pixels))
     if not len(errors_mm):
-        raise UserError("no slice has a true box: none of the reference segmentations holds a target label.")
+        raise UserError(
+            "no slice has a true box: none of the reference segmentations holds a target label whose box is known."
+        )
     found = ~np.isnan(errors_mm)
     return ROIReport(
         slices=len(found),
@@ -125,30 +150,15 @@ def roi_report(cases: Iterable[BoxesOfCase]) -> ROIReport:
 def known_boxes(labels: npt.NDArray[np.integer], targets: Sequence[int], ignore: int | None = None) -> Boxes:
     """Boxes of the target labels in the slices of a reference, where they are known.
 
-    A target is connected within a slice. If a part of it lay outside the box of what is annotated, it would cross the
-    ring of pixels around that box; a slice is left out if one of these has no reference. So is a slice without an
-    annotated target in which any pixel has none.
-
     Args:
         labels: Label map (Z, Y, X).
         targets: Labels whose common box is meant.
         ignore: Label of pixels without a reference, if there is one.
 
     Returns:
-        (Z, 4) as `slice_boxes` gives them.
+        (Z, 4) as `ended_boxes` gives them.
     """
-    boxes = slice_boxes(np.isin(labels, targets))
-    if ignore is None:
-        return boxes
-    for z in np.flatnonzero((labels == ignore).any((1, 2))):
-        if np.isnan(boxes[z, 0]):
-            continue
-        top, left, bottom, right = boxes[z].astype(int)
-        ignored = labels[z] == ignore
-        ring = ignored[max(top - 1, 0) : bottom + 1, max(left - 1, 0) : right + 1].sum()
-        if ring > ignored[top:bottom, left:right].sum():
-            boxes[z] = np.nan
-    return boxes
+    return ended_boxes(slice_boxes(np.isin(labels, targets)), ignored_mask(labels, ignore))
 
 
 def compare_boxes(cases: Sequence[BoxesOfCase], name: str) -> dict[str, ROIReport]:

@@ -91,6 +91,7 @@ def derive(
     counted = {
         "cases": len(first),
         "patients": int(first["patient"].nunique()),
+        "partly_annotated": first.loc[first["voxels_ignored"] > 0, "case"].tolist(),
         "left_out": {method: list(cases) for method, cases in evaluation.left_out.items()},
         "localisation": {method: asdict(found) for method, found in evaluation.localisation.items()},
         "distance_failed": _counts(evaluation.cases, "distance_failed"),

@@ -67,6 +67,7 @@ def evaluate(
     cases: Iterable[str] | None = None,
     patients: PatientTable | None = None,
     tolerance_mm: float = TOLERANCE_MM,
+    ignore_label: int | None = None,
     allow_missing: bool = False,
     check_order: bool = True,
     workers: int = 1,
@@ -82,6 +83,8 @@ def evaluate(
         patients: Groups and phases. Phases that it does not name follow the reference volume, see
             :func:`nnunet_cardiac.evaluation.phases.assign_phases`.
         tolerance_mm: Of surface Dice.
+        ignore_label: Value of voxels without a reference, or None; for what is reported then see
+            :func:`nnunet_cardiac.evaluation.case_metrics.case_metrics`.
         allow_missing: Evaluate what a method has predicted and list the rest, instead of refusing.
         check_order: Look for exchanged labels in the label maps.
         workers: Processes.
@@ -102,7 +105,7 @@ def evaluate(
     for method in methods:
         pairs, missing = match_method(Path(reference), method.folders, cases, allow_missing=allow_missing)
         left_out[method.name] = missing
-        jobs += [Job(pair, structures, method.translation, tolerance_mm) for _, pair in pairs]
+        jobs += [Job(pair, structures, method.translation, tolerance_mm, ignore_label) for _, pair in pairs]
         keys += [(method.name, run, pair.case) for run, pair in pairs]
     results = run_jobs(jobs, workers=workers, progress=progress)
     if check_order:
@@ -135,6 +138,7 @@ def evaluate_folder(
     *,
     cases: Iterable[str] | None = None,
     frames: Mapping[str, Mapping[str, int]] | None = None,
+    ignore_label: int | None = None,
 ) -> pd.DataFrame:
     """Compare one folder of predicted label maps with the reference.
 
@@ -145,6 +149,7 @@ def evaluate_folder(
         progress: Show a progress bar on stderr.
         cases: Names to evaluate; by default all of `reference`.
         frames: Patient -> phase -> frame number; see :func:`assign_phases`. Phases always come from the reference.
+        ignore_label: Value of voxels without a reference, or None.
 
     Returns:
         `cases` of :func:`evaluate`, one row for each case and structure. Among its columns: `case`, `patient`, `phase`
@@ -157,9 +162,8 @@ def evaluate_folder(
     patients = PatientTable(frames={patient: dict(named) for patient, named in (frames or {}).items()})
     methods = [Method("prediction", (Path(prediction),))]
     # a network after a few epochs may still confuse structures: that is a result here and no mistake of the user
-    return evaluate(
-        reference, methods, labels, cases=cases, patients=patients, check_order=False, progress=progress
-    ).cases
+    options = {"check_order": False, "ignore_label": ignore_label, "progress": progress}
+    return evaluate(reference, methods, labels, cases=cases, patients=patients, **options).cases
 
 
 def mean_foreground_dice(table: pd.DataFrame) -> float:

@@ -232,9 +232,8 @@ def plausibility_table(found: pd.DataFrame) -> str:
         cells = []
         for source in ("prediction", "reference"):
             own = part[part["source"] == source]
-            cells += [f"{100 * (own[column] > 0).mean():.0f} %" for column in _FLAGS]
-            open_wall = f"{100 * (own['outside_percent'] > _OUTSIDE_PERCENT).mean():.0f} %"
-            cells.append(open_wall if structure == "LV" else "")
+            cells += [_percent(own[column] > 0) for column in _FLAGS]
+            cells.append(_percent(own["outside_percent"] > _OUTSIDE_PERCENT) if structure == "LV" else "")
         rows.append(row([method, structure, *cells], headings=2))
     names = ["Holes", "Fragments", "Missing slices", "Open wall"]
     wide = "".join(f'<th scope="colgroup" colspan="4">{name}</th>' for name in ("Predictions", "References"))
@@ -246,6 +245,11 @@ def plausibility_table(found: pd.DataFrame) -> str:
         "myocardium within a slice."
     )
     return table(caption, head, [rows], css="dense")
+
+
+def _percent(flagged: pd.Series) -> str:
+    """Share of the label maps; a dash without any, as of references that are all annotated in part."""
+    return f"{100 * flagged.mean():.0f} %" if len(flagged) else "–"
 
 
 def _reasons(own: pd.DataFrame, flags: pd.DataFrame) -> str:

@@ -116,6 +116,9 @@ def test_seeds_are_averaged_and_folds_joined(data: Path) -> None:
         (lambda d: (d / "dataset.json").unlink(), [], "no dataset.json in it or beside it"),
         (lambda d: None, ["--labels", "RV=one"], "'RV=one' is no NAME=NUMBER"),
         (lambda d: None, ["--labels", "RV=1", "MYO=1"], "repeats a name or a number"),
+        (lambda d: None, ["--labels", "RV=1", "MYO=2", "LV=3", "ignore=3"], "'ignore=3' repeats a name or a number"),
+        (lambda d: (d / "dataset.json").write_text('{"labels": {"background": 0, "RV": [1, 2]}}'), [],
+         r"dataset.json: label 'RV' is \[1, 2\]; .* Region labels"),
         (lambda d: None, ["--tolerance", "-1"], "expected 0 mm or more"),
         (lambda d: None, ["--cases", "nobody"], "have no prediction: nobody"),
     ],
@@ -248,3 +251,54 @@ def test_results_of_earlier_versions_still_open(data: Path) -> None:
 def test_report_of_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", "-i", str(tmp_path)]) == 2
     assert "no evaluation.json; expected the folder" in capsys.readouterr().err
+
+
+def test_partly_annotated_references(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Half of the first case and a slice of all of patient 3 have no reference."""
+    assert evaluate(data, "-o", str(data / "plain")) == 0
+    partly = [CASES[0], *CASES[4:]]
+    for case in partly:
+        array = heart(1.0 if case.endswith("01") else 0.7)
+        array[(slice(None), slice(None), slice(24, None)) if case == CASES[0] else 2] = 4
+        write(data / "labelsTs" / f"{case}.nii.gz", array)
+    assert evaluate(data) == 2
+    assert "found label values (4)" in capsys.readouterr().err
+    (data / "dataset.json").write_text(json.dumps({"labels": {**ACDC, "ignore": 4}}))
+    assert evaluate(data, "-o", str(data / "out")) == 0
+    assert "3 of 6 references have voxels without a label" in capsys.readouterr().out
+    found, plain = read_results(data / "out"), read_results(data / "plain")
+    assert found.facts["partly_annotated"] == partly
+    assert found.facts["ignore_label"] == 4
+    whole = [case for case in CASES if case not in partly]
+    for name in ("cases", "slices", "plausibility"):
+        tables = [results.table(name) for results in (found, plain)]
+        kept, expected = (t[t["case"].isin(whole) & (t["phase"] != "")].reset_index(drop=True) for t in tables)
+        expected = expected[expected["patient"].isin(kept["patient"])].reset_index(drop=True)
+        pd.testing.assert_frame_equal(kept, expected, check_dtype=False)
+    function = found.table("indices").set_index(["patient", "index"])
+    assert function.loc[("patient002", "LV EF"), "reference"] > 0
+    assert function.loc[("patient002", "LV EF")].equals(
+        plain.table("indices").set_index(["patient", "index"]).loc[("patient002", "LV EF")]
+    )
+    assert ("patient003", "LV EF") not in function.dropna(subset="reference").index
+    assert found.table("agreement").set_index("index").loc["LV EF", "n"] == 1
+
+
+@pytest.mark.slow
+def test_report_of_references_that_are_all_annotated_in_part(data: Path) -> None:
+    for case in CASES:
+        array = heart(1.0 if case.endswith("01") else 0.7)
+        array[:, :, 24:] = 4
+        write(data / "labelsTs" / f"{case}.nii.gz", array)
+    words = ["--labels", "RV=1", "MYO=2", "LV=3", "ignore=4"]
+    (data / "patients.csv").write_text(
+        "patient,ed_frame,es_frame\n" + "".join(f"patient{p:03d},1,9\n" for p in (1, 2, 3))
+    )
+    assert evaluate(data, *words, "-o", str(data / "out")) == 0
+    assert main(["report", "--quiet", "-i", str(data / "out")]) == 0
+    walls = read_results(data / "out").table("walls")
+    assert set(walls["source"]) == {"prediction"}
+    page = (data / "out" / "report.html").read_text(encoding="utf-8")
+    assert "6 references have voxels without a label (patient001_frame01, " in page
+    tables = page[page.index("Label maps with at least one") :]
+    assert "nan" not in tables[: tables.index("</table>")].lower()

@@ -123,3 +123,11 @@ def test_structures_that_the_source_does_not_have_are_refused(table, convert):
     done = convert("generic", table, *LABELS, "--structures", "LV", "LA")
     assert done.code == 2
     assert "--structures LA LV: expected some of LV, MYO, RV" in done.err
+
+
+def test_ignore_label_gets_the_highest_value(make, table, convert):
+    """Contours of the right ventricle that nobody trusts: no reference, whatever their number in the source."""
+    done = convert("generic", table, "--labels", "Ignore=3", "LV=1", "MYO=2")
+    assert done.json("dataset.json")["labels"] == {"background": 0, "MYO": 1, "LV": 2, "ignore": 3}
+    source = make.heart(make.mnms, 4.0)
+    np.testing.assert_array_equal(done.label("Smith_ES"), np.array([0, 2, 1, 3], np.uint8)[source])
