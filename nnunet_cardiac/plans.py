@@ -21,10 +21,13 @@ from nnunet_cardiac.cascade.stack_configurations import PIXEL_MM, stack_configur
 from nnunet_cardiac.checks.plans import check_plans
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.files import read_json, write_json
+from nnunet_cardiac.fold_file import FILE_NAME, fold_warnings, known_cases
 from nnunet_cardiac.folders import dataset_number
+from nnunet_cardiac.patient_tables import find_tables
+from nnunet_cardiac.patients import Cohort, read_patients
 from nnunet_cardiac.registry import TRAINERS, anatomy_labels
 from nnunet_cardiac.short_plans import SHORT_SUFFIX, SMALL_SUFFIX, short_entries, small_entries
-from nnunet_cardiac.splits import patient_splits, shared_patients
+from nnunet_cardiac.splits import patient_splits
 from nnunet_cardiac.systems import ROI_REGRESSOR, SYSTEMS, System
 from nnunet_cardiac.trainer_plans import plans_for
 from nnunet_cardiac.volume_plans import volume_entries
@@ -131,38 +134,36 @@ def plan_crops(
     return path, {name: entry for name, entry in entries.items() if name != system.base}
 
 
-def ensure_patient_splits(preprocessed: Path, raw: Path | None) -> Path:
+def ensure_patient_splits(preprocessed: Path, raw: Path | None, cohort: Cohort | None = None) -> Path:
     """Make sure that nnU-Net trains with folds by patient.
 
-    A split that comes with the raw data set is taken over; else one is drawn. A split that is there already stays,
-    with a warning if a patient is on both sides.
+    A split that comes with the raw data set is taken over; else one is drawn. A split that is there already stays.
+    Warnings say what was guessed of the patients, which patients are on both sides of a fold, and which are in none.
 
     Args:
         preprocessed: `nnUNet_preprocessed/<dataset>`.
         raw: `nnUNet_raw/<dataset>`, if known.
+        cohort: Whose the training cases are; by default what the tables of the raw data set or the names say.
 
     Returns:
         The file `splits_final.json`.
+
+    Raises:
+        UserError: If there are fewer patients than folds.
     """
-    path = preprocessed / "splits_final.json"
+    path = preprocessed / FILE_NAME
+    if cohort is None:
+        cohort = read_patients(known_cases(preprocessed), [] if raw is None else find_tables(raw))
     if not path.is_file():
-        given = raw / "splits_final.json" if raw is not None else None
+        given = raw / FILE_NAME if raw is not None else None
         if given is not None and given.is_file():
             splits = read_json(given)
         else:
-            ending = read_json(preprocessed / "dataset.json")["file_ending"]
-            references = (preprocessed / "gt_segmentations").glob(f"*{ending}")
-            splits = patient_splits(file.name.removesuffix(ending) for file in references)
+            splits = patient_splits(cohort.cases, patients=cohort.by_case)
         write_json(path, splits)
-    shared = shared_patients(read_json(path))
-    if shared:
-        logger.warning(
-            "%s: %d patients (%s, ...) are in training and validation of the same fold, so validation results are too "
-            "good. Remove the file and plan again for folds by patient; trained folds have to be trained anew.",
-            path,
-            len(shared),
-            shared[0],
-        )
+    cohort.warn(preprocessed.name)
+    for warning in fold_warnings(preprocessed, cohort):
+        logger.warning("%s", warning)
     return path
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from nnunet_cardiac.errors import UserError
-from nnunet_cardiac.splits import check_splits, patient_of, patient_splits, stratified_folds, stratified_splits
+from nnunet_cardiac.patients import patient_of
+from nnunet_cardiac.splits import check_splits, patient_splits, stratified_folds, stratified_splits
 
 
 @pytest.mark.parametrize(

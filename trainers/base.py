@@ -11,6 +11,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from copy import deepcopy
+from pathlib import Path
 from time import time
 from typing import Any, ClassVar
 
@@ -19,7 +20,6 @@ import torch
 from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
 from batchgeneratorsv2.transforms.utils.compose import ComposeTransforms
 from batchgeneratorsv2.transforms.utils.nnunet_masking import MaskImageTransform
-from nnunetv2.training.dataloading.nnunet_dataset import infer_dataset_class
 from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
 from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
@@ -31,6 +31,7 @@ from nnunet_cardiac.checks.plans import check_patch_size, check_plans
 from nnunet_cardiac.devices import usable_cores
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.files import replacing, write_json
+from nnunet_cardiac.fold_file import FILE_NAME, check_data, check_fold, fold_warnings, read_cohort
 from nnunet_cardiac.losses import CrossEntropyDiceLoss, SigmoidDiceLoss, VolumeDiceLoss
 from nnunet_cardiac.recipes import Recipe
 from nnunet_cardiac.registry import anatomy_labels
@@ -57,6 +58,7 @@ class CardiacTrainer(StopsEarly, ABC):
     recipe: ClassVar[Recipe] = Recipe()
     epochs: ClassVar[int | None] = None
     required_anatomies: ClassVar[tuple[str, ...]] = ()
+    _split_is_checked: bool = False
 
     def __init__(
         self,
@@ -253,18 +255,41 @@ class CardiacTrainer(StopsEarly, ABC):
 
     # -------------------------------------------------------------------------------------------------------- data
 
+    def on_train_start(self) -> None:
+        """Refuse data and folds that do not fit before anything is built."""
+        self.do_split()
+        super().on_train_start()
+
     def do_split(self) -> tuple[list[str], list[str]]:
-        """Write a split by patient if there is none; nnU-Net's own would put one heart on both sides."""
-        path = os.path.join(self.preprocessed_dataset_folder_base, "splits_final.json")
-        if self.fold != "all" and not os.path.isfile(path) and self.local_rank == 0:
-            cases = infer_dataset_class(self.preprocessed_dataset_folder).get_identifiers(
-                self.preprocessed_dataset_folder
-            )
-            write_json(path, patient_splits(cases))
-            self.print_to_log_file(f"Wrote a split by patient: {path}")
+        """Return nnU-Net's split after checking, the first time, that there is one by patient for this fold.
+
+        nnU-Net's own folds would put one heart on both sides, and so would what it draws for a fold that the file
+        lacks.
+
+        Raises:
+            UserError: If this configuration is not preprocessed, a fold names unknown cases, or there is no such fold.
+        """
+        if not self._split_is_checked:
+            self._check_split()
+            self._split_is_checked = True
+        return super().do_split()
+
+    def _check_split(self) -> None:
+        """Write a split by patient if there is none, and say what is wrong with the one that is there."""
+        base = Path(self.preprocessed_dataset_folder_base)
+        identifier = self.configuration_manager.data_identifier
+        check_data(base, self.configuration_name, identifier, self.plans_manager.plans_name)
+        check_fold(base, self.fold)
+        if self.local_rank == 0:
+            cohort = read_cohort(base, os.environ)
+            if self.fold != "all" and not (base / FILE_NAME).is_file():
+                cohort.warn(self.plans_manager.dataset_name)
+                write_json(base / FILE_NAME, patient_splits(cohort.cases, patients=cohort.by_case))
+                self.print_to_log_file(f"Wrote a split by patient: {base / FILE_NAME} ({cohort})")
+            for warning in fold_warnings(base, cohort):
+                self.print_to_log_file(f"WARNING: {warning}")
         if self.is_ddp:
             torch.distributed.barrier()
-        return super().do_split()
 
     def configure_rotation_dummyDA_mirroring_and_inital_patch_size(  # noqa: N802 nnU-Net's name
         self,

@@ -51,7 +51,7 @@ def describe(run: Run, data: Data, outcome: Any, progress: bool = True) -> dict[
     labels = anatomy_labels(read_json(data.raw / "dataset.json")["labels"])
     methods = [Method(run.system, (outcome.predictions,))]
     # Networks after a few steps may still confuse structures: that is a result here and no mistake.
-    options = {"check_order": False, "workers": run.threads, "progress": progress}
+    options = {"check_order": False, "names": data.cohort.cases, "workers": run.threads, "progress": progress}
     evaluation = evaluate(data.raw / "labelsTs", methods, labels, **options)
     machine = {name: value for name, value in hardware(run.budget.device).items() if name != "system"}
     first = outcome.stages[0]

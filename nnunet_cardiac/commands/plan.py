@@ -24,6 +24,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-d", required=True, metavar="DATASET", help="number or name of the data set")
     parser.add_argument("-tr", choices=tuple(TRAINERS), default="CroCNetTrainer", help="default: %(default)s")
     parser.add_argument("-p", default="nnUNetPlans", metavar="PLANS", help="name of the plans file (%(default)s)")
+    parser.add_argument(
+        "--patients",
+        type=Path,
+        metavar="CSV",
+        help="case, patient: whose the cases are (cases.csv or patients.csv of the raw data set, else the names)",
+    )
     length = parser.add_mutually_exclusive_group()
     length.add_argument(
         "--short",
@@ -61,9 +67,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Add the configurations and say what they are."""
+    from nnunet_cardiac.fold_file import known_cases, raw_tables
+    from nnunet_cardiac.patients import read_patients
     from nnunet_cardiac.plans import CropOptions, ensure_patient_splits, plan_crops
 
     folder = find_dataset(os.environ, "nnUNet_preprocessed", args.d)
+    tables = raw_tables(folder.name, os.environ) if args.patients is None else [args.patients]
+    cohort = read_patients(known_cases(folder), tables)  # first: a wrong table is said before hearts are measured
     options = CropOptions(
         window=args.window,
         margin=args.margin,
@@ -79,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
     )
     path, entries = plan_crops(folder, args.p, args.tr, options, progress=not args.quiet)
     raw = Path(os.environ.get("nnUNet_raw", "")) / folder.name
-    splits = ensure_patient_splits(folder, raw if raw.is_dir() else None)
+    splits = ensure_patient_splits(folder, raw if raw.is_dir() else None, cohort)
     to_preprocess: dict[str, str] = {}  # data folder -> first configuration that needs it
     for name, entry in entries.items():
         print(f"{name}: {_facts(entry, name in SYSTEMS[args.tr].stacks)}")
@@ -87,7 +97,8 @@ def run(args: argparse.Namespace) -> int:
             to_preprocess.setdefault(entry["data_identifier"], name)
     for name in to_preprocess.values():
         print(f"To do: nnUNetv2_preprocess -d {dataset_number(folder)} -c {name} -plans_name {path.stem}")
-    print(f"Plans: {path}\nFolds by patient: {splits}")
+    origin = f", by {', '.join(map(str, cohort.tables))}" if cohort.tables else ""
+    print(f"Plans: {path}\nFolds: {splits}\nPatients: {cohort}{origin}")
     return 0
 
 
