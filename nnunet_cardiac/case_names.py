@@ -53,7 +53,9 @@ _ATTACHED = re.compile(r"(?P<before>.*\d)(?P<after>(?:frame|phase|slice|time)\d+
 _ATTACHED_BEFORE = re.compile(r"(?P<before>(?:frame|phase|slice|time)\d+)(?P<after>[a-z]{2,}\d.*)", re.I)
 _ANY_PHASE = r"ed|es|(?:end|tele)?(?:dia|sys)(?:s?t(?:ole|olic)?)?"
 _ATTACHED_PHASE = re.compile(rf"(?P<before>.*\d)(?P<after>{_ANY_PHASE})", re.I)
-_ATTACHED_PHASE_BEFORE = re.compile(rf"(?P<before>{_ANY_PHASE})(?P<after>(?:[a-z]{{2,}})?\d.*)", re.I)
+_ATTACHED_PHASE_BEFORE = re.compile(
+    rf"(?P<before>{_ANY_PHASE})(?P<after>(?:[a-z]{{2,}})?\d.*|patient|pat|subject|sub|case)", re.I
+)
 
 Word = tuple[str, str]  # what separates it from the word before it, and the word
 
@@ -193,8 +195,8 @@ class _Reader:
             if not taken and (taken := _site(rest)):  # patients of several sites may have the same numbers
                 stem, self.extra = [*stem, *self.extra, *rest[:taken]], []
             elif not taken:
-                taken = 1
-                self.extra.append(rest[0])
+                taken = 2 if bids and rest[1:] and rest[1][0] == "-" else 1  # `task-rest`
+                self.extra += rest[:taken]
                 known = bids or _VIEW.fullmatch(rest[0][1])
                 self.found = replace(self.found, unknown=self.found.unknown or not known)
             rest = rest[taken:]

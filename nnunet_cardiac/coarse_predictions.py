@@ -2,8 +2,8 @@
 
 nnU-Net writes those of all folds into one folder, `predicted_next_stage/<configuration>` of the model. A numbered fold
 writes its validation cases, which it has not trained on; fold `all` validates what it was trained on and would put its
-results in their place. Our trainers let fold `all` write into its own folder. Other trainers do not, so the times of the
-files decide who wrote last.
+results in their place. Our trainers let fold `all` write into its own folder. Other trainers do not, so the times
+of the files decide who wrote last.
 """
 
 from __future__ import annotations

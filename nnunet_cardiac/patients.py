@@ -176,16 +176,21 @@ def _accepted_readings(cases: Sequence[str]) -> dict[str, Reading]:
     leading = all(reading.led or not _begins_with_phase(case) for case, reading in loose.items())
     leading = leading and len({_begins_with_phase(case) for case in cases}) == 1
     strict = {case: read_name(case, leading_phase=leading) for case in cases}
-    groups: dict[str, list[Reading]] = {}
-    for reading in loose.values():
-        groups.setdefault(alike(reading.stem), []).append(reading)
-    several = len(groups) > 1
-    return {
-        case: loose[case]
-        if _confirmed(strict[case], loose[case], groups[alike(loose[case].stem)], several)
-        else reading
-        for case, reading in strict.items()
+    groups: dict[str, list[str]] = {}
+    for case, reading in loose.items():
+        groups.setdefault(alike(reading.stem), []).append(case)
+    phases = {
+        stem
+        for stem, own in groups.items()
+        if {"ED", "ES"} <= {loose[case].phase for case in own} and not all(strict[case].phase for case in own)
     }
+    accepted = {}
+    for case, reading in strict.items():
+        frames = {(loose[other].frame, loose[other].slice) for other in groups[alike(loose[case].stem)]}
+        # Patients of whom only one phase is there are called like those of whom there are two.
+        confirmed = _confirmed(reading, loose[case], bool(phases), len(frames) > 1, len(groups) > 1)
+        accepted[case] = loose[case] if confirmed else reading
+    return accepted
 
 
 def _begins_with_phase(case: str) -> bool:
@@ -193,19 +198,23 @@ def _begins_with_phase(case: str) -> bool:
     return reading.led and bool(reading.phase)
 
 
-def _confirmed(strict: Reading, loose: Reading, group: Sequence[Reading], several: bool) -> bool:
-    """Whether other names show the phase or the frame that only the loose reading finds."""
+def _confirmed(strict: Reading, loose: Reading, phases: bool, frames: bool, several: bool) -> bool:
+    """Whether other names show the phase or the frame that only the loose reading finds.
+
+    Args:
+        strict: What is certain.
+        loose: What may be.
+        phases: Whether the list holds both phases of some patient, read like this.
+        frames: Whether it holds several frames or slices of this patient, read like this.
+        several: Whether there are several patients, read like this.
+    """
     if not loose.stem:
         return False
     if loose.phase and not strict.phase:
-        return {"ED", "ES"} <= {reading.phase for reading in group}
-    if loose.frame is not None and strict.frame is None and strict.slice is None:
-        named = several or not loose.short_key  # hospital_t01, hospital_t02, ... may all be patients
-        return named and len({reading.frame for reading in group}) > 1
-    if loose.slice is not None and strict.slice is None and strict.frame is None:
-        named = several or not loose.short_key
-        return named and len({reading.slice for reading in group}) > 1
-    return False
+        return phases
+    if strict.frame is not None or strict.slice is not None or (loose.frame is None and loose.slice is None):
+        return False
+    return frames and (several or not loose.short_key)  # hospital_t01, hospital_t02, ... may all be patients
 
 
 def _fit(name: CaseName, table: PatientList) -> CaseName | None:

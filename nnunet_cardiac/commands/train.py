@@ -6,12 +6,15 @@ import argparse
 import logging
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nnunet_cardiac.commands.argument_types import fold
 from nnunet_cardiac.devices import choose_device
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.folders import find_dataset
-from nnunet_cardiac.stages import TrainingSetup
+
+if TYPE_CHECKING:
+    from nnunet_cardiac.stages import TrainingSetup
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the trainings one after the other."""
     from nnunet_cardiac.runner import run_command, shown
+    from nnunet_cardiac.stages import TrainingSetup
 
     preprocessed = find_dataset(os.environ, "nnUNet_preprocessed", args.d)
     if not os.environ.get("nnUNet_results"):
