@@ -125,17 +125,17 @@ def read_patients(cases: Iterable[str], tables: Iterable[Path] = ()) -> Cohort:
         UserError: If a table cannot be read or fits no case.
     """
     names = read_names(cases)
-    doubtful = set(names)
     paths = tuple(tables)
-    lists = sorted((read_patient_list(path) for path in paths), key=lambda table: not table.cases)
-    for table in reversed(lists):
+    settled: dict[str, CaseName] = {}
+    lists = [read_patient_list(path) for path in paths]
+    for table in sorted(lists, key=lambda table: not table.cases):  # whose a case is, before who there is
         fitting = {case: fitted for case in names if (fitted := _fit(names[case], table)) is not None}
-        if names and not fitting:
+        known = table.patients & {name.patient for name in settled.values()}
+        if names and not fitting and not known:
             raise _fits_nothing(table, names)
-        names |= fitting
-        doubtful -= set(fitting)
-    accepted = _accepted_readings(sorted(doubtful))
-    return Cohort(names, tuple(doubts_of(accepted)), paths)
+        settled = {**fitting, **settled}
+    accepted = _accepted_readings(sorted(set(names) - set(settled)))
+    return Cohort({**names, **settled}, tuple(doubts_of(accepted)), paths)
 
 
 def read_names(cases: Iterable[str]) -> dict[str, CaseName]:
