@@ -183,21 +183,20 @@ class CropTrainer(CardiacTrainer):
         finally:
             self.output_folder_base, self.folder_with_segs_from_previous_stage = base, coarse
 
-    @property
     def _coarse_model(self) -> Path:
         """Result folder of the first stage."""
         return Path(self.folder_with_segs_from_previous_stage).parent.parent
 
     def _coarse_folder(self, cases: list[str]) -> Path:
         """Folder of the coarse predictions for validation: out of fold, or fold `all`'s own where some are missing."""
-        own = folder_of_all(self._coarse_model, self.configuration_name)
+        own = folder_of_all(self._coarse_model(), self.configuration_name)
         if self.fold == "all" and self._without_coarse_prediction(cases) and predicted(own, cases) == set(cases):
             return own
         return Path(self.folder_with_segs_from_previous_stage)
 
     def _without_coarse_prediction(self, cases: list[str]) -> list[str]:
         """Cases that no network has predicted which has not been trained on them."""
-        return sorted(set(cases) - predicted_out_of_fold(self._coarse_model, self.configuration_name, cases))
+        return sorted(set(cases) - predicted_out_of_fold(self._coarse_model(), self.configuration_name, cases))
 
     def _require_coarse_predictions(self, cases: list[str]) -> None:
         missing = self._without_coarse_prediction(cases)

@@ -8,7 +8,6 @@ import pytest
 
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.files import read_json, write_json
-from nnunet_cardiac.plans import CropOptions, plan_crops
 from nnunet_cardiac.splits import patient_splits
 
 pytestmark = pytest.mark.slow
@@ -20,7 +19,9 @@ TRAINER = "CroCNetTrainer_1epochs"
 def space(make_workspace):
     """Five patients in three folds, both stages planned for predictions out of fold."""
     space = make_workspace("sax", 927, ("2d",))
-    plan_crops(space.preprocessed, options=CropOptions(coarse_labels="predicted"), progress=False)
+    log = space.run("nnunet_cardiac", "plan", "-d", space.number)
+    assert "Patients: 5 patients of 10 cases, such as patient001: patient001_frame" in log
+    assert f"by {space.raw / 'patients.csv'}" in log
     space.narrow(space.preprocessed / "nnUNetPlans.json")
     cases = [case for fold in read_json(space.preprocessed / "splits_final.json") for case in fold["val"]]
     write_json(space.preprocessed / "splits_final.json", patient_splits(cases, 3))
