@@ -115,8 +115,8 @@ def test_plan_says_what_it_guessed_and_what_leaks(tmp_path: Path, caplog: pytest
     (raw / "cases.csv").write_text("case,patient\n" + "".join(f"{case},{case}\n" for case in cases))
     caplog.clear()
     ensure_patient_splits(folder, raw)
-    assert "guess" not in caplog.text
-    assert "training and validation" not in caplog.text
+    assert "the patients are a guess" not in caplog.text
+    assert "in training and validation" not in caplog.text
 
 
 def test_too_few_patients_name_the_table_that_helps() -> None:

@@ -30,15 +30,15 @@ from nnunet_cardiac.checks.checkpoint import check_checkpoint
 from nnunet_cardiac.checks.plans import check_patch_size, check_plans
 from nnunet_cardiac.devices import usable_cores
 from nnunet_cardiac.errors import UserError
-from nnunet_cardiac.files import replacing, write_json
-from nnunet_cardiac.fold_file import FILE_NAME, check_data, check_fold, fold_warnings, read_cohort
+from nnunet_cardiac.files import replacing
+from nnunet_cardiac.fold_file import check_data, check_fold
 from nnunet_cardiac.losses import CrossEntropyDiceLoss, SigmoidDiceLoss, VolumeDiceLoss
 from nnunet_cardiac.recipes import Recipe
 from nnunet_cardiac.registry import anatomy_labels
 from nnunet_cardiac.schedules import MilestoneSchedule
-from nnunet_cardiac.splits import patient_splits
 from nnunet_cardiac.trainer_plans import RESOLVED, plans_for
 from nnunet_cardiac.trainers.early_stopping import StopsEarly
+from nnunet_cardiac.trainers.folds import write_split
 from nnunet_cardiac.trainers.precision import convolves_volumes, cpu_autocast
 from nnunet_cardiac.trainers.reproducibility import make_deterministic, requested_seed
 
@@ -270,26 +270,15 @@ class CardiacTrainer(StopsEarly, ABC):
             UserError: If this configuration is not preprocessed, a fold names unknown cases, or there is no such fold.
         """
         if not self._split_is_checked:
-            self._check_split()
+            base, plans = Path(self.preprocessed_dataset_folder_base), self.plans_manager.plans_name
+            check_data(base, self.configuration_name, self.configuration_manager.data_identifier, plans)
+            check_fold(base, self.fold)
+            if self.local_rank == 0:
+                write_split(base, self.fold, self.print_to_log_file)
+            if self.is_ddp:
+                torch.distributed.barrier()
             self._split_is_checked = True
         return super().do_split()
-
-    def _check_split(self) -> None:
-        """Write a split by patient if there is none, and say what is wrong with the one that is there."""
-        base = Path(self.preprocessed_dataset_folder_base)
-        identifier = self.configuration_manager.data_identifier
-        check_data(base, self.configuration_name, identifier, self.plans_manager.plans_name)
-        check_fold(base, self.fold)
-        if self.local_rank == 0:
-            cohort = read_cohort(base, os.environ)
-            if self.fold != "all" and not (base / FILE_NAME).is_file():
-                cohort.warn(self.plans_manager.dataset_name)
-                write_json(base / FILE_NAME, patient_splits(cohort.cases, patients=cohort.by_case))
-                self.print_to_log_file(f"Wrote a split by patient: {base / FILE_NAME} ({cohort})")
-            for warning in fold_warnings(base, cohort):
-                self.print_to_log_file(f"WARNING: {warning}")
-        if self.is_ddp:
-            torch.distributed.barrier()
 
     def configure_rotation_dummyDA_mirroring_and_inital_patch_size(  # noqa: N802 nnU-Net's name
         self,

@@ -120,5 +120,5 @@ def test_commands_for_missing_predictions_name_the_folds_of_the_file(make_traine
 
 def test_cases_that_no_fold_validates_have_no_command(make_trainer) -> None:
     write_json(splits_of(make_trainer(0)), [{"train": CASES[:2], "val": CASES[2:]}])
-    with pytest.raises(UserError, match="splits_final.json validates these cases in no fold; add them to one"):
+    with pytest.raises(UserError, match=r"splits_final\.json validates these cases in no fold; add them to one"):
         make_trainer(0)._require_coarse_predictions(CASES[:1])
