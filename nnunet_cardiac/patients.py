@@ -151,7 +151,7 @@ def read_names(cases: Iterable[str]) -> dict[str, CaseName]:
         views = {alike(readings[case].extra) for case in own}
         patient = first.stem + (first.extra if len(views) == 1 else "")
         for case in own:
-            names[case] = _named(case, patient, readings[case])
+            names[case] = _named(case, patient, readings[case], several=len(views) > 1)
     return {case: names[case] for case in readings}
 
 
@@ -165,8 +165,10 @@ def alike(text: str) -> str:
     return re.sub(r"[_\-. ]+", "_", text).lower()
 
 
-def _named(case: str, patient: str, reading: Reading) -> CaseName:
-    series = " ".join(filter(None, (patient, alike(reading.extra), reading.session)))
+def _named(case: str, patient: str, reading: Reading, several: bool) -> CaseName:
+    """What one name says; `several` is whether the patient has several views."""
+    session = f"_{reading.session.replace(' ', '_')}" if reading.session else ""
+    series = patient + (alike(reading.extra) if several else "") + session
     return CaseName(case, patient, series, reading.phase, reading.frame, reading.slice)
 
 
@@ -223,11 +225,11 @@ def _fit(name: CaseName, table: PatientList) -> CaseName | None:
         listed = table.cases.get(name.case)
         return None if listed is None else _by_table(name, listed)
     patient = _listed_patient(name, table.patients)
-    return None if patient is None else replace(name, patient=patient)
+    return None if patient is None else _by_table(name, Listed(patient))
 
 
 def _by_table(name: CaseName, listed: Listed) -> CaseName:
-    series = name.series if name.patient == listed.patient else listed.patient
+    series = listed.patient + name.series.removeprefix(name.patient)
     frame = name.frame if listed.frame is None else listed.frame
     return CaseName(name.case, listed.patient, series, listed.phase or name.phase, frame, name.slice)
 

@@ -174,7 +174,9 @@ def test_sessions_and_views_are_one_patient_but_not_one_heart_beat() -> None:
         assert len(cohort.patients) == len(NUMBERS)
         assert len({name.series for name in cohort.cases.values()}) == 2 * len(NUMBERS)
         assert cohort.doubts == ()
+    assert read_names(sessions)["sub-01_ses-2_phase-ED"].series == "sub-01_ses-2"
     assert read_names(views)["001_SA_ED"].patient == "001"
+    assert read_names(views)["001_SA_ED"].series == "001_sa"
     short_axis = [case for case in views if "_SA_" in case]
     assert read_names(short_axis)["001_SA_ED"].patient == "001_SA"  # as ever in M&Ms-2
 

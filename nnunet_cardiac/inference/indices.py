@@ -38,12 +38,12 @@ def indices(sidecars: Iterable[Mapping[str, Any]]) -> list[Row]:
             rows += _phase_rows(sidecar["name"], at)
         else:
             examinations[names[sidecar["name"]].series][sidecar["name"]] = sidecar
-    for cases in examinations.values():
+    for heart, cases in examinations.items():
         volumes = {name: _volumes(sidecar).get("LV", 0.0) for name, sidecar in cases.items()}
         phases = assign_phases(volumes, names=names)
         at = {phase: _volumes(cases[name]) for name, phase in phases.items() if phase}
         if len(at) == 2:
-            rows += _phase_rows(names[next(iter(cases))].patient, at)
+            rows += _phase_rows(heart, at)
         else:
             rows += [
                 (name, f"{structure} volume", "mL", value)
