@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.files import write_json
 from nnunet_cardiac.fold_file import FILE_NAME, fold_warnings, read_cohort
 from nnunet_cardiac.splits import patient_splits
@@ -22,9 +23,16 @@ def write_split(preprocessed: Path, fold: int | str, say: Callable[[str], object
     Raises:
         UserError: If there are fewer patients than folds, or a table of patients fits no case.
     """
-    cohort = read_cohort(preprocessed, os.environ)
     path = preprocessed / FILE_NAME
-    if fold != "all" and not path.is_file():
+    drawn = fold != "all" and not path.is_file()
+    try:
+        cohort = read_cohort(preprocessed, os.environ)
+    except UserError as error:
+        if drawn:
+            raise
+        say(f"WARNING: {error}")  # the folds that there are do not depend on it
+        return
+    if drawn:
         write_json(path, patient_splits(cohort.cases, patients=cohort.by_case))
         say(f"Wrote a split by patient: {path} ({cohort})")
         for doubt in cohort.doubts:

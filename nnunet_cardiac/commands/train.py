@@ -86,7 +86,11 @@ def _say_what_is_wrong(setup: TrainingSetup, args: argparse.Namespace) -> None:
         if not args.dry_run:
             raise
         logger.warning("%s", error)
-    for warning in fold_warnings(setup.preprocessed, read_cohort(setup.preprocessed, os.environ)):
+    try:
+        warnings = list(fold_warnings(setup.preprocessed, read_cohort(setup.preprocessed, os.environ)))
+    except UserError as error:  # a table of patients; the folds that there are do not depend on it
+        warnings = [str(error)]
+    for warning in warnings:
         logger.warning("%s", warning)
 
 

@@ -78,6 +78,18 @@ def test_a_table_of_the_raw_data_set_rules(make_trainer, tmp_path: Path) -> None
         assert not {owner[case] for case in fold["train"]} & {owner[case] for case in fold["val"]}
 
 
+def test_a_table_that_does_not_fit_stops_the_drawing_of_folds_alone(make_trainer, tmp_path: Path) -> None:
+    raw = tmp_path / "raw" / "Dataset027_ACDC"
+    raw.mkdir(parents=True)
+    (raw / "patients.csv").write_text("patient\nSmith\n")
+    with pytest.raises(UserError, match=r"its patients \(Smith, ...\) fit no case"):
+        make_trainer(0).do_split()
+    write_json(splits_of(make_trainer(0)), patient_splits(CASES, 3))
+    trainer = make_trainer(0)
+    trainer.do_split()
+    assert "fit no case" in trainer.said[0]
+
+
 @pytest.mark.parametrize("number", [3, 5, 6])
 def test_a_fold_that_there_is_not(make_trainer, number: int) -> None:
     write_json(splits_of(make_trainer(0)), patient_splits(CASES, number))

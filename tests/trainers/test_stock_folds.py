@@ -18,7 +18,7 @@ TRAINER = "CroCNetTrainer_1epochs"
 @pytest.fixture(scope="module")
 def space(make_workspace):
     """Five patients in three folds, both stages planned for predictions out of fold."""
-    space = make_workspace("sax", 927, ("2d",))
+    space = make_workspace("sax", 929, ("2d",))
     log = space.run("nnunet_cardiac", "plan", "-d", space.number)
     assert "Patients: 5 patients of 10 cases, such as patient001: patient001_frame" in log
     assert f"by {space.raw / 'patients.csv'}" in log
