@@ -99,7 +99,7 @@ def read_name(name: str, *, loose: bool = False, leading_phase: bool = True) -> 
     Args:
         name: Case name without file ending.
         loose: Also take for a phase or a frame what only other names can confirm: inside the name (`acdc_ED_001`),
-            without a separator (`patient001ED`), or after a letter of unknown meaning (`A0S9V9_f03`).
+            without a separator (`patient001ED`), or after a letter of unknown meaning (`A0S9V9_c03`).
         leading_phase: Whether `ED_001` is end-diastole of `001`; else `ES_001` may be a patient from Spain.
     """
     words = _words(name, loose)
@@ -124,8 +124,8 @@ def names_patient(words: Sequence[Word]) -> bool:
 
 
 def split_words(name: str) -> list[Word]:
-    """Split a name at underscores, dashes, dots and spaces."""
-    return [(match[1], match[2]) for match in re.finditer(r"([_\-. ]*)([^_\-. ]+)", name)]
+    """Split a name at underscores, dashes and whatever else is no letter or digit."""
+    return [(match[1], match[2]) for match in re.finditer(r"([\W_]*)([^\W_]+)", name)]
 
 
 def join_words(words: Sequence[Word]) -> str:

@@ -124,8 +124,11 @@ def _endings_kept_apart(readings: Readings) -> str | None:
     """`patient001a` and `patient001b`: two of one patient, or two patients?"""
 
     def family(reading: Reading) -> str | None:
-        match = re.fullmatch(r"(.*\d)[_\-. ]?([a-z]+)", reading.stem, re.I)
-        return match[1] if match and names_patient(split_words(match[1])) and not _is_place(match[2]) else None
+        words = split_words(reading.stem)
+        if len(words) > 1 and re.fullmatch(r"\d*[a-z]+|\d+[a-z]+\d+", words[-1][1], re.I):
+            return join_words(words[:-1]) if names_patient(words[:-1]) and not _is_place(words[-1][1]) else None
+        match = re.fullmatch(r"(.*\d)[a-z]+", reading.stem, re.I)
+        return match[1] if match and names_patient(split_words(match[1])) else None
 
     return _apart(readings, family, "their endings differ alone")
 

@@ -162,7 +162,7 @@ def patient_of(case: str) -> str:
 
 def alike(text: str) -> str:
     """Return the text without what no two patients differ in: capitals and the kind of separator."""
-    return re.sub(r"[_\-. ]+", "_", text).lower()
+    return re.sub(r"[\W_]+", "_", text).lower()
 
 
 def _named(case: str, patient: str, reading: Reading, several: bool) -> CaseName:

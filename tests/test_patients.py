@@ -44,6 +44,8 @@ PHASES = (
     ("_ED_sax", "_ES_sax"),
     ("_sa_ED", "_sa_ES"),
     ("_ED_gt", "_ES_gt"),
+    ("(ED)", "(ES)"),
+    ("+dia", "+sys"),
     ("ED", "ES"),
 )
 
@@ -198,6 +200,8 @@ def test_the_list_decides_what_one_name_leaves_open() -> None:
         (["Smith_t1", "Smith_t2", "Jones_t1", "Jones_t2"], 2, "are taken for one patient, the letter with a number"),
         (["patient1_a", "patient1_b"], 1, "unknown what their last words mean"),
         (["patient001a", "patient001b"], 2, "patient001a and patient001b are taken for two patients, though their end"),
+        (["A0S9V9_00pct", "A0S9V9_40pct"], 2, "though their endings differ alone"),
+        (["A0S9V9_d", "A0S9V9_s"], 2, "though their endings differ alone"),
         (["12_patient3", "14_patient3"], 2, "taken for two patients, though their beginnings differ alone"),
         (["aachen_patient3", "berlin_patient3"], 2, "though their beginnings differ alone"),
         (["patient1_ED", "patient001_ES"], 2, "though zeros in front of a number differ alone"),
