@@ -20,7 +20,8 @@ def patient_name(text: str) -> str:
     if not name:
         raise UserError(f"Patient {text!r} has no letter or digit; expected a name such as patient001.")
     while patient_of(name) != name or re.search(r"\d.*[_-]\d+$", name):
-        name = re.sub(r"[_-]([^_-]*)$", r"p\1", name)
+        joined = re.sub(r"[_-]([^_-]*)$", r"p\1", name)
+        name = joined if joined != name else f"{name}p"  # x1frame05 has nothing to join
     return name
 
 

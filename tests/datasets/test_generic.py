@@ -102,7 +102,23 @@ def test_wrong_labels(table, convert, labels, message):
     assert message in convert.err
 
 
-@pytest.mark.parametrize("text", ["Smith", "p 02", "site1_03", "a-1-2", "SC-HF-I-01", "Case_N006", "la_003", "Ünal/7"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Smith",
+        "p 02",
+        "site1_03",
+        "a-1-2",
+        "SC-HF-I-01",
+        "Case_N006",
+        "la_003",
+        "Ünal/7",
+        "x1frame05",
+        "ED 5",
+        "Smith1 rest",
+        "sub-01 ses-2",
+    ],
+)
 def test_no_name_is_cut_short(text):
     name = patient_name(text)
     assert name.isascii()
