@@ -11,6 +11,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from copy import deepcopy
+from pathlib import Path
 from time import time
 from typing import Any, ClassVar
 
@@ -19,7 +20,6 @@ import torch
 from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
 from batchgeneratorsv2.transforms.utils.compose import ComposeTransforms
 from batchgeneratorsv2.transforms.utils.nnunet_masking import MaskImageTransform
-from nnunetv2.training.dataloading.nnunet_dataset import infer_dataset_class
 from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
 from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
@@ -32,15 +32,16 @@ from nnunet_cardiac.checks.checkpoint import check_checkpoint
 from nnunet_cardiac.checks.plans import check_patch_size, check_plans
 from nnunet_cardiac.devices import usable_cores
 from nnunet_cardiac.errors import UserError
-from nnunet_cardiac.files import replacing, write_json
+from nnunet_cardiac.files import replacing
+from nnunet_cardiac.fold_file import check_data, check_fold
 from nnunet_cardiac.losses import CrossEntropyDiceLoss, SigmoidDiceLoss, VolumeDiceLoss
 from nnunet_cardiac.plan_links import missing_links
 from nnunet_cardiac.recipes import Recipe
 from nnunet_cardiac.registry import anatomy_labels
 from nnunet_cardiac.schedules import MilestoneSchedule
-from nnunet_cardiac.splits import patient_splits
 from nnunet_cardiac.trainer_plans import RESOLVED, entries_for, foreign_recipe, plans_for
 from nnunet_cardiac.trainers.early_stopping import StopsEarly
+from nnunet_cardiac.trainers.folds import write_split
 from nnunet_cardiac.trainers.precision import convolves_volumes, cpu_autocast
 from nnunet_cardiac.trainers.reproducibility import make_deterministic, requested_seed
 from nnunet_cardiac.trainers.stock_predictor import install
@@ -67,6 +68,7 @@ class CardiacTrainer(StopsEarly, ABC):
     recipe: ClassVar[Recipe] = Recipe()
     epochs: ClassVar[int | None] = None
     required_anatomies: ClassVar[tuple[str, ...]] = ()
+    _split_is_checked: bool = False
 
     def __init__(
         self,
@@ -289,17 +291,29 @@ class CardiacTrainer(StopsEarly, ABC):
 
     # -------------------------------------------------------------------------------------------------------- data
 
+    def on_train_start(self) -> None:
+        """Refuse data and folds that do not fit before anything is built."""
+        self.do_split()
+        super().on_train_start()
+
     def do_split(self) -> tuple[list[str], list[str]]:
-        """Write a split by patient if there is none; nnU-Net's own would put one heart on both sides."""
-        path = os.path.join(self.preprocessed_dataset_folder_base, "splits_final.json")
-        if self.fold != "all" and not os.path.isfile(path) and self.local_rank == 0:
-            cases = infer_dataset_class(self.preprocessed_dataset_folder).get_identifiers(
-                self.preprocessed_dataset_folder
-            )
-            write_json(path, patient_splits(cases))
-            self.print_to_log_file(f"Wrote a split by patient: {path}")
-        if self.is_ddp:
-            torch.distributed.barrier()
+        """Return nnU-Net's split after checking, the first time, that there is one by patient for this fold.
+
+        nnU-Net's own folds would put one heart on both sides, and so would what it draws for a fold that the file
+        lacks.
+
+        Raises:
+            UserError: If this configuration is not preprocessed, a fold names unknown cases, or there is no such fold.
+        """
+        if not self._split_is_checked:
+            base, plans = Path(self.preprocessed_dataset_folder_base), self.plans_manager.plans_name
+            check_data(base, self.configuration_name, self.configuration_manager.data_identifier, plans)
+            check_fold(base, self.fold)
+            if self.local_rank == 0:
+                write_split(base, self.fold, self.print_to_log_file)
+            if self.is_ddp:
+                torch.distributed.barrier()
+            self._split_is_checked = True
         return super().do_split()
 
     def configure_rotation_dummyDA_mirroring_and_inital_patch_size(  # noqa: N802 nnU-Net's name

@@ -53,7 +53,13 @@ def describe(run: Run, data: Data, outcome: Any, progress: bool = True) -> dict[
     labels = anatomy_labels(named)
     methods = [Method(run.system, (outcome.predictions,))]
     # Networks after a few steps may still confuse structures: that is a result here and no mistake.
-    options = {"ignore_label": ignore_label(named), "check_order": False, "workers": run.threads, "progress": progress}
+    options = {
+        "ignore_label": ignore_label(named),
+        "check_order": False,
+        "names": data.cohort.cases,
+        "workers": run.threads,
+        "progress": progress,
+    }
     evaluation = evaluate(data.raw / "labelsTs", methods, labels, **options)
     machine = {name: value for name, value in hardware(run.budget.device).items() if name != "system"}
     first = outcome.stages[0]

@@ -39,7 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--patients",
         type=Path,
         metavar="CSV",
-        help="patient, group, ed_frame, es_frame, height_cm, weight_kg (patients.csv beside the reference folder)",
+        help="patient, group, ed_frame, es_frame, height_cm, weight_kg, and with case, patient, phase whose the cases "
+        "are (patients.csv and cases.csv in or beside the reference folder, else the names)",
     )
     cases.add_argument(
         "--bsa", choices=("mosteller", "dubois"), default="mosteller", help="body surface area (%(default)s)"
@@ -52,11 +53,14 @@ def run(args: argparse.Namespace) -> int:
     """Evaluate, write the files and print the summary."""
     from nnunet_cardiac.devices import usable_cores
     from nnunet_cardiac.errors import UserError
+    from nnunet_cardiac.evaluation.cases import reference_cases
     from nnunet_cardiac.evaluation.labels import find_dataset_json, parse_labels, read_labels
     from nnunet_cardiac.evaluation.methods import find_patients, named_methods
     from nnunet_cardiac.evaluation.patients import PatientTable, read_patient_table
     from nnunet_cardiac.evaluation.results import derive, write_results
     from nnunet_cardiac.evaluation.table import evaluate
+    from nnunet_cardiac.patient_tables import find_tables
+    from nnunet_cardiac.patients import read_patients
 
     if not args.tolerance >= 0:
         raise UserError(f"--tolerance {args.tolerance}: expected 0 mm or more.")
@@ -73,6 +77,9 @@ def run(args: argparse.Namespace) -> int:
         raise UserError("several methods: say where to write with -o FOLDER.")
     table = args.patients or find_patients(args.gt)
     patients = PatientTable() if table is None else read_patient_table(table)
+    tables = find_tables(args.gt, args.gt.parent) if args.patients is None else [args.patients]
+    cohort = read_patients(reference_cases(args.gt), tables)
+    cohort.warn(str(args.gt))
     evaluation = evaluate(
         args.gt,
         methods,
@@ -80,6 +87,7 @@ def run(args: argparse.Namespace) -> int:
         cases=args.cases,
         patients=patients,
         ignore_label=labels.ignore,
+        names=cohort.cases,
         tolerance_mm=args.tolerance,
         allow_missing=args.allow_missing,
         check_order=not args.no_order_check,
@@ -102,6 +110,9 @@ def run(args: argparse.Namespace) -> int:
     print(_shown(results.table("summary")))
     if partly := results.facts["partly_annotated"]:
         print(f"{len(partly)} of {results.facts['cases']} references have voxels without a label: Dice of the others.")
+    evaluated = cohort.of(evaluation.cases["case"])
+    origin = f", by {', '.join(map(str, cohort.tables))}" if cohort.tables else ""
+    print(f"Patients: {evaluated}{origin}")
     print(f"{len(written)} files in {folder}; a page of them: nnunet_cardiac report -i {folder}")
     return 0
 

@@ -58,6 +58,15 @@ class LabelMapPair:
     ignored: npt.NDArray[np.bool_] | None = None
 
 
+def reference_cases(reference: Path) -> list[str]:
+    """Return the names of the cases in a folder of label maps.
+
+    Raises:
+        UserError: If the folder is missing or holds no label map, or a case exists in two formats.
+    """
+    return sorted(_label_maps(reference))
+
+
 def match_cases(reference: Path, prediction: Path, cases: Iterable[str] | None = None) -> list[CasePair]:
     """Match the label maps of two folders by file name.
 

@@ -16,8 +16,9 @@ from nnunet_cardiac.evaluation.cases import match_method
 from nnunet_cardiac.evaluation.conventions import check_anatomy, check_overlap
 from nnunet_cardiac.evaluation.jobs import Job, run_jobs
 from nnunet_cardiac.evaluation.patients import PatientTable
-from nnunet_cardiac.evaluation.phases import assign_phases, split_case_name
+from nnunet_cardiac.evaluation.phases import assign_phases
 from nnunet_cardiac.evaluation.regions import ROIReport, roi_report
+from nnunet_cardiac.patients import CaseName, read_names
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ def evaluate(
     *,
     cases: Iterable[str] | None = None,
     patients: PatientTable | None = None,
+    names: Mapping[str, CaseName] | None = None,
     tolerance_mm: float = TOLERANCE_MM,
     ignore_label: int | None = None,
     allow_missing: bool = False,
@@ -82,6 +84,7 @@ def evaluate(
         cases: Names to evaluate; by default all of `reference`.
         patients: Groups and phases. Phases that it does not name follow the reference volume, see
             :func:`nnunet_cardiac.evaluation.phases.assign_phases`.
+        names: Case -> patient, as :func:`nnunet_cardiac.patients.read_patients` says; by default read from the names.
         tolerance_mm: Of surface Dice.
         ignore_label: Value of voxels without a reference, or None; for what is reported then see
             :func:`nnunet_cardiac.evaluation.case_metrics.case_metrics`.
@@ -116,9 +119,10 @@ def evaluate(
     }
     volumes = tables["structures"]
     lv = volumes[volumes["structure"] == "LV"].drop_duplicates("case").set_index("case")["volume_ml_reference"]
-    phases = assign_phases(lv.to_dict(), patients.frames)
+    names = names or read_names(case for _, _, case in keys)
+    phases = {case: names[case].phase for _, _, case in keys} | assign_phases(lv.to_dict(), patients.frames, names)
     for table in tables.values():
-        _add_patient_columns(table, phases, patients.group)
+        _add_patient_columns(table, names, phases, patients.group)
     return Evaluation(
         tables["structures"],
         tables["slices"],
@@ -223,10 +227,12 @@ def _long(keys: Sequence[tuple[str, int, str]], rows: Sequence[Sequence[Mapping[
     )
 
 
-def _add_patient_columns(table: pd.DataFrame, phases: Mapping[str, str], groups: Mapping[str, str]) -> None:
+def _add_patient_columns(
+    table: pd.DataFrame, names: Mapping[str, CaseName], phases: Mapping[str, str], groups: Mapping[str, str]
+) -> None:
     if table.empty:
         return
-    patients = [split_case_name(case)[0] for case in table["case"]]
+    patients = [names[case].patient for case in table["case"]]
     table.insert(3, "patient", patients)
     table.insert(4, "phase", [phases.get(case, "") for case in table["case"]])
     table.insert(5, "group", [groups.get(patient, "") for patient in patients])

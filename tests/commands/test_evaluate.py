@@ -302,3 +302,78 @@ def test_report_of_references_that_are_all_annotated_in_part(data: Path) -> None
     assert "6 references have voxels without a label (patient001_frame01, " in page
     tables = page[page.index("Label maps with at least one") :]
     assert "nan" not in tables[: tables.index("</table>")].lower()
+
+
+def spelled(data: Path, name: str) -> None:
+    """Call `patient001_frame01` as `name` says."""
+    for folder in ("labelsTs", "pred"):
+        for path in sorted((data / folder).glob("patient*")):
+            patient, frame = path.name.removesuffix(".nii.gz").split("_frame")
+            phase = {"01": "ED", "09": "ES"}[frame]
+            new = name.format(patient=patient, n=int(patient[-3:]), frame=frame, phase=phase, low=phase.lower())
+            path.rename(path.with_name(f"{new}.nii.gz"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "{patient}-{low}", "{patient}_t{frame}", "{phase}_{patient}", "sub-{n:02d}_ses-1_phase-{phase}_bold",
+    ],
+)  # fmt: skip
+def test_usual_spellings_are_three_patients(data: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    (data / "patients.csv").unlink()
+    spelled(data, name)
+    words = [f"a={data / 'pred'}", f"b={data / 'labelsTs'}"]
+    assert main(["evaluate", "--quiet", "-gt", str(data / "labelsTs"), "-p", *words, "-o", str(data / "out")]) == 0
+    assert "Patients: 3 patients of 6 cases, such as " in capsys.readouterr().out
+    results = read_results(data / "out")
+    assert results.facts["patients"] == 3
+    indices = results.table("indices")
+    assert (indices[indices["method"] == "a"]["index"] == "LV EF").sum() == 3
+    comparison = results.table("comparison")
+    row = comparison[(comparison["metric"] == "dice") & (comparison["structure"] == "LV")].iloc[0]
+    # three pairs that all differ one way: 2 of 2^3 arrangements of signs are as extreme
+    assert (row["n_patients"], row["wilcoxon_p"]) == (3, pytest.approx(0.25))
+
+
+def test_slices_of_a_volume_are_added_up(data: Path) -> None:
+    assert evaluate(data, "-o", str(data / "whole"), "--cases", *CASES[:2]) == 0
+    for folder in ("labelsTs", "pred"):
+        for path in sorted((data / folder).glob("patient001*.nii.gz")):
+            for z, plane in enumerate(sitk.GetArrayFromImage(sitk.ReadImage(str(path)))):
+                write(data / f"{folder}_cut" / path.name.replace(".nii.gz", f"_slice{z:02d}.nii.gz"), plane[None])
+    words = ["-gt", str(data / "labelsTs_cut"), "-p", str(data / "pred_cut"), "-o", str(data / "cut")]
+    assert main(["evaluate", "--quiet", *words]) == 0
+    whole, cut = (
+        read_results(data / name).table("indices").set_index(["patient", "index"]) for name in ("whole", "cut")
+    )
+    for index in ("LV EDV", "LV ESV", "LV EF", "RV EDV", "LV mass"):
+        for side in ("reference", "prediction"):
+            assert cut.loc[("patient001", index), side] == pytest.approx(
+                whole.loc[("patient001", index), side], rel=1e-5
+            )
+
+
+def test_a_table_says_whose_the_cases_are(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [f"{case},{'Smith' if case < 'patient003' else 'Jones'}," for case in CASES]
+    (data / "patients.csv").write_text("patient,group\nSmith,NOR\n")
+    (data / "cases.csv").write_text("case,patient,phase\n" + "\n".join(rows))
+    assert evaluate(data) == 0
+    assert f"Patients: 2 patients of 6 cases, such as Jones: {CASES[4]}, {CASES[5]}, by " in capsys.readouterr().out
+    cases = read_results(data / "pred" / "evaluation").table("cases")
+    assert set(cases[cases["patient"] == "Smith"]["case"]) == set(CASES[:4])
+    assert set(cases[cases["patient"] == "Smith"]["group"]) == {"NOR"}
+    other = data / "other.csv"
+    other.write_text("case,patient\nCASE_1,1\n")
+    assert evaluate(data, "--patients", str(other)) == 2
+    assert "other.csv: its cases (CASE_1, ...) fit no case" in capsys.readouterr().err
+
+
+def test_a_guess_is_warned_of(data: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> None:
+    (data / "patients.csv").unlink()
+    spelled(data, "{n}_{frame}")
+    assert evaluate(data) == 0
+    said = caplog.text + capsys.readouterr().err
+    assert (
+        "the patients are a guess. 1_01, 1_09 are taken for one patient, their last number for that of a frame" in said
+    )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nnunet_cardiac.datasets.naming import patient_name
-from nnunet_cardiac.splits import patient_of
+from nnunet_cardiac.patients import patient_of
 
 LABELS = ("--labels", "LV=1", "MYO=2", "RV=3")
 
@@ -102,7 +102,23 @@ def test_wrong_labels(table, convert, labels, message):
     assert message in convert.err
 
 
-@pytest.mark.parametrize("text", ["Smith", "p 02", "site1_03", "a-1-2", "SC-HF-I-01", "Case_N006", "la_003", "Ünal/7"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Smith",
+        "p 02",
+        "site1_03",
+        "a-1-2",
+        "SC-HF-I-01",
+        "Case_N006",
+        "la_003",
+        "Ünal/7",
+        "x1frame05",
+        "ED 5",
+        "Smith1 rest",
+        "sub-01 ses-2",
+    ],
+)
 def test_no_name_is_cut_short(text):
     name = patient_name(text)
     assert name.isascii()
