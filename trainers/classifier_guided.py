@@ -26,6 +26,7 @@ from nnunet_cardiac.recipes import Recipe
 from nnunet_cardiac.registry import TRAINERS, anatomy_labels
 from nnunet_cardiac.systems import CLASSIFIER_GUIDED
 from nnunet_cardiac.trainers.base import CardiacTrainer
+from nnunet_cardiac.trainers.processes import gathered
 
 
 class ClassifierGuidedTrainer(CardiacTrainer):
@@ -74,6 +75,11 @@ class ClassifierGuidedTrainer(CardiacTrainer):
     def _do_i_compile(self) -> bool:
         """Do not compile: the number of slices differs from stack to stack, so it would be compiled again."""
         return False
+
+    @property
+    def needs_equal_shares(self) -> bool:
+        """The network takes one stack after the other, and where norms are synchronised, all processes as many."""
+        return True
 
     def _build_loss(self) -> nn.Module:
         if self.recipe.loss == "gated":
@@ -145,8 +151,9 @@ class ClassifierGuidedTrainer(CardiacTrainer):
     def on_validation_epoch_end(self, val_outputs: list[dict]) -> None:
         """Log the classifier's accuracy and F1 on the validation batches."""
         super().on_validation_epoch_end(val_outputs)
-        if self._presence:
-            truth, found = (torch.cat(part).numpy() for part in zip(*self._presence, strict=True))
+        seen = [pair for pairs in gathered(self._presence) for pair in pairs]
+        if seen:
+            truth, found = (torch.cat(part).numpy() for part in zip(*seen, strict=True))
             for k, name in enumerate(self.structures):
                 self.print_to_log_file(f"Presence of {name}: {presence_score(truth[:, k], found[:, k])}")
 
@@ -165,8 +172,9 @@ class ClassifierGuidedTrainer(CardiacTrainer):
     def perform_actual_validation(self, save_probabilities: bool = False) -> None:
         """Validate as nnU-Net does, and add the classifier's scores by structure and slice level to the summary."""
         super().perform_actual_validation(save_probabilities)
+        _, cases = self.do_split()  # in all processes: they may wait for each other in it
         if self.classifies and self.local_rank == 0:
-            table = presence_table(*self._classify(self.do_split()[1]), list(self.structures))
+            table = presence_table(*self._classify(cases), list(self.structures))
             add_presence_report(Path(self.output_folder) / "validation", table)
             for name, scores in table.items():
                 for level, score in scores.items():

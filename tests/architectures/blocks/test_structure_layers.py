@@ -20,7 +20,6 @@ from nnunet_cardiac.architectures import (
     HALSRNet,
     JointDilatedResidualUNet,
     ROIRegressor,
-    SpecialistNetworks,
 )
 from nnunet_cardiac.architectures.blocks.structure_layers import of_structures
 from nnunet_cardiac.cascade.coarse_to_fine import CropFromCoarse
