@@ -28,19 +28,21 @@ def choose_device(name: str) -> str:
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
-def usable_cores(wanted: int | None = None, environ: Mapping[str, str] | None = None) -> int:
+def usable_cores(wanted: int | None = None, environ: Mapping[str, str] | None = None, device: str = "cpu") -> int:
     """Return how many threads this process may compute with: one rule for all commands and trainers.
 
     It is the smallest of what the user says, with `--threads` or `OMP_NUM_THREADS`, and of what the system lends.
+    Beside a GPU `OMP_NUM_THREADS` is no limit: nnU-Net's users set it to 1 there, and a GPU fed by one process waits.
 
     Args:
         wanted: Value of `--threads`; None if it was not given.
         environ: Environment variables; None takes those of this process.
+        device: `cpu`, `cuda` or `mps`: where the networks compute.
 
     Returns:
         A number of at least 1.
     """
-    said = requested_threads(os.environ if environ is None else environ)
+    said = requested_threads(os.environ if environ is None else environ) if device == "cpu" else None
     return max(1, min(number for number in (wanted, said, lent_cores()) if number is not None))
 
 
@@ -105,14 +107,12 @@ def _limit_of(folder: Path) -> float | None:
 def augmentation_workers(environ: Mapping[str, str], device: str, processes: int = 1) -> int:
     """Return how many processes may augment for one training process; 0 lets it augment by itself.
 
-    On a GPU `OMP_NUM_THREADS` is no limit: nnU-Net's users set it to 1 there, and a GPU fed by one process waits.
-
     Args:
         environ: Environment variables; `nnUNet_n_proc_DA` is what the user says.
         device: `cpu`, `cuda` or `mps`.
         processes: Training processes on this machine, which share the cores.
     """
-    cores = usable_cores(environ=environ) if device == "cpu" else lent_cores()
+    cores = usable_cores(environ=environ, device=device)
     return min(_number(environ, AUGMENTATION_VARIABLE, _AUGMENTATION_WORKERS), max(1, cores // processes))
 
 
@@ -122,15 +122,14 @@ def thread_variables(environ: Mapping[str, str], threads: int | None = None, dev
     Args:
         environ: Environment of the command so far.
         threads: Value of `--threads`; None if it was not given.
-        device: Device of the command. On a GPU, threads and workers are limited by `OMP_NUM_THREADS` no further.
+        device: Device of the command.
     """
-    computes_here = threads is not None or device == "cpu"
-    cores = usable_cores(threads, environ) if computes_here else lent_cores()
+    cores = usable_cores(threads, environ, device)
     own = {
         AUGMENTATION_VARIABLE: min(_number(environ, AUGMENTATION_VARIABLE, _AUGMENTATION_WORKERS), cores),
         WORKERS_VARIABLE: min(_number(environ, WORKERS_VARIABLE, _WORKERS) or _WORKERS, cores),
     }
-    if computes_here:
+    if threads is not None or device == "cpu":
         own[THREADS_VARIABLE] = cores
     return {name: str(number) for name, number in own.items()}
 

@@ -6,7 +6,8 @@ import argparse
 import os
 from pathlib import Path
 
-from nnunet_cardiac.devices import choose_device
+from nnunet_cardiac.commands.argument_types import positive
+from nnunet_cardiac.devices import choose_device, thread_variables
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.folders import find_dataset
 from nnunet_cardiac.stages import TrainingSetup
@@ -32,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--val", action="store_true", help="validate only")
     parser.add_argument("--npz", action="store_true", help="save the probabilities of the validation cases")
     parser.add_argument("--seed", type=int, metavar="N", help="make training repeatable (slower on a GPU)")
+    parser.add_argument("--threads", type=positive, metavar="N", help="processor threads (default: the usable cores)")
     parser.add_argument("--dry-run", action="store_true", help="print the commands only")
 
 
@@ -44,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
         raise UserError('nnUNet_results is not set. Set it: eval "$(nnunet_cardiac env --base FOLDER)"')
     results = Path(os.environ["nnUNet_results"]) / preprocessed.name
     setup = TrainingSetup(preprocessed, results, args.tr, args.p, choose_device(args.device))
-    environ = dict(os.environ)
+    environ = {**os.environ, **thread_variables(os.environ, args.threads, setup.device)}
     if args.seed is not None:
         environ["NNUNET_CARDIAC_SEED"] = str(args.seed)
     commands = _commands(setup, args)
