@@ -30,7 +30,6 @@ from nnunet_cardiac.batch_sizes import batch_size_for
 from nnunet_cardiac.cascade.placed import PlacedDataset
 from nnunet_cardiac.checks.checkpoint import check_checkpoint
 from nnunet_cardiac.checks.plans import check_patch_size, check_plans
-from nnunet_cardiac.devices import usable_cores
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.files import replacing
 from nnunet_cardiac.fold_file import check_data, check_fold
@@ -43,8 +42,10 @@ from nnunet_cardiac.trainer_plans import RESOLVED, entries_for, foreign_recipe, 
 from nnunet_cardiac.trainers.early_stopping import StopsEarly
 from nnunet_cardiac.trainers.folds import write_split
 from nnunet_cardiac.trainers.precision import convolves_volumes, cpu_autocast
-from nnunet_cardiac.trainers.reproducibility import make_deterministic, requested_seed
+from nnunet_cardiac.trainers.processes import check_shares, without_wrapper
+from nnunet_cardiac.trainers.reproducibility import epoch_seed, make_deterministic, requested_seed, seed_generators
 from nnunet_cardiac.trainers.stock_predictor import install
+from nnunet_cardiac.trainers.workers import limit_threads, limit_workers
 
 #: Cap of a validation pass whose length the recipe leaves open; nnU-Net's own number of validation steps.
 _MOST_VALIDATION_STEPS = 50
@@ -88,10 +89,10 @@ class CardiacTrainer(StopsEarly, ABC):
         anatomy_labels(dataset_json["labels"], self.required_anatomies)
         super().__init__(plans, configuration, fold, dataset_json, device)
         self._write_down_network()
-        self.recipe = type(self).recipe.with_plans(self.configuration_manager.configuration)
+        self.recipe = type(self).recipe.with_plans(self.configuration_manager.configuration, type(self).epochs)
         self.initial_lr = self.recipe.initial_lr
         self.weight_decay = self.recipe.weight_decay
-        self.num_epochs = self.epochs or self.recipe.epochs
+        self.num_epochs = self.recipe.epochs
         self.enable_deep_supervision = False  # none of the papers has it
         self.save_every = 10
         self.seed = requested_seed()
@@ -155,12 +156,10 @@ class CardiacTrainer(StopsEarly, ABC):
         """Fill in what plans may leave open; subclasses add to it."""
 
     def initialize(self) -> None:
-        """Seed before the weights are drawn, if a seed was asked for, and check the patch size."""
+        """Seed before the weights are drawn, if a seed was asked for, and check batch and patch size."""
         if self.seed is not None:
-            make_deterministic(self.seed)
-        if self.device.type == "cpu":
-            # nnU-Net takes the cores of the whole machine; where a job owns some of them, that is many times slower.
-            torch.set_num_threads(min(torch.get_num_threads(), usable_cores()))
+            make_deterministic(self.seed)  # the same in all processes, so that they start with the same weights
+        limit_threads(self)
         super().initialize()
         divisor = getattr(self._bare_network, "divisor", 1)
         check_patch_size(self.training_patch_size, divisor, self._place_in_plans())
@@ -168,7 +167,7 @@ class CardiacTrainer(StopsEarly, ABC):
     @property
     def _bare_network(self) -> nn.Module:
         """The network without the wrappers of distributed training and compilation."""
-        network = self.network.module if self.is_ddp else self.network
+        network = without_wrapper(self.network)
         return getattr(network, "_orig_mod", network)
 
     def _place_in_plans(self) -> str:
@@ -184,7 +183,7 @@ class CardiacTrainer(StopsEarly, ABC):
     def set_deep_supervision_enabled(self, enabled: bool) -> None:
         """Leave networks without deep supervision alone; nnU-Net calls this whatever the trainer says."""
         if self.enable_deep_supervision:
-            super().set_deep_supervision_enabled(enabled)
+            self._bare_network.decoder.deep_supervision = enabled
 
     # ------------------------------------------------------------------------------------------------------ recipe
 
@@ -196,6 +195,7 @@ class CardiacTrainer(StopsEarly, ABC):
             self.configuration_manager.batch_size,
         )
         self.configuration_manager.configuration["batch_size"] = size
+        check_shares(size, self.needs_equal_shares, self._place_in_plans())
         super()._set_batch_size_and_oversample()
         self.print_to_log_file(f"A step has {size} samples: {reason}.")
         if self._recipe_of_another is not None:
@@ -203,6 +203,11 @@ class CardiacTrainer(StopsEarly, ABC):
                 f"WARNING: {self._place_in_plans()}, has a recipe of {self._recipe_of_another}, which is not used "
                 f"here. One for this trainer belongs under 'trainers', {type(self).__name__.split('_')[0]!r}."
             )
+
+    @property
+    def needs_equal_shares(self) -> bool:
+        """Whether processes that train together need equal numbers of samples a step; few networks do."""
+        return False
 
     def configure_optimizers(self) -> tuple[torch.optim.Optimizer, Any]:
         """Build optimiser and schedule of the recipe."""
@@ -358,14 +363,15 @@ class CardiacTrainer(StopsEarly, ABC):
 
     def _set_epoch_length(self, train: Any, val: Any) -> None:
         """One pass over the images, unless the recipe says a number."""
-        world = torch.distributed.get_world_size() if self.is_ddp else 1
-        steps = self.recipe.iterations or -(-self._count_images(train) // (self.batch_size * world))
-        val_steps = self.recipe.val_iterations or -(-self._count_images(val) // (self.batch_size * world))
+        # That of all processes together: their shares may differ, and then so would the lengths of their epochs.
+        batch = self.configuration_manager.batch_size
+        steps = self.recipe.iterations or -(-self._count_images(train) // batch)
+        val_steps = self.recipe.val_iterations or -(-self._count_images(val) // batch)
         self.num_iterations_per_epoch = steps
         self.num_val_iterations_per_epoch = min(val_steps, self.recipe.val_iterations or _MOST_VALIDATION_STEPS)
         self.print_to_log_file(
             f"An epoch has {self.num_iterations_per_epoch} training and {self.num_val_iterations_per_epoch} "
-            f"validation steps of {self.batch_size} samples."
+            f"validation steps of {batch} samples."
         )
 
     def _count_images(self, dataset: Any) -> int:
@@ -390,9 +396,8 @@ class CardiacTrainer(StopsEarly, ABC):
 
         With a seed the samples are made in this process, because nnU-Net's workers have no fixed order.
         """
-        if self.seed is not None:
-            os.environ["nnUNet_n_proc_DA"] = "0"
-            make_deterministic(self.seed)
+        limit_workers(self, repeatable=self.seed is not None)
+        self._seed_epoch()
         if self.places_samples:
             self.oversample_foreground_percent = 1.0  # the loader centres every sample on what its dataset says
         plans = self.configuration_manager
@@ -424,6 +429,15 @@ class CardiacTrainer(StopsEarly, ABC):
 
     # -------------------------------------------------------------------------------------------------------- loop
 
+    def on_train_epoch_start(self) -> None:
+        """Start an epoch with draws of its own, if a seed was asked for."""
+        self._seed_epoch()
+        super().on_train_epoch_start()
+
+    def _seed_epoch(self) -> None:
+        if self.seed is not None:
+            seed_generators(epoch_seed(self.seed, self.local_rank, self.current_epoch))
+
     def train_step(self, batch: dict) -> dict:
         """Take nnU-Net's step, on slices in bfloat16 on processors that compute in it."""
         with cpu_autocast(self.device, convolves_volumes(self.network)):
@@ -450,6 +464,14 @@ class CardiacTrainer(StopsEarly, ABC):
             )
         if self.recipe.patience is not None:
             self._stop_without_progress(self.recipe.patience)
+
+    def perform_actual_validation(self, save_probabilities: bool = False) -> None:
+        """Validate as nnU-Net does, but unwrapped: DDP may send buffers to processes that have fewer cases."""
+        wrapped, self.network = self.network, without_wrapper(self.network)
+        try:
+            super().perform_actual_validation(save_probabilities)
+        finally:
+            self.network = wrapped
 
     def save_checkpoint(self, filename: str) -> None:
         """Write the checkpoint under a temporary name first: a job killed here keeps the previous one."""

@@ -27,6 +27,7 @@ from nnunet_cardiac.recipes import Recipe
 from nnunet_cardiac.registry import TRAINERS, anatomy_labels
 from nnunet_cardiac.systems import CLASSIFIER_GUIDED
 from nnunet_cardiac.trainers.base import CardiacTrainer
+from nnunet_cardiac.trainers.processes import gathered
 
 
 class ClassifierGuidedTrainer(CardiacTrainer):
@@ -84,6 +85,11 @@ class ClassifierGuidedTrainer(CardiacTrainer):
     def _do_i_compile(self) -> bool:
         """Do not compile: the number of slices differs from stack to stack, so it would be compiled again."""
         return False
+
+    @property
+    def needs_equal_shares(self) -> bool:
+        """The network takes one stack after the other, and where norms are synchronised, all processes as many."""
+        return True
 
     def _build_loss(self) -> nn.Module:
         ignore = self.label_manager.ignore_label
@@ -166,8 +172,9 @@ class ClassifierGuidedTrainer(CardiacTrainer):
     def on_validation_epoch_end(self, val_outputs: list[dict]) -> None:
         """Log the classifier's accuracy and F1 on the validation batches."""
         super().on_validation_epoch_end(val_outputs)
-        if self._presence:
-            truth, known, found = (torch.cat(part).numpy() for part in zip(*self._presence, strict=True))
+        seen = list(chain(*gathered(self._presence)))
+        if seen:
+            truth, known, found = (torch.cat(part).numpy() for part in zip(*seen, strict=True))
             for k, name in enumerate(self.structures):
                 score = presence_score(truth[known[:, k], k], found[known[:, k], k])
                 self.print_to_log_file(f"Presence of {name}: {score}")
@@ -191,8 +198,8 @@ class ClassifierGuidedTrainer(CardiacTrainer):
             return
         with self._recording_gates() as gates:
             super().perform_actual_validation(save_probabilities)
-        parts = self._gathered(self._compared(gates))
-        if self.local_rank == 0:
+        parts = list(chain(*gathered(self._compared(gates))))
+        if self.local_rank == 0 and parts:
             *arrays, levels = zip(*parts, strict=True)
             truth, known, found = (np.concatenate(part) for part in arrays)
             table = presence_table(truth, found, list(chain(*levels)), list(self.structures), known)
@@ -219,7 +226,8 @@ class ClassifierGuidedTrainer(CardiacTrainer):
             cases = cases[self.local_rank :: torch.distributed.get_world_size()]
         dataset = self.dataset_class(self.preprocessed_dataset_folder, list(cases))
         compared = []
-        for case, shown in zip(dataset.identifiers, gates, strict=True):
+        # A validation that predicts nothing, as of a budget without one, gates nothing.
+        for case, shown in zip(dataset.identifiers, gates, strict=bool(gates)):
             image, labels, _, _ = dataset.load_case(case)
             labels = np.asarray(labels[0])
             real = real_slices(torch.from_numpy(np.asarray(image))[None])[0].numpy()
@@ -229,11 +237,3 @@ class ClassifierGuidedTrainer(CardiacTrainer):
             found[real] = shown.numpy()
             compared.append((truth, truth | ~ignored[:, None], found, slice_levels(labels, self.structures)))
         return compared
-
-    def _gathered(self, compared: list[Any]) -> list[Any]:
-        """The same of the cases of all processes."""
-        if not self.is_ddp:
-            return compared
-        parts: list[Any] = [None] * torch.distributed.get_world_size()
-        torch.distributed.all_gather_object(parts, compared)
-        return list(chain(*parts))

@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--bsa", choices=("mosteller", "dubois"), default="mosteller", help="body surface area (%(default)s)"
     )
     parser.add_argument("--tolerance", type=float, default=2.0, metavar="MM", help="of surface Dice (%(default)s)")
-    parser.add_argument("-np", type=int, metavar="N", help="processes (all usable cores)")
+    parser.add_argument("-np", "--threads", dest="np", type=int, metavar="N", help="processes (all usable cores)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -91,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
         tolerance_mm=args.tolerance,
         allow_missing=args.allow_missing,
         check_order=not args.no_order_check,
-        workers=args.np or usable_cores(),
+        workers=usable_cores(args.np or None),
         progress=not args.quiet,
     )
     facts = {

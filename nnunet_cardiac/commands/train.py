@@ -8,8 +8,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nnunet_cardiac.commands.argument_types import fold
-from nnunet_cardiac.devices import choose_device
+from nnunet_cardiac.commands.argument_types import fold, positive
+from nnunet_cardiac.devices import choose_device, thread_variables
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.files import read_json
 from nnunet_cardiac.folders import find_dataset
@@ -51,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--val", action="store_true", help="validate only")
     parser.add_argument("--npz", action="store_true", help="save the probabilities of the validation cases")
     parser.add_argument("--seed", type=int, metavar="N", help="make training repeatable (slower on a GPU)")
+    parser.add_argument("--threads", type=positive, metavar="N", help="processor threads (default: the usable cores)")
     parser.add_argument("--dry-run", action="store_true", help="print the commands only")
 
 
@@ -67,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
         raise UserError('nnUNet_results is not set. Set it: eval "$(nnunet_cardiac env --base FOLDER)"')
     results = Path(os.environ["nnUNet_results"]) / preprocessed.name
     setup = TrainingSetup(preprocessed, results, args.tr, args.p, choose_device(args.device))
-    environ = dict(os.environ)
+    environ = {**os.environ, **thread_variables(os.environ, args.threads, setup.device)}
     if args.seed is not None:
         environ["NNUNET_CARDIAC_SEED"] = str(args.seed)
     commands = _commands(setup, args)
