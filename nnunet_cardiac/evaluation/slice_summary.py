@@ -59,8 +59,9 @@ def slice_summary(slices: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
             {"method": method, "structure": structure, "metric": metric, **_row(values, failed, flags[metric])}
             for metric, values in found.items()
         ]
-        union = np.any([flags[metric] for metric in _BOXPLOTS], axis=0)
-        rows.append({"method": method, "structure": structure, "metric": ANY, **_counts(len(part), failed, union)})
+        judged = failed | np.all([~np.isnan(found[metric]) for metric in _BOXPLOTS], axis=0)
+        union = np.any([flags[metric] for metric in _BOXPLOTS], axis=0)[judged]
+        rows.append({"method": method, "structure": structure, "metric": ANY, **_counts(len(union), failed, union)})
     accuracies = images.groupby(_SLICE, sort=False)[ACCURACY].mean()
     for method, values in accuracies.groupby("method", sort=False):
         own = values.to_numpy(float)
@@ -70,6 +71,7 @@ def slice_summary(slices: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
 
 
 def _row(values: np.ndarray, failed: np.ndarray, outliers: np.ndarray) -> dict[str, float]:
+    judged = failed | ~np.isnan(values)  # where pixels have no reference, a distance is not known
     known = pd.Series(values).dropna()
     statistics = {
         "mean": known.mean(),
@@ -78,7 +80,7 @@ def _row(values: np.ndarray, failed: np.ndarray, outliers: np.ndarray) -> dict[s
         "q25": known.quantile(0.25),
         "q75": known.quantile(0.75),
     }
-    return _counts(len(known), failed, outliers) | statistics
+    return _counts(len(known), failed, outliers[judged]) | statistics
 
 
 def _counts(slices: int, failed: np.ndarray, outliers: np.ndarray) -> dict[str, float]:

@@ -59,6 +59,26 @@ def test_pixel_accuracy_counts_the_background_of_the_whole_slice() -> None:
     assert (rows[0]["pixels"], rows[0]["pixels_right"]) == (200, 195)
 
 
+def test_pixels_without_a_reference_count_neither_way() -> None:
+    reference = np.zeros((2, 10, 20), np.uint8)
+    reference[:, 2:4, 2:7] = 1
+    prediction = reference.copy()
+    prediction[0, 2, 2:5] = 2  # 3 with the wrong label
+    prediction[0, 9, 0:2] = 1  # 2 false ones, where nothing is annotated
+    ignored = np.zeros(reference.shape, bool)
+    ignored[0, 9] = True
+    found = case_metrics(LabelMapPair(reference, prediction, (8.0, 1.5, 1.5), None, ignored), LABELS)
+    assert found.images[0] == {"slice": 0, "pixels": 180, "pixels_right": 177, "accuracy": 177 / 180}
+    rows = pd.DataFrame(found.slices).set_index(["structure", "slice"])
+    assert rows.loc[("MYO", 1), "hd_pixels"] == 0
+    assert np.isnan(rows.loc[("MYO", 0), "hd_pixels"])  # not known, which is no failure
+    keys = {"method": "m", "case": "a"}
+    table = slice_summary(
+        pd.DataFrame([{**keys, **row} for row in found.slices]), pd.DataFrame([{**keys, **row} for row in found.images])
+    ).set_index(["structure", "metric"])
+    assert table.loc[("MYO", "hd_pixels"), ["slices", "failed", "outliers", "outlier_rate"]].tolist() == [1, 0, 0, 0]
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_outliers_are_the_fliers_of_matplotlib(seed: int) -> None:
     values = np.random.default_rng(seed).standard_t(2, 60)
