@@ -19,6 +19,7 @@ from nnunet_cardiac.architectures.blocks.binary_logits import fuse_binary_logits
 from nnunet_cardiac.architectures.blocks.presence_gate import PresenceGate
 from nnunet_cardiac.architectures.blocks.slide import slid
 from nnunet_cardiac.architectures.blocks.stack_packing import content_box, pack, real_slices, unpack
+from nnunet_cardiac.architectures.blocks.structure_layers import of_structures
 from nnunet_cardiac.architectures.contract import CaseSampling, SegmentationNetwork
 from nnunet_cardiac.architectures.selective_kernel_unet import SelectiveKernelUNet
 
@@ -121,6 +122,8 @@ class ClassifierGuidedNet(SegmentationNetwork):
         self.reads = classifier
         self.seg = stage(input_channels, num_classes)
         self.ref = stage(num_classes, num_classes - 1) if ref else None
+        if self.ref is not None:
+            of_structures(self.ref.encoder[0][0].conv)  # reads one probability for each class
         self.classifier = _classifier(features[-1], hidden, num_classes - 1, dropout) if classifier else None
         self.gate = PresenceGate()
 
@@ -244,5 +247,5 @@ def _around_heart(slices: torch.Tensor, binary: torch.Tensor, size: Sequence[int
 
 def _classifier(width: int, hidden: int, classes: int, dropout: float) -> nn.Sequential:
     return nn.Sequential(
-        nn.Linear(width, hidden), nn.ReLU(inplace=True), nn.Dropout(dropout), nn.Linear(hidden, classes)
+        nn.Linear(width, hidden), nn.ReLU(inplace=True), nn.Dropout(dropout), of_structures(nn.Linear(hidden, classes))
     )

@@ -17,6 +17,7 @@ from nnunet_cardiac.architectures.blocks.binary_logits import fuse_binary_logits
 from nnunet_cardiac.architectures.blocks.checkpointing import run_block
 from nnunet_cardiac.architectures.blocks.clahe import equalisation
 from nnunet_cardiac.architectures.blocks.dilated_residual import ConcatResidual, DilatedSum, double_unit
+from nnunet_cardiac.architectures.blocks.structure_layers import of_structures
 from nnunet_cardiac.architectures.contract import SegmentationNetwork
 
 __all__ = ["DilatedResidualUNet", "pooling_step"]
@@ -93,7 +94,7 @@ class DilatedResidualUNet(SegmentationNetwork):
         for block, (low, high) in zip(self.encoder, itertools.pairwise(widths), strict=True):
             self.up.append(nn.ConvTranspose3d(high, low, step, stride=step))
             self.merge.append(double_unit(low + block.out_channels, low, norm, preact))
-        self.head = nn.Conv3d(filters, num_classes if num_classes > 2 else 1, 1)
+        self.head = of_structures(nn.Conv3d(filters, num_classes if num_classes > 2 else 1, 1))
 
     def features(self, x: torch.Tensor) -> torch.Tensor:
         """Input `(B, filters, Z, Y, X)` of the last convolution, for `x` `(B, input_channels, Z, Y, X)`."""

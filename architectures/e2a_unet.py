@@ -14,6 +14,7 @@ from torch import nn
 
 from nnunet_cardiac.architectures.blocks.double_conv import DoubleConv
 from nnunet_cardiac.architectures.blocks.resampling import DownConv, UpMerge
+from nnunet_cardiac.architectures.blocks.structure_layers import of_structures
 from nnunet_cardiac.architectures.blocks.token_mixing import TokenMixing
 from nnunet_cardiac.architectures.contract import SegmentationNetwork
 
@@ -88,7 +89,7 @@ class E2AUNet(SegmentationNetwork):
         self.bottleneck = parts[bottleneck]()
         self.up = nn.ModuleList(UpMerge(features[level + 1], features[level]) for level in range(lowest))
         self.up_mixing = nn.ModuleList(mixing(level) for level in range(lowest))
-        self.head = nn.Conv2d(features[0], num_classes, 1)
+        self.head = of_structures(nn.Conv2d(features[0], num_classes, 1))
 
     def segment(self, x: torch.Tensor) -> torch.Tensor:
         """Logits `(B, num_classes, H, W)` of `x` `(B, input_channels, H, W)`."""

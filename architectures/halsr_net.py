@@ -20,6 +20,7 @@ from nnunet_cardiac.architectures.blocks.hybrid_attention_pooling import HybridA
 from nnunet_cardiac.architectures.blocks.latent_reconstruction import LatentReconstruction
 from nnunet_cardiac.architectures.blocks.pointwise_conv import PointwiseConv
 from nnunet_cardiac.architectures.blocks.precision import statistics_dtype, without_autocast
+from nnunet_cardiac.architectures.blocks.structure_layers import of_structures
 from nnunet_cardiac.architectures.contract import SegmentationNetwork
 
 __all__ = ["HALSRNet"]
@@ -111,7 +112,7 @@ class HALSRNet(SegmentationNetwork):
         self.gates = nn.ModuleList(AttentionGate(high, low, gates) for high, low in pairs)
         self.merge = nn.ModuleList(_double_conv(2 * low, low, separable, separable) for _, low in pairs)
         self.hapm = nn.ModuleList(hapm(low, hapm_at == "all") for _, low in pairs)
-        self.head = PointwiseConv(features[0], num_classes)
+        self.head = of_structures(PointwiseConv(features[0], num_classes))
         self.reconstruction = LatentReconstruction(features[-1], num_classes) if recon_fusion != "none" else None
 
     def segment(self, x: torch.Tensor) -> torch.Tensor:

@@ -16,6 +16,7 @@ from nnunet_cardiac.architectures.blocks.selective_kernel import SQUEEZES, Selec
 from nnunet_cardiac.architectures.blocks.slice_fusion import SliceFusionTransformer
 from nnunet_cardiac.architectures.blocks.squeeze_excite_residual import SqueezeExciteResidual
 from nnunet_cardiac.architectures.blocks.stack_norm import StackNorm2d
+from nnunet_cardiac.architectures.blocks.structure_layers import of_structures
 
 __all__ = ["SelectiveKernelUNet"]
 
@@ -80,7 +81,7 @@ class SelectiveKernelUNet(nn.Module):
         for width, below in itertools.pairwise(features):
             self.up.append(nn.ConvTranspose2d(below, width, 2, stride=2))
             self.decoder.append(nn.Sequential(ConvNormReLU(2 * width, width, **unit), SelectiveKernel(width, **kernel)))
-        self.head = PointwiseConv(features[0], out_channels)
+        self.head = of_structures(PointwiseConv(features[0], out_channels))
         for module in self.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.momentum = _MOMENTUM

@@ -16,6 +16,7 @@ from nnunet_cardiac.architectures.blocks.binary_logits import fuse_binary_logits
 from nnunet_cardiac.architectures.blocks.cross_token_mixing import CrossTokenMixing
 from nnunet_cardiac.architectures.blocks.depthwise_residual import DepthwiseResidual
 from nnunet_cardiac.architectures.blocks.resampling import DownConv, UpMerge
+from nnunet_cardiac.architectures.blocks.structure_layers import of_structures
 from nnunet_cardiac.architectures.blocks.token_mixing import MLP_EXPANSION, TokenMixing
 from nnunet_cardiac.architectures.contract import SegmentationNetwork
 
@@ -97,6 +98,8 @@ class SpecialistNetworks(SegmentationNetwork):
         )
         self.up = nn.ModuleList(UpMerge(2 * width, width, nn.GELU) for width in widths[:-1])
         self.head = nn.Conv2d(base_width, self.anatomies if mode == "single" else 1, 1)
+        for layer in (self.stem[0], self.head) if mode == "single" else self.couple:
+            of_structures(layer)
 
     def segment(self, x: torch.Tensor) -> torch.Tensor:
         """Logits `(B, K + 1, H, W)` of image and masks `(B, input_channels, H, W)`."""

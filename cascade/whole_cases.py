@@ -52,7 +52,7 @@ class WholeCase:
         self, run: Callable[[torch.Tensor], tuple[torch.Tensor, ...]], x: torch.Tensor
     ) -> tuple[torch.Tensor, ...]:
         """Mean of the outputs of `run` over mirror images of `x`; the first output has the axes of `x`."""
-        axes = self.mirror_axes
+        axes = [axis for axis in self.mirror_axes if axis >= 2 - x.ndim]  # batch and channels are not mirrored
         flips = [flip for n in range(len(axes) + 1) for flip in itertools.combinations(axes, n)]
         totals: tuple[torch.Tensor, ...] | None = None
         for flip in flips:

@@ -3,7 +3,8 @@
 A subcommand is a module with `HELP`, `add_arguments(parser)` and `run(args) -> int`, and is imported only when it is
 called or listed. It imports torch and nnU-Net inside `run`, so that `--help` answers at once.
 
-Exit codes: 0 done, 1 a check failed or an unexpected error, 2 wrong input or environment, 130 interrupted.
+Exit codes: 0 done, 1 a check failed or an unexpected error, 2 wrong input or environment, 130 interrupted, 143 ended
+by a signal.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from importlib import import_module
 from types import ModuleType
 
 from nnunet_cardiac.errors import UserError
+from nnunet_cardiac.signals import Ended, ending_raises
 from nnunet_cardiac.version import __version__
 
 PROGRAM = "nnunet_cardiac"
@@ -62,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code.
     """
     args = _parse(list(sys.argv[1:] if argv is None else argv))
-    with _log_on_stderr(quiet=args.quiet, debug=args.debug):
+    with _log_on_stderr(quiet=args.quiet, debug=args.debug), ending_raises():
         return _run(args)
 
 
@@ -75,6 +77,9 @@ def _run(args: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         print(f"{PROGRAM}: interrupted", file=sys.stderr)
         return 128 + 2
+    except Ended as end:
+        print(f"{PROGRAM}: ended by signal {end.number}", file=sys.stderr)
+        return 128 + end.number
     except BrokenPipeError:
         # The reader of a pipe (`| head`) has left. Point stdout elsewhere, or Python complains again when it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

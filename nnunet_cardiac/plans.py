@@ -14,7 +14,10 @@ from nnunet_cardiac.crop_options import CropOptions, decided_values, remembered,
 from nnunet_cardiac.derived_plans import Target, current_entries, find_target
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.files import read_json, write_json
+from nnunet_cardiac.fold_file import FILE_NAME, fold_warnings, known_cases
 from nnunet_cardiac.paper_notes import PAPER_SUFFIX
+from nnunet_cardiac.patient_tables import find_tables
+from nnunet_cardiac.patients import Cohort, read_patients
 from nnunet_cardiac.plan_links import link, missing_links, resolved_entry, unlink_missing
 from nnunet_cardiac.replanning import (
     Change,
@@ -25,7 +28,7 @@ from nnunet_cardiac.replanning import (
     replanned,
     with_noted_batch,
 )
-from nnunet_cardiac.splits import patient_splits, shared_patients
+from nnunet_cardiac.splits import patient_splits
 from nnunet_cardiac.system_entries import fresh_entries
 from nnunet_cardiac.systems import SYSTEMS
 from nnunet_cardiac.trainer_plans import (
@@ -202,38 +205,36 @@ def _write(path: Path, plans: Mapping[str, Any]) -> None:
         write_json(path, plans)
 
 
-def ensure_patient_splits(preprocessed: Path, raw: Path | None) -> Path:
+def ensure_patient_splits(preprocessed: Path, raw: Path | None, cohort: Cohort | None = None) -> Path:
     """Make sure that nnU-Net trains with folds by patient.
 
-    A split that comes with the raw data set is taken over; else one is drawn. A split that is there already stays,
-    with a warning if a patient is on both sides.
+    A split that comes with the raw data set is taken over; else one is drawn. A split that is there already stays.
+    Warnings say what was guessed of the patients, which patients are on both sides of a fold, and which are in none.
 
     Args:
         preprocessed: `nnUNet_preprocessed/<dataset>`.
         raw: `nnUNet_raw/<dataset>`, if known.
+        cohort: Whose the training cases are; by default what the tables of the raw data set or the names say.
 
     Returns:
         The file `splits_final.json`.
+
+    Raises:
+        UserError: If there are fewer patients than folds.
     """
-    path = preprocessed / "splits_final.json"
+    path = preprocessed / FILE_NAME
+    if cohort is None:
+        cohort = read_patients(known_cases(preprocessed), [] if raw is None else find_tables(raw))
     if not path.is_file():
-        given = raw / "splits_final.json" if raw is not None else None
+        given = raw / FILE_NAME if raw is not None else None
         if given is not None and given.is_file():
             splits = read_json(given)
         else:
-            ending = read_json(preprocessed / "dataset.json")["file_ending"]
-            references = (preprocessed / "gt_segmentations").glob(f"*{ending}")
-            splits = patient_splits(file.name.removesuffix(ending) for file in references)
+            splits = patient_splits(cohort.cases, patients=cohort.by_case)
         write_json(path, splits)
-    shared = shared_patients(read_json(path))
-    if shared:
-        logger.warning(
-            "%s: %d patients (%s, ...) are in training and validation of the same fold, so validation results are too "
-            "good. Remove the file and plan again for folds by patient; trained folds have to be trained anew.",
-            path,
-            len(shared),
-            shared[0],
-        )
+    cohort.warn(preprocessed.name)
+    for warning in fold_warnings(preprocessed, cohort):
+        logger.warning("%s", warning)
     return path
 
 

@@ -22,7 +22,8 @@ class Recipe:
         weight_decay: L2 penalty.
         schedule: `steps` (the rate is multiplied by `gamma` at the milestones) or `poly` (nnU-Net's polynomial decay to
             the last epoch).
-        milestones: Epochs of `steps`; none keeps the rate constant.
+        milestones: Epochs of `steps`; none keeps the rate constant. They move with the number of epochs, unless the
+            plans say both.
         gamma: Factor at a milestone.
         epochs: Number of epochs.
         batch_size: Samples per step; None takes the plans' value.
@@ -72,8 +73,15 @@ class Recipe:
             if value is not None and not value > 0:
                 raise UserError(f"recipe: {name} is {value!r}, expected a positive number.")
 
-    def with_plans(self, configuration: Mapping[str, Any]) -> Recipe:
+    def with_plans(self, configuration: Mapping[str, Any], epochs: int | None = None) -> Recipe:
         """Return the recipe with the entries of a plans configuration's `recipe` put in.
+
+        Milestones that the plans do not name stay at their share of the training: 100 and 200 of 500 epochs become 4
+        and 8 of 20.
+
+        Args:
+            configuration: Of the plans.
+            epochs: Number of epochs that the name of the trainer says, which wins; None if it says none.
 
         Raises:
             UserError: If an entry is no field of a recipe.
@@ -83,7 +91,10 @@ class Recipe:
         if unknown:
             known = ", ".join(f.name for f in fields(self))
             raise UserError(f"plans: {PLANS_KEY} has unknown entries {', '.join(unknown)}; known are {known}.")
-        return replace(self, **changes)
+        lasting = epochs or changes.get("epochs", self.epochs)
+        # Rounded up: no rate but the first one in a training of a single epoch.
+        moved = {"milestones": tuple(-(-milestone * lasting // self.epochs) for milestone in self.milestones)}
+        return replace(self, **{**moved, **changes, "epochs": lasting})
 
 
 _CHOICES = {
@@ -115,7 +126,7 @@ HALSR = Recipe(initial_lr=1e-3, batch_size=32, loss="bce_dice", patience=20)
 #: augmentation; batch, patience and longest training are ours.
 DRUNET = Recipe(batch_size=2, loss="softmax_dice", patience=20)
 
-#: Classifier-guided network: Adam 1e-4, constant, 200 epochs; one stack a step, as its paper has it.
+#: Classifier-guided network: Adam 1e-4, constant, 200 epochs; one stack a step is ours, the paper names no batch size.
 CLASSIFIER_GUIDED = Recipe(epochs=200, batch_size=1, loss="gated")
 
 #: Trainer -> recipe of its paper.

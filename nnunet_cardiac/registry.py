@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from nnunet_cardiac.errors import UserError
+from nnunet_cardiac.label_values import check_ignore_is_highest, refuse_regions, structure_values
 
 #: Canonical name -> accepted spellings (compared in lower case without blanks, dashes and underscores).
 ANATOMIES: dict[str, tuple[str, ...]] = {
@@ -131,22 +132,20 @@ def anatomy_labels(labels: Mapping[str, object], required: Iterable[str] = ()) -
         Canonical name -> label value, in the order of the values.
 
     Raises:
-        UserError: If values are not consecutive integers from 0, a name is unknown, a structure is named twice or a
-            required one is missing.
+        UserError: If values are not consecutive integers from 0, a name is unknown, a structure is named twice, a
+            required one is missing, or nnU-Net's `ignore` is not the highest value.
     """
+    refuse_regions(labels, "dataset.json")
     shown = ", ".join(f"{name}: {value}" for name, value in labels.items())
-    if any(not isinstance(value, int) for value in labels.values()):
-        raise UserError(f"dataset.json: labels {{{shown}}} must be whole numbers; region labels are not supported.")
     values = sorted(labels.values())
     if values != list(range(len(values))):
         raise UserError(
             f"dataset.json: label values {values} have gaps or repeat; nnU-Net needs 0, 1, 2, ... without gaps. "
             "Renumber the label files and dataset.json."
         )
+    check_ignore_is_highest(labels, "dataset.json")
     found: dict[str, int] = {}
-    for name, value in sorted(labels.items(), key=lambda item: item[1]):
-        if value == 0 or name == "ignore":  # nnU-Net's own names: background and pixels without a reference
-            continue
+    for name, value in sorted(structure_values(labels).items(), key=lambda item: item[1]):
         anatomy = canonical_anatomy(name)
         if anatomy is None:
             raise UserError(

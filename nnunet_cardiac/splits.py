@@ -7,45 +7,24 @@ that split the other frame of the same heart was trained on and the reported Dic
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
 from nnunet_cardiac.errors import UserError
-
-_PHASE = re.compile(r"[_-](?:(?:frame|phase|time|t|fr)[_-]?\d+|ed|es)$", re.IGNORECASE)
-_NUMBER = re.compile(r"[_-]\d+$")
+from nnunet_cardiac.patients import read_names
 
 
-def patient_of(case: str) -> str:
-    """Return the patient's part of a case name: `patient001_frame12` and `A0S9V9_ED` lose their last part.
-
-    A number alone at the end is a frame if another one names the patient (`patient001_12`); else it is the
-    patient's, as in `la_003`.
-    """
-    stem, found = _PHASE.subn("", case)
-    if found:
-        return stem
-    stem = _NUMBER.sub("", case)
-    return stem if re.search(r"\d", stem) else case
-
-
-def shared_patients(splits: Iterable[Mapping[str, list[str]]]) -> list[str]:
-    """Return the patients that a fold has in training and validation at once, sorted."""
-    shared: set[str] = set()
-    for split in splits:
-        shared |= {patient_of(c) for c in split["train"]} & {patient_of(c) for c in split["val"]}
-    return sorted(shared)
-
-
-def patient_splits(cases: Iterable[str], folds: int = 5, seed: int = 12345) -> list[dict[str, list[str]]]:
+def patient_splits(
+    cases: Iterable[str], folds: int = 5, seed: int = 12345, patients: Mapping[str, str] | None = None
+) -> list[dict[str, list[str]]]:
     """Make folds in which no patient is on both sides, in the form of nnU-Net's `splits_final.json`.
 
     Args:
         cases: Case names.
         folds: Number of folds.
         seed: Seed of the shuffle.
+        patients: Case -> patient; by default read from the names.
 
     Returns:
         One `{"train": [...], "val": [...]}` per fold, names sorted.
@@ -53,18 +32,25 @@ def patient_splits(cases: Iterable[str], folds: int = 5, seed: int = 12345) -> l
     Raises:
         UserError: If there are fewer patients than folds.
     """
+    cases = sorted(cases)
+    patients = patients or {case: name.patient for case, name in read_names(cases).items()}
     by_patient: dict[str, list[str]] = {}
-    for case in sorted(cases):
-        by_patient.setdefault(patient_of(case), []).append(case)
-    patients = sorted(by_patient)
-    if len(patients) < folds:
-        raise UserError(f"{len(patients)} patients cannot be split into {folds} folds; add patients or use fold `all`.")
-    random.Random(seed).shuffle(patients)
+    for case in cases:
+        by_patient.setdefault(patients[case], []).append(case)
+    names = sorted(by_patient)
+    if len(names) < folds:
+        shown = "; ".join(f"{name}: {', '.join(by_patient[name][:2])}" for name in names[:2])
+        raise UserError(
+            f"{len(names)} patients cannot be split into {folds} folds ({shown}, ...). Add patients or use fold `all`; "
+            "if these are more patients, say whose the cases are in cases.csv (columns case, patient) beside the raw "
+            "data set."
+        )
+    random.Random(seed).shuffle(names)
     splits = []
     for fold in range(folds):
-        held_out = set(patients[fold::folds])
+        held_out = set(names[fold::folds])
         val = sorted(c for p in held_out for c in by_patient[p])
-        train = sorted(c for p in patients if p not in held_out for c in by_patient[p])
+        train = sorted(c for p in names if p not in held_out for c in by_patient[p])
         splits.append({"train": train, "val": val})
     return splits
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from nnunet_cardiac.architectures.classifier_guided import StageOutputs
-from nnunet_cardiac.gated_loss import ClassifierGuidedLoss
+from nnunet_cardiac.gated_loss import ClassifierGuidedLoss, StagesLoss, presence_target
+from nnunet_cardiac.losses import VolumeDiceLoss
 
 #: Two stacks of two slices, the last of them padding; slices of 1 x 2 pixels, two anatomies.
 REAL = torch.tensor([[True, True], [True, False]])
@@ -90,3 +91,88 @@ def test_evaluation_takes_plain_logits() -> None:
 def test_unknown_options_are_refused(options: dict) -> None:
     with pytest.raises(ValueError, match="gate_source"):
         ClassifierGuidedLoss(**options)
+
+
+IGNORE = 3
+
+
+def cut(out: StageOutputs, columns: slice) -> StageOutputs:
+    """The same outputs on some columns of all slices."""
+    return out._replace(seg=out.seg[..., columns], ref=out.ref[..., columns])
+
+
+@pytest.fixture
+def wide() -> tuple[StageOutputs, torch.Tensor]:
+    """Outputs on three real slices of 4 x 6 pixels, and a target that holds both anatomies in columns 3 to 5."""
+    generator = torch.Generator().manual_seed(0)
+    seg, ref = torch.randn(3, 3, 4, 6, generator=generator), torch.randn(3, 2, 4, 6, generator=generator)
+    target = torch.randint(0, 3, (2, 1, 2, 4, 6), generator=generator).float()
+    out = StageOutputs(seg.requires_grad_(), ref.requires_grad_(), torch.full((3, 2), 0.5, requires_grad=True), REAL)
+    return out, target
+
+
+@pytest.mark.parametrize("source", ["pred", "gt", "pred_or_gt"])
+def test_both_stages_learn_from_the_annotated_columns_alone(source: str, wide) -> None:
+    out, target = wide
+    expected = ClassifierGuidedLoss(gate_source=source)(cut(out, slice(3, 6)), target[..., 3:])
+    target[..., :3] = IGNORE
+    loss = ClassifierGuidedLoss(gate_source=source, ignore_label=IGNORE)(out, target)
+    torch.testing.assert_close(loss, expected)  # both anatomies are seen in each slice, so presence is known
+    loss.backward()
+    for grad in (out.seg.grad, out.ref.grad):
+        assert grad[..., :3].eq(0).all()
+        assert grad[..., 3:].ne(0).all()
+
+
+def test_other_losses_of_both_stages_leave_the_rest_out_too(wide) -> None:
+    out, target = wide
+    expected = StagesLoss(VolumeDiceLoss())(cut(out, slice(3, 6)), target[..., 3:])
+    target[..., :3] = IGNORE
+    loss = StagesLoss(VolumeDiceLoss(ignore_label=IGNORE), ignore_label=IGNORE)(out, target)
+    torch.testing.assert_close(loss, expected)
+
+
+def test_slices_count_by_their_annotated_pixels() -> None:
+    # BCE of logit 1 of slice 0 with one annotated pixel (of anatomy 1), of slice 1 with two (of anatomy 2), of slice 2
+    # with none: three pixels in all.
+    target = TARGET.clone()
+    target[0, 0, 0, 0, 0] = IGNORE
+    target[1, 0, 0] = IGNORE
+    on, off = softplus(-1), softplus(1)
+    loss = ClassifierGuidedLoss(ignore_label=IGNORE)(outputs(None), target)
+    assert loss.item() == pytest.approx(math.log(3) + ((on + off) + 2 * (off + on)) / 3)
+
+
+def test_presence_that_is_not_known_teaches_the_classifier_nothing() -> None:
+    target = TARGET.clone()
+    target[0, 0, 0, 0, 0] = IGNORE  # slice 0: anatomy 1 is seen, anatomy 2 may be on the other pixel
+    target[1, 0, 0] = IGNORE  # slice 2: nothing is known
+    present, known = presence_target(target.movedim(2, 1)[REAL], 3, IGNORE)
+    assert present.tolist() == [[1, 0], [0, 1], [0, 0]]
+    assert known.tolist() == [[1, 0], [1, 1], [0, 0]]
+    out = outputs([[1.0, 1.0]] * 3, None)
+    loss = ClassifierGuidedLoss(weight=1.0, ignore_label=IGNORE)(out, target)
+    # Anatomy 1: mean of present and absent; anatomy 2: present in slice 1 alone.
+    assert loss.item() == pytest.approx(math.log(3) + (softplus(-1) + softplus(1)) / 2 + softplus(-1))
+    loss.backward()
+    assert out.presence.grad.ne(0).int().tolist() == known.int().tolist()
+
+
+def test_stacks_without_any_reference_have_no_loss(wide) -> None:
+    out, target = wide
+    for loss in (
+        ClassifierGuidedLoss(ignore_label=IGNORE),
+        StagesLoss(VolumeDiceLoss(ignore_label=IGNORE), 0.1, IGNORE),
+    ):
+        found = loss(out, torch.full_like(target, IGNORE))
+        found.backward()
+        assert found.item() == 0
+    assert all(part.grad.eq(0).all() for part in (out.seg, out.ref, out.presence))
+
+
+def test_evaluation_leaves_the_rest_out_too() -> None:
+    logits = torch.zeros(2, 3, 2, 1, 2)
+    logits[:, 0, :, 0, 0] = 9.0
+    target = TARGET.clone()
+    target[..., 0] = IGNORE
+    assert ClassifierGuidedLoss(ignore_label=IGNORE)(logits, target).item() == pytest.approx(math.log(3))

@@ -51,3 +51,22 @@ def test_plans_change_fields() -> None:
 def test_mistakes_in_plans_are_explained(recipe: dict, message: str) -> None:
     with pytest.raises(UserError, match=message):
         CROCNET.with_plans({"recipe": recipe})
+
+
+@pytest.mark.parametrize(
+    ("recipe", "named", "epochs", "milestones"),
+    [
+        ({}, 20, 20, (4, 8)),  # a fifth and two fifths, as 100 and 200 of 500
+        ({"epochs": 50}, None, 50, (10, 20)),
+        ({"epochs": 50}, 1000, 1000, (200, 400)),  # the name of the trainer wins
+        ({"milestones": [7]}, 20, 20, (7,)),
+        ({}, 8, 8, (2, 4)),
+        ({}, 1, 1, (1, 1)),  # never reached
+        ({}, None, 500, (100, 200)),
+    ],
+)
+def test_milestones_move_with_the_number_of_epochs(
+    recipe: dict, named: int | None, epochs: int, milestones: tuple[int, ...]
+) -> None:
+    changed = CROCNET.with_plans({"recipe": recipe}, named)
+    assert (changed.epochs, changed.milestones) == (epochs, milestones)

@@ -30,7 +30,9 @@ def test_order_and_spelling_do_not_matter(labels: dict[str, int]) -> None:
         ({"background": 0, "RV": 1, "MYO": 2, "LV": 2}, "gaps or repeat"),
         ({"background": 0, "RV": 1, "MYO": 2, "lesion": 3}, "'lesion' is no known anatomy; expected one of LV, MYO"),
         ({"background": 0, "RV": 1, "right ventricle": 2, "LV": 3}, "RV is named twice"),
-        ({"background": 0, "heart": [1, 2], "LV": 1}, "region labels are not supported"),
+        ({"background": 0, "heart": [1, 2], "LV": 1}, r"'heart' is \[1, 2\].* Region labels .* are not supported"),
+        ({"background": 0, "RV": 1, "ignore": 2, "MYO": 3, "LV": 4}, "'ignore' is 2, and the highest value is 4"),
+        ({"ignore": 0, "RV": 1, "MYO": 2, "LV": 3}, "'ignore' is 0, and the highest value is 3"),
     ],
 )
 def test_wrong_labels_are_explained(labels: dict, message: str) -> None:

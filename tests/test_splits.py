@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from nnunet_cardiac.errors import UserError
-from nnunet_cardiac.splits import check_splits, patient_of, patient_splits, stratified_folds, stratified_splits
+from nnunet_cardiac.files import read_json, write_json
+from nnunet_cardiac.patients import patient_of
+from nnunet_cardiac.plans import ensure_patient_splits
+from nnunet_cardiac.splits import check_splits, patient_splits, stratified_folds, stratified_splits
 
 
 @pytest.mark.parametrize(
@@ -74,3 +79,47 @@ def test_a_leaky_split_is_refused() -> None:
         check_splits([{"train": ["p9_ED"], "val": ["p2_ED"]}], patients)
     with pytest.raises(UserError, match="found 1 and 0 cases"):
         check_splits([{"train": ["p1_ED"], "val": []}], patients)
+
+
+def preprocessed_of(tmp_path: Path, cases: list[str]) -> Path:
+    folder = tmp_path / "pre" / "Dataset027_ACDC"
+    (folder / "gt_segmentations").mkdir(parents=True)
+    write_json(folder / "dataset.json", {"file_ending": ".nii.gz"})
+    for case in cases:
+        (folder / "gt_segmentations" / f"{case}.nii.gz").touch()
+    return folder
+
+
+@pytest.mark.parametrize("name", ["patient{:03d}-{}", "{1}_patient{0:03d}", "sub-{:02d}_phase-{}_bold", "pat_{}_{}"])
+def test_plan_keeps_the_phases_of_a_patient_together(tmp_path: Path, name: str) -> None:
+    cases = [name.format(n, phase) for n in range(1, 11) for phase in ("ed", "es")]
+    path = ensure_patient_splits(preprocessed_of(tmp_path, cases), None)
+    for fold in read_json(path):
+        assert len(fold["val"]) == 4
+        for case in fold["val"]:
+            assert case.replace("ed", "es") in fold["val"] or case.replace("es", "ed") in fold["val"]
+
+
+def test_plan_says_what_it_guessed_and_what_leaks(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    cases = [f"{site}_{n:02d}" for site in range(1, 6) for n in range(3)]
+    folder = preprocessed_of(tmp_path, cases)
+    ensure_patient_splits(folder, None)
+    assert "the patients are a guess. 1_00, 1_01, 1_02 are taken for one patient" in caplog.text
+    write_json(folder / "splits_final.json", [{"train": cases[1:-1], "val": cases[:1]}])
+    caplog.clear()
+    ensure_patient_splits(folder, None)
+    assert "1 patients (1) are in training and validation of the same fold" in caplog.text
+    assert "1 cases of 1 patients (5) are in no fold" in caplog.text
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    (raw / "cases.csv").write_text("case,patient\n" + "".join(f"{case},{case}\n" for case in cases))
+    caplog.clear()
+    ensure_patient_splits(folder, raw)
+    assert "the patients are a guess" not in caplog.text
+    assert "in training and validation" not in caplog.text
+
+
+def test_too_few_patients_name_the_table_that_helps() -> None:
+    cases = [f"{site}_{n:02d}" for site in (1, 2) for n in range(20)]
+    with pytest.raises(UserError, match=r"2 patients cannot be split into 5 folds \(1: 1_00, 1_01; .*cases\.csv"):
+        patient_splits(cases)

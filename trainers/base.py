@@ -11,6 +11,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from copy import deepcopy
+from pathlib import Path
 from time import time
 from typing import Any, ClassVar
 
@@ -19,7 +20,6 @@ import torch
 from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
 from batchgeneratorsv2.transforms.utils.compose import ComposeTransforms
 from batchgeneratorsv2.transforms.utils.nnunet_masking import MaskImageTransform
-from nnunetv2.training.dataloading.nnunet_dataset import infer_dataset_class
 from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
 from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
@@ -30,20 +30,22 @@ from nnunet_cardiac.batch_sizes import batch_size_for
 from nnunet_cardiac.cascade.placed import PlacedDataset
 from nnunet_cardiac.checks.checkpoint import check_checkpoint
 from nnunet_cardiac.checks.plans import check_patch_size, check_plans
-from nnunet_cardiac.devices import usable_cores
 from nnunet_cardiac.errors import UserError
-from nnunet_cardiac.files import replacing, write_json
+from nnunet_cardiac.files import replacing
+from nnunet_cardiac.fold_file import check_data, check_fold
 from nnunet_cardiac.losses import CrossEntropyDiceLoss, SigmoidDiceLoss, VolumeDiceLoss
 from nnunet_cardiac.plan_links import missing_links
 from nnunet_cardiac.recipes import Recipe
 from nnunet_cardiac.registry import anatomy_labels
 from nnunet_cardiac.schedules import MilestoneSchedule
-from nnunet_cardiac.splits import patient_splits
 from nnunet_cardiac.trainer_plans import RESOLVED, entries_for, foreign_recipe, plans_for
 from nnunet_cardiac.trainers.early_stopping import StopsEarly
+from nnunet_cardiac.trainers.folds import write_split
 from nnunet_cardiac.trainers.precision import convolves_volumes, cpu_autocast
-from nnunet_cardiac.trainers.reproducibility import make_deterministic, requested_seed
+from nnunet_cardiac.trainers.processes import check_shares, without_wrapper
+from nnunet_cardiac.trainers.reproducibility import epoch_seed, make_deterministic, requested_seed, seed_generators
 from nnunet_cardiac.trainers.stock_predictor import install
+from nnunet_cardiac.trainers.workers import limit_threads, limit_workers
 
 #: Cap of a validation pass whose length the recipe leaves open; nnU-Net's own number of validation steps.
 _MOST_VALIDATION_STEPS = 50
@@ -67,6 +69,7 @@ class CardiacTrainer(StopsEarly, ABC):
     recipe: ClassVar[Recipe] = Recipe()
     epochs: ClassVar[int | None] = None
     required_anatomies: ClassVar[tuple[str, ...]] = ()
+    _split_is_checked: bool = False
 
     def __init__(
         self,
@@ -86,10 +89,10 @@ class CardiacTrainer(StopsEarly, ABC):
         anatomy_labels(dataset_json["labels"], self.required_anatomies)
         super().__init__(plans, configuration, fold, dataset_json, device)
         self._write_down_network()
-        self.recipe = type(self).recipe.with_plans(self.configuration_manager.configuration)
+        self.recipe = type(self).recipe.with_plans(self.configuration_manager.configuration, type(self).epochs)
         self.initial_lr = self.recipe.initial_lr
         self.weight_decay = self.recipe.weight_decay
-        self.num_epochs = self.epochs or self.recipe.epochs
+        self.num_epochs = self.recipe.epochs
         self.enable_deep_supervision = False  # none of the papers has it
         self.save_every = 10
         self.seed = requested_seed()
@@ -153,12 +156,10 @@ class CardiacTrainer(StopsEarly, ABC):
         """Fill in what plans may leave open; subclasses add to it."""
 
     def initialize(self) -> None:
-        """Seed before the weights are drawn, if a seed was asked for, and check the patch size."""
+        """Seed before the weights are drawn, if a seed was asked for, and check batch and patch size."""
         if self.seed is not None:
-            make_deterministic(self.seed)
-        if self.device.type == "cpu":
-            # nnU-Net takes the cores of the whole machine; where a job owns some of them, that is many times slower.
-            torch.set_num_threads(min(torch.get_num_threads(), usable_cores()))
+            make_deterministic(self.seed)  # the same in all processes, so that they start with the same weights
+        limit_threads(self)
         super().initialize()
         divisor = getattr(self._bare_network, "divisor", 1)
         check_patch_size(self.training_patch_size, divisor, self._place_in_plans())
@@ -166,7 +167,7 @@ class CardiacTrainer(StopsEarly, ABC):
     @property
     def _bare_network(self) -> nn.Module:
         """The network without the wrappers of distributed training and compilation."""
-        network = self.network.module if self.is_ddp else self.network
+        network = without_wrapper(self.network)
         return getattr(network, "_orig_mod", network)
 
     def _place_in_plans(self) -> str:
@@ -182,7 +183,7 @@ class CardiacTrainer(StopsEarly, ABC):
     def set_deep_supervision_enabled(self, enabled: bool) -> None:
         """Leave networks without deep supervision alone; nnU-Net calls this whatever the trainer says."""
         if self.enable_deep_supervision:
-            super().set_deep_supervision_enabled(enabled)
+            self._bare_network.decoder.deep_supervision = enabled
 
     # ------------------------------------------------------------------------------------------------------ recipe
 
@@ -194,6 +195,7 @@ class CardiacTrainer(StopsEarly, ABC):
             self.configuration_manager.batch_size,
         )
         self.configuration_manager.configuration["batch_size"] = size
+        check_shares(size, self.needs_equal_shares, self._place_in_plans())
         super()._set_batch_size_and_oversample()
         self.print_to_log_file(f"A step has {size} samples: {reason}.")
         if self._recipe_of_another is not None:
@@ -201,6 +203,11 @@ class CardiacTrainer(StopsEarly, ABC):
                 f"WARNING: {self._place_in_plans()}, has a recipe of {self._recipe_of_another}, which is not used "
                 f"here. One for this trainer belongs under 'trainers', {type(self).__name__.split('_')[0]!r}."
             )
+
+    @property
+    def needs_equal_shares(self) -> bool:
+        """Whether processes that train together need equal numbers of samples a step; few networks do."""
+        return False
 
     def configure_optimizers(self) -> tuple[torch.optim.Optimizer, Any]:
         """Build optimiser and schedule of the recipe."""
@@ -226,17 +233,13 @@ class CardiacTrainer(StopsEarly, ABC):
     def _build_loss(self) -> nn.Module:
         if self.recipe.loss == "dice_ce":
             return super()._build_loss()
-        if self.label_manager.has_ignore_label:
-            raise UserError(
-                f"dataset.json has an ignore label, which the loss {self.recipe.loss!r} cannot leave out; "
-                f"train with -tr {type(self).__name__}_nnUNetRecipe."
-            )
+        common = {"ddp": self.is_ddp, "ignore_label": self.label_manager.ignore_label}
         if self.recipe.loss == "bce_dice":
-            return CrossEntropyDiceLoss(ddp=self.is_ddp)
+            return CrossEntropyDiceLoss(**common)
         if self.recipe.loss.startswith("softmax_dice"):
-            return VolumeDiceLoss(background=self.recipe.loss == "softmax_dice", ddp=self.is_ddp)
+            return VolumeDiceLoss(background=self.recipe.loss == "softmax_dice", **common)
         squared = self.recipe.loss == "dice"
-        return SigmoidDiceLoss(self.background_is_output, squared, smooth=1e-5 if squared else 1.0, ddp=self.is_ddp)
+        return SigmoidDiceLoss(self.background_is_output, squared, smooth=1e-5 if squared else 1.0, **common)
 
     @property
     def background_is_output(self) -> bool:
@@ -293,17 +296,29 @@ class CardiacTrainer(StopsEarly, ABC):
 
     # -------------------------------------------------------------------------------------------------------- data
 
+    def on_train_start(self) -> None:
+        """Refuse data and folds that do not fit before anything is built."""
+        self.do_split()
+        super().on_train_start()
+
     def do_split(self) -> tuple[list[str], list[str]]:
-        """Write a split by patient if there is none; nnU-Net's own would put one heart on both sides."""
-        path = os.path.join(self.preprocessed_dataset_folder_base, "splits_final.json")
-        if self.fold != "all" and not os.path.isfile(path) and self.local_rank == 0:
-            cases = infer_dataset_class(self.preprocessed_dataset_folder).get_identifiers(
-                self.preprocessed_dataset_folder
-            )
-            write_json(path, patient_splits(cases))
-            self.print_to_log_file(f"Wrote a split by patient: {path}")
-        if self.is_ddp:
-            torch.distributed.barrier()
+        """Return nnU-Net's split after checking, the first time, that there is one by patient for this fold.
+
+        nnU-Net's own folds would put one heart on both sides, and so would what it draws for a fold that the file
+        lacks.
+
+        Raises:
+            UserError: If this configuration is not preprocessed, a fold names unknown cases, or there is no such fold.
+        """
+        if not self._split_is_checked:
+            base, plans = Path(self.preprocessed_dataset_folder_base), self.plans_manager.plans_name
+            check_data(base, self.configuration_name, self.configuration_manager.data_identifier, plans)
+            check_fold(base, self.fold)
+            if self.local_rank == 0:
+                write_split(base, self.fold, self.print_to_log_file)
+            if self.is_ddp:
+                torch.distributed.barrier()
+            self._split_is_checked = True
         return super().do_split()
 
     def configure_rotation_dummyDA_mirroring_and_inital_patch_size(  # noqa: N802 nnU-Net's name
@@ -348,14 +363,15 @@ class CardiacTrainer(StopsEarly, ABC):
 
     def _set_epoch_length(self, train: Any, val: Any) -> None:
         """One pass over the images, unless the recipe says a number."""
-        world = torch.distributed.get_world_size() if self.is_ddp else 1
-        steps = self.recipe.iterations or -(-self._count_images(train) // (self.batch_size * world))
-        val_steps = self.recipe.val_iterations or -(-self._count_images(val) // (self.batch_size * world))
+        # That of all processes together: their shares may differ, and then so would the lengths of their epochs.
+        batch = self.configuration_manager.batch_size
+        steps = self.recipe.iterations or -(-self._count_images(train) // batch)
+        val_steps = self.recipe.val_iterations or -(-self._count_images(val) // batch)
         self.num_iterations_per_epoch = steps
         self.num_val_iterations_per_epoch = min(val_steps, self.recipe.val_iterations or _MOST_VALIDATION_STEPS)
         self.print_to_log_file(
             f"An epoch has {self.num_iterations_per_epoch} training and {self.num_val_iterations_per_epoch} "
-            f"validation steps of {self.batch_size} samples."
+            f"validation steps of {batch} samples."
         )
 
     def _count_images(self, dataset: Any) -> int:
@@ -380,9 +396,8 @@ class CardiacTrainer(StopsEarly, ABC):
 
         With a seed the samples are made in this process, because nnU-Net's workers have no fixed order.
         """
-        if self.seed is not None:
-            os.environ["nnUNet_n_proc_DA"] = "0"
-            make_deterministic(self.seed)
+        limit_workers(self, repeatable=self.seed is not None)
+        self._seed_epoch()
         if self.places_samples:
             self.oversample_foreground_percent = 1.0  # the loader centres every sample on what its dataset says
         plans = self.configuration_manager
@@ -414,6 +429,15 @@ class CardiacTrainer(StopsEarly, ABC):
 
     # -------------------------------------------------------------------------------------------------------- loop
 
+    def on_train_epoch_start(self) -> None:
+        """Start an epoch with draws of its own, if a seed was asked for."""
+        self._seed_epoch()
+        super().on_train_epoch_start()
+
+    def _seed_epoch(self) -> None:
+        if self.seed is not None:
+            seed_generators(epoch_seed(self.seed, self.local_rank, self.current_epoch))
+
     def train_step(self, batch: dict) -> dict:
         """Take nnU-Net's step, on slices in bfloat16 on processors that compute in it."""
         with cpu_autocast(self.device, convolves_volumes(self.network)):
@@ -440,6 +464,14 @@ class CardiacTrainer(StopsEarly, ABC):
             )
         if self.recipe.patience is not None:
             self._stop_without_progress(self.recipe.patience)
+
+    def perform_actual_validation(self, save_probabilities: bool = False) -> None:
+        """Validate as nnU-Net does, but unwrapped: DDP may send buffers to processes that have fewer cases."""
+        wrapped, self.network = self.network, without_wrapper(self.network)
+        try:
+            super().perform_actual_validation(save_probabilities)
+        finally:
+            self.network = wrapped
 
     def save_checkpoint(self, filename: str) -> None:
         """Write the checkpoint under a temporary name first: a job killed here keeps the previous one."""

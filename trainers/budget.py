@@ -6,7 +6,6 @@ nnU-Net's own trainer with another number of steps. `trainers/variants.py` makes
 
 from __future__ import annotations
 
-import os
 from copy import deepcopy
 from pathlib import Path
 from statistics import median
@@ -20,7 +19,9 @@ from torch import nn
 from nnunet_cardiac.benchmark.arithmetic import count_flop
 from nnunet_cardiac.files import write_json
 from nnunet_cardiac.recipes import PLANS_KEY
-from nnunet_cardiac.trainers.reproducibility import make_deterministic, requested_seed
+from nnunet_cardiac.trainers.processes import agreed, without_wrapper
+from nnunet_cardiac.trainers.reproducibility import epoch_seed, make_deterministic, requested_seed, seed_generators
+from nnunet_cardiac.trainers.workers import limit_threads, limit_workers
 
 #: What a training cost, in the folder of the fold.
 COST_FILE = "training_cost.json"
@@ -64,12 +65,12 @@ class BudgetedTraining(nnUNetTrainer):
         """Seed before the weights are drawn, if a seed was asked for."""
         if (seed := requested_seed()) is not None:
             make_deterministic(seed)
+        limit_threads(self)
         super().initialize()
 
     def get_dataloaders(self) -> tuple[Any, Any]:
         """Make samples in this process if training has to repeat: nnU-Net's workers have no fixed order."""
-        if requested_seed() is not None:
-            os.environ["nnUNet_n_proc_DA"] = "0"
+        limit_workers(self, repeatable=requested_seed() is not None)
         return super().get_dataloaders()
 
     def configure_rotation_dummyDA_mirroring_and_inital_patch_size(  # noqa: N802 nnU-Net's name
@@ -91,10 +92,12 @@ class BudgetedTraining(nnUNetTrainer):
         self._started = self._counted_from = perf_counter()
 
     def on_train_epoch_start(self) -> None:
-        """Start an epoch; where wall time counts, say how long it is."""
+        """Start an epoch with draws of its own; where wall time counts, say how long it is."""
+        if (seed := requested_seed()) is not None:
+            seed_generators(epoch_seed(seed, self.local_rank, self.current_epoch))
         super().on_train_epoch_start()
         if self._minutes is not None:
-            self.num_iterations_per_epoch = self._steps_that_fit()
+            self.num_iterations_per_epoch = agreed(self._steps_that_fit())
         self._epoch_steps = []
 
     def train_step(self, batch: dict) -> dict:
@@ -163,5 +166,5 @@ class BudgetedTraining(nnUNetTrainer):
 
 def _bare(network: nn.Module) -> nn.Module:
     """The network without the wrappers of distributed training and compilation."""
-    network = getattr(network, "module", network)
+    network = without_wrapper(network)
     return getattr(network, "_orig_mod", network)

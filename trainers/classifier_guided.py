@@ -20,12 +20,14 @@ from nnunet_cardiac.augmentation import ZerosStayZero, stack_transforms
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.evaluation.presence import ALL_LEVELS, add_presence_report, presence_score, presence_table
 from nnunet_cardiac.evaluation.slice_levels import slice_levels
-from nnunet_cardiac.gated_loss import ClassifierGuidedLoss, StagesLoss, one_hot
+from nnunet_cardiac.gated_loss import ClassifierGuidedLoss, StagesLoss, presence_target
+from nnunet_cardiac.label_values import ignored_mask
 from nnunet_cardiac.recipes import CLASSIFIER_GUIDED as RECIPE
 from nnunet_cardiac.recipes import Recipe
 from nnunet_cardiac.registry import TRAINERS, anatomy_labels
 from nnunet_cardiac.systems import CLASSIFIER_GUIDED
 from nnunet_cardiac.trainers.base import CardiacTrainer
+from nnunet_cardiac.trainers.processes import gathered
 
 
 class ClassifierGuidedTrainer(CardiacTrainer):
@@ -53,7 +55,7 @@ class ClassifierGuidedTrainer(CardiacTrainer):
                 "(expected a spacing of 2 numbers and a patch_size of 3). Train 2d_stack; if the plans have none: "
                 f"{self.plan_command}"
             )
-        self._presence: list[tuple[torch.Tensor, torch.Tensor]] = []
+        self._presence: list[tuple[torch.Tensor, ...]] = []
 
     @classmethod
     def default_architecture(cls, configuration_manager: ConfigurationManager) -> tuple[str, dict[str, Any]]:
@@ -84,10 +86,16 @@ class ClassifierGuidedTrainer(CardiacTrainer):
         """Do not compile: the number of slices differs from stack to stack, so it would be compiled again."""
         return False
 
+    @property
+    def needs_equal_shares(self) -> bool:
+        """The network takes one stack after the other, and where norms are synchronised, all processes as many."""
+        return True
+
     def _build_loss(self) -> nn.Module:
+        ignore = self.label_manager.ignore_label
         if self.recipe.loss == "gated":
-            return ClassifierGuidedLoss(gate_source=self.recipe.gate_source)
-        return StagesLoss(super()._build_loss())
+            return ClassifierGuidedLoss(gate_source=self.recipe.gate_source, ignore_label=ignore)
+        return StagesLoss(super()._build_loss(), ignore_label=ignore)
 
     @property
     def background_is_output(self) -> bool:
@@ -153,22 +161,23 @@ class ClassifierGuidedTrainer(CardiacTrainer):
         """Take nnU-Net's step and keep what the classifier said."""
         if not self.classifies:
             return super().validation_step(batch)
+        # Before the step: nnU-Net's writes background over pixels without a reference, in the batch itself.
+        labels = pack(batch["target"], real_slices(batch["data"]))
+        target = presence_target(labels, len(self.structures) + 1, self.label_manager.ignore_label)
         with self._listening() as said:
             result = super().validation_step(batch)
-        found = torch.cat(said)
-        real = real_slices(batch["data"].to(found.device))
-        labels = pack(batch["target"].to(real.device), real)[:, 0].long()
-        truth = one_hot(labels, len(self.structures) + 1).flatten(2).amax(2)
-        self._presence.append((truth.cpu() > 0, found.cpu() > 0))
+        self._presence.append(tuple(part.cpu() > 0 for part in (*target, torch.cat(said))))
         return result
 
     def on_validation_epoch_end(self, val_outputs: list[dict]) -> None:
         """Log the classifier's accuracy and F1 on the validation batches."""
         super().on_validation_epoch_end(val_outputs)
-        if self._presence:
-            truth, found = (torch.cat(part).numpy() for part in zip(*self._presence, strict=True))
+        seen = list(chain(*gathered(self._presence)))
+        if seen:
+            truth, known, found = (torch.cat(part).numpy() for part in zip(*seen, strict=True))
             for k, name in enumerate(self.structures):
-                self.print_to_log_file(f"Presence of {name}: {presence_score(truth[:, k], found[:, k])}")
+                score = presence_score(truth[known[:, k], k], found[known[:, k], k])
+                self.print_to_log_file(f"Presence of {name}: {score}")
 
     @contextlib.contextmanager
     def _listening(self) -> Iterator[list[torch.Tensor]]:
@@ -189,12 +198,11 @@ class ClassifierGuidedTrainer(CardiacTrainer):
             return
         with self._recording_gates() as gates:
             super().perform_actual_validation(save_probabilities)
-        parts = self._gathered(self._compared(gates))
-        if self.local_rank == 0:
-            truth, found, levels = zip(*parts, strict=True)
-            table = presence_table(
-                np.concatenate(truth), np.concatenate(found), list(chain(*levels)), list(self.structures)
-            )
+        parts = list(chain(*gathered(self._compared(gates))))
+        if self.local_rank == 0 and parts:
+            *arrays, levels = zip(*parts, strict=True)
+            truth, known, found = (np.concatenate(part) for part in arrays)
+            table = presence_table(truth, found, list(chain(*levels)), list(self.structures), known)
             add_presence_report(Path(self.output_folder) / "validation", table)
             for name, scores in table.items():
                 for level, score in scores.items():
@@ -211,27 +219,21 @@ class ClassifierGuidedTrainer(CardiacTrainer):
         finally:
             handle.remove()
 
-    def _compared(self, gates: Sequence[torch.Tensor]) -> list[tuple[np.ndarray, np.ndarray, list[str]]]:
-        """Presence in the reference and as gated, (S, K) each, and the level of each slice, of this process's cases."""
+    def _compared(self, gates: Sequence[torch.Tensor]) -> list[tuple[np.ndarray, np.ndarray, np.ndarray, list[str]]]:
+        """Presence in the reference, where it is known and as gated, (S, K) each, and slice levels, of own cases."""
         cases = self.do_split()[1]
         if self.is_ddp:  # as nnU-Net deals them
             cases = cases[self.local_rank :: torch.distributed.get_world_size()]
         dataset = self.dataset_class(self.preprocessed_dataset_folder, list(cases))
         compared = []
-        for case, shown in zip(dataset.identifiers, gates, strict=True):
+        # A validation that predicts nothing, as of a budget without one, gates nothing.
+        for case, shown in zip(dataset.identifiers, gates, strict=bool(gates)):
             image, labels, _, _ = dataset.load_case(case)
             labels = np.asarray(labels[0])
             real = real_slices(torch.from_numpy(np.asarray(image))[None])[0].numpy()
             truth = np.stack([(labels == value).any((1, 2)) for value in self.structures.values()], axis=1)
+            ignored = ignored_mask(labels, self.label_manager.ignore_label).any((1, 2))
             found = np.zeros_like(truth)  # a slice of zeros alone is shown as background
             found[real] = shown.numpy()
-            compared.append((truth, found, slice_levels(labels, self.structures)))
+            compared.append((truth, truth | ~ignored[:, None], found, slice_levels(labels, self.structures)))
         return compared
-
-    def _gathered(self, compared: list[Any]) -> list[Any]:
-        """The same of the cases of all processes."""
-        if not self.is_ddp:
-            return compared
-        parts: list[Any] = [None] * torch.distributed.get_world_size()
-        torch.distributed.all_gather_object(parts, compared)
-        return list(chain(*parts))

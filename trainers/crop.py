@@ -16,8 +16,9 @@ from nnunet_cardiac.cascade.configurations import CROP_NETWORK
 from nnunet_cardiac.cascade.loader import RegionDataset
 from nnunet_cardiac.cascade.roi import RegionRule
 from nnunet_cardiac.cascade.simulation import CoarseSimulation
+from nnunet_cardiac.coarse_predictions import folder_of_all, predicted, predicted_out_of_fold
 from nnunet_cardiac.errors import UserError
-from nnunet_cardiac.files import read_json
+from nnunet_cardiac.fold_file import DRAWN_FOLDS, read_folds
 from nnunet_cardiac.registry import anatomy_labels
 from nnunet_cardiac.systems import GCAM_LOCALISER, ROI_REGRESSOR, SYSTEMS
 from nnunet_cardiac.trainers.base import CardiacTrainer
@@ -170,6 +171,9 @@ class CropTrainer(CardiacTrainer):
 
     # ------------------------------------------------------------------------------------------------- first stage
 
+    # Fold `all` is validated on what it was trained on. Its predictions must not pass for those out of fold, so they
+    # lie in a folder of their own, which only the validation of fold `all` of a cropping configuration reads.
+
     def on_train_start(self) -> None:
         """Refuse to start without the coarse predictions that this fold needs."""
         if self.crops:
@@ -183,16 +187,37 @@ class CropTrainer(CardiacTrainer):
 
     def perform_actual_validation(self, save_probabilities: bool = False) -> None:
         """Validate as nnU-Net does, after checking that the coarse predictions are there."""
+        base, coarse = self.output_folder_base, self.folder_with_segs_from_previous_stage
         if self.crops:
-            self._require_coarse_predictions(self.do_split()[1])
-        super().perform_actual_validation(save_probabilities)
+            cases = self.do_split()[1]
+            self._require_coarse_predictions(cases)
+            self.folder_with_segs_from_previous_stage = str(self._coarse_folder(cases))
+        if self.fold == "all":
+            self.output_folder_base = self.output_folder  # nnU-Net takes it for `predicted_next_stage` alone here
+        try:
+            super().perform_actual_validation(save_probabilities)
+        finally:
+            self.output_folder_base, self.folder_with_segs_from_previous_stage = base, coarse
+
+    def _coarse_model(self) -> Path:
+        """Result folder of the first stage."""
+        return Path(self.folder_with_segs_from_previous_stage).parent.parent
+
+    def _coarse_folder(self, cases: list[str]) -> Path:
+        """Folder of the coarse predictions for validation: out of fold, or fold `all`'s own where some are missing."""
+        own = folder_of_all(self._coarse_model(), self.configuration_name)
+        if self.fold == "all" and self._without_coarse_prediction(cases) and predicted(own, cases) == set(cases):
+            return own
+        return Path(self.folder_with_segs_from_previous_stage)
 
     def _without_coarse_prediction(self, cases: list[str]) -> list[str]:
-        folder = Path(self.folder_with_segs_from_previous_stage)
-        return sorted(c for c in set(cases) if not any((folder / f"{c}{end}").is_file() for end in (".b2nd", ".npz")))
+        """Cases that no network has predicted which has not been trained on them."""
+        return sorted(set(cases) - predicted_out_of_fold(self._coarse_model(), self.configuration_name, cases))
 
     def _require_coarse_predictions(self, cases: list[str]) -> None:
         missing = self._without_coarse_prediction(cases)
+        if self.fold == "all" and self._simulates_coarse_labels:  # what is missing is for its validation alone
+            missing = sorted(set(missing) - predicted(self._coarse_folder(cases), missing))
         if not missing:
             return
         shown = ", ".join(missing[:_SHOWN_CASES]) + (", ..." if len(missing) > _SHOWN_CASES else "")
@@ -202,6 +227,7 @@ class CropTrainer(CardiacTrainer):
             if self._unlinked
             else ""
         )
+        commands = commands or "  (none: splits_final.json validates these cases in no fold; add them to one)"
         instead = (
             "; training cases have simulated coarse labels, cases for validation need predictions."
             if self._simulates_coarse_labels
@@ -211,15 +237,19 @@ class CropTrainer(CardiacTrainer):
             f"{self.configuration_name} crops from the predictions of "
             f"{self._previous_stage}, and those of {len(missing)} of {len(set(cases))} cases "
             f"are missing in {self.folder_with_segs_from_previous_stage}: {shown}.\nThe first stage writes them when "
-            f"it validates a fold. {linked}Run\n{commands}\n(with --val for a fold that is trained already){instead}"
+            "it validates a fold; fold all, which is validated on what it was trained on, does not count. "
+            f"{linked}Run\n{commands}\n(with --val for a fold that is trained already){instead}"
         )
 
     def _commands_for(self, missing: list[str]) -> list[str]:
         """First-stage trainings whose validation writes the missing predictions."""
-        splits = Path(self.preprocessed_dataset_folder_base) / "splits_final.json"
-        folds: list[Any] = ["all"]
-        if self.fold != "all" and splits.is_file():
-            folds = [i for i, split in enumerate(read_json(splits)) if set(split["val"]) & set(missing)]
+        splits = read_folds(Path(self.preprocessed_dataset_folder_base))
+        if self.fold == "all" and self._simulates_coarse_labels:
+            folds: list[Any] = ["all"]
+        elif splits is None:
+            folds = list(range(DRAWN_FOLDS))
+        else:
+            folds = [i for i, split in enumerate(splits) if set(split["val"]) & set(missing)]
         base = [
             "nnUNetv2_train",
             self.plans_manager.dataset_name,

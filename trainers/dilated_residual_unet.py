@@ -18,6 +18,7 @@ from nnunet_cardiac.cascade.volume_configurations import BASE, keeps_z
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.evaluation.agreement import add_volume_agreement
 from nnunet_cardiac.evaluation.localisation import add_localisation_report
+from nnunet_cardiac.label_values import ignored_mask, structure_mask
 from nnunet_cardiac.losses import SummedLoss
 from nnunet_cardiac.recipes import DRUNET, Recipe
 from nnunet_cardiac.registry import anatomy_labels
@@ -129,14 +130,20 @@ class DRUNetTrainer(CropTrainer):
 
     def train_step(self, batch: dict) -> dict:
         """Take a step of nnU-Net's; the localiser's target is the union of all structures."""
-        return super().train_step(_with_union(batch) if self.locates else batch)
+        return super().train_step(self._with_union(batch) if self.locates else batch)
 
     def validation_step(self, batch: dict) -> dict:
         """Take a step of nnU-Net's; the localiser is judged by its segmentation, not by its thresholded map."""
         if not self.locates:
             return super().validation_step(batch)
         with self._bare_network.segmenting():
-            return super().validation_step(_with_union(batch))
+            return super().validation_step(self._with_union(batch))
+
+    def _with_union(self, batch: dict) -> dict:
+        """Replace the label map (B, 1, Z, Y, X) by the mask of all structures; ignored voxels keep their label."""
+        target, ignore = batch["target"], self.label_manager.ignore_label
+        union = structure_mask(target, ignore).to(target.dtype)
+        return {**batch, "target": torch.where(ignored_mask(target, ignore), target, union)}
 
     def perform_actual_validation(self, save_probabilities: bool = False) -> None:
         """Validate as nnU-Net does; add what the localiser misses, or how volumes agree, to summary and log."""
@@ -153,7 +160,7 @@ class DRUNetTrainer(CropTrainer):
             if self.locates:
                 return self._localisation(validation, references, ending)
             labels = anatomy_labels(self.dataset_json["labels"])
-            found = add_volume_agreement(validation, references, labels, ending)
+            found = add_volume_agreement(validation, references, labels, ending, self.label_manager.ignore_label)
             return {f"Volume agreement, {name}": value for name, value in found.items()}
         except (UserError, ValueError) as error:  # after hours of training this is no reason to fail
             return {"Not computed": error}
@@ -166,7 +173,8 @@ class DRUNetTrainer(CropTrainer):
             configuration = self.plans_manager.get_configuration(name)
             rule = rule_of(self._crop_kwargs(configuration))
             if len(rule.window) == 3:
-                report = add_localisation_report(validation, references, rule, configuration.spacing, ending)
+                options = rule, configuration.spacing, ending, self.label_manager.ignore_label
+                report = add_localisation_report(validation, references, *options)
                 reports[f"Localisation for {name}"] = report
         return reports
 
@@ -181,8 +189,3 @@ class DRUNetEndToEndTrainer(DRUNetTrainer):
 
     def _build_loss(self) -> nn.Module:
         return SummedLoss(super()._build_loss())
-
-
-def _with_union(batch: dict) -> dict:
-    """Replace the label map (B, 1, Z, Y, X) by the mask of all structures."""
-    return {**batch, "target": (batch["target"] > 0).to(batch["target"].dtype)}

@@ -29,11 +29,30 @@ def requested_seed() -> int | None:
     return int(value)
 
 
-def make_deterministic(seed: int) -> None:
-    """Seed all generators and ask for deterministic kernels; an operation that has none warns."""
+def epoch_seed(seed: int, rank: int, epoch: int) -> int:
+    """Return the seed of what one process draws in one epoch.
+
+    A resumed training so goes on with the draws that the whole one would have had, and processes that train together
+    draw different samples. Neighbouring seeds share none: the numbers are hashed.
+
+    Args:
+        seed: That of the training.
+        rank: Number of the process.
+        epoch: From 0.
+    """
+    return int(np.random.SeedSequence((seed, rank, epoch)).generate_state(1)[0])
+
+
+def seed_generators(seed: int) -> None:
+    """Seed all generators."""
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
+
+
+def make_deterministic(seed: int) -> None:
+    """Seed all generators and ask for deterministic kernels; an operation that has none warns."""
+    seed_generators(seed)
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.backends.cudnn.benchmark = False
     # By default torch then fills all new memory, for code that reads what it has not written. None here does, and it

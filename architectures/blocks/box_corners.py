@@ -10,7 +10,15 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 
-__all__ = ["corners_of_mask", "draw_corners", "pad_to_square", "placed_corners", "roi_rmse", "sort_corners"]
+__all__ = [
+    "corners_of_mask",
+    "draw_corners",
+    "pad_to_square",
+    "pixels_of_corners",
+    "placed_corners",
+    "roi_rmse",
+    "sort_corners",
+]
 
 
 def pad_to_square(x: torch.Tensor) -> torch.Tensor:
@@ -54,6 +62,18 @@ def draw_corners(corners: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
     x_min, y_min, x_max, y_max = sort_corners(corners).unbind(1)
     side = max(shape)
     return _inside(y_min, y_max, height, side)[:, :, None] & _inside(x_min, x_max, width, side)[:, None, :]
+
+
+def pixels_of_corners(corners: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
+    """Edges of boxes `(B, 4)` in pixels of images of `shape` (H, W), not rounded.
+
+    Returns:
+        `(B, 4)`: x_min, y_min, x_max, y_max from the top left edge of the image; outside it where a box is.
+    """
+    height, width = shape
+    side = max(shape)
+    offset = torch.tensor([_offset(width, side), _offset(height, side)] * 2, dtype=corners.dtype, device=corners.device)
+    return corners * side - offset
 
 
 def placed_corners(

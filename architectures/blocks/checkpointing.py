@@ -21,6 +21,8 @@ def run_block(block: nn.Module, *inputs: torch.Tensor, recompute: bool) -> torch
         return block(*inputs)
     from torch.utils.checkpoint import checkpoint  # imports torch's compiler, which prediction can do without
 
+    if torch.compiler.is_compiling():  # it cannot trace a context, and updates running averages once by itself
+        return checkpoint(block, *inputs, use_reentrant=False)
     return checkpoint(
         block, *inputs, use_reentrant=False, context_fn=lambda: (contextlib.nullcontext(), _frozen_statistics(block))
     )
@@ -28,13 +30,14 @@ def run_block(block: nn.Module, *inputs: torch.Tensor, recompute: bool) -> torch
 
 @contextlib.contextmanager
 def _frozen_statistics(block: nn.Module) -> Iterator[None]:
-    """Keep running averages as they are: the second pass over a batch must not count a second time."""
+    """Keep running averages and their count as they are: the second pass over a batch must not count a second time."""
     norms = [layer for layer in block.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm)]
-    momenta = [norm.momentum for norm in norms]
+    kept = [(norm.momentum, norm.num_batches_tracked.clone()) for norm in norms]
     for norm in norms:
         norm.momentum = 0.0
     try:
         yield
     finally:
-        for norm, momentum in zip(norms, momenta, strict=True):
+        for norm, (momentum, count) in zip(norms, kept, strict=True):
             norm.momentum = momentum
+            norm.num_batches_tracked.copy_(count)

@@ -11,6 +11,7 @@ from torch import nn
 
 from nnunet_cardiac.architectures.blocks.pointwise_conv import PointwiseConv
 from nnunet_cardiac.architectures.blocks.squeeze_excite import ExciteChannels
+from nnunet_cardiac.architectures.blocks.structure_layers import of_structures
 
 __all__ = ["LatentReconstruction"]
 
@@ -32,7 +33,7 @@ class LatentReconstruction(nn.Module):
         super().__init__()
         self.attention = PointwiseConv(channels, 1)
         self.excite = ExciteChannels(channels)
-        self.classify = PointwiseConv(channels, num_classes)
+        self.classify = of_structures(PointwiseConv(channels, num_classes))
 
     def forward(self, latent: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
         """Logits of `size` (rows, columns) from the latent map `(B, C, h, w)`."""

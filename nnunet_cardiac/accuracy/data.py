@@ -7,6 +7,7 @@ import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from tqdm import tqdm
@@ -14,7 +15,10 @@ from tqdm import tqdm
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.evaluation.patients import read_patient_table
 from nnunet_cardiac.files import read_json, write_json
-from nnunet_cardiac.splits import check_splits, patient_of, stratified_splits
+from nnunet_cardiac.label_values import refuse_regions
+from nnunet_cardiac.patient_tables import TABLE_NAMES, find_tables
+from nnunet_cardiac.patients import Cohort, read_patients
+from nnunet_cardiac.splits import check_splits, stratified_splits
 
 #: Every fifth patient in the order of the names is kept apart where the data set keeps none apart itself.
 KEPT_APART = 5
@@ -47,10 +51,15 @@ class Data:
     groups: Mapping[str, str]
     fingerprint: str
 
+    @cached_property
+    def cohort(self) -> Cohort:
+        """Whose all cases are."""
+        return read_patients((*self.training, *self.test), find_tables(self.raw))
+
     @property
     def test_patients(self) -> list[str]:
         """Patients kept apart, in order of their names; tables number them from 1."""
-        return sorted({patient_of(case) for case in self.test})
+        return sorted({self.cohort.patient(case) for case in self.test})
 
 
 def prepare_data(source: Path | None, raw_root: Path, progress: bool = True) -> Data:
@@ -105,13 +114,18 @@ def disease_groups(patients: Iterable[str], table: Path | None) -> dict[str, str
     return groups
 
 
-def keep_apart(cases: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Split cases into those for training and those of every fifth patient."""
-    patients = sorted({patient_of(case) for case in cases})
-    apart = set(patients[KEPT_APART - 1 :: KEPT_APART])
+def keep_apart(cases: Sequence[str], tables: Iterable[Path] = ()) -> tuple[list[str], list[str]]:
+    """Split cases into those for training and those of every fifth patient.
+
+    Args:
+        cases: Names.
+        tables: `cases.csv` and `patients.csv`, if there are any.
+    """
+    cohort = read_patients(cases, tables)
+    apart = set(sorted(cohort.patients)[KEPT_APART - 1 :: KEPT_APART])
     parts: tuple[list[str], list[str]] = ([], [])
-    for case in sorted(cases):
-        parts[patient_of(case) in apart].append(case)
+    for case in cohort.cases:
+        parts[cohort.patient(case) in apart].append(case)
     return parts
 
 
@@ -129,12 +143,17 @@ def _choose(source: Path) -> _Chosen:
     description = source / "dataset.json"
     if not description.is_file():
         raise UserError(f"{source}: no dataset.json; expected a data set in nnU-Net's raw format.")
-    ending = read_json(description)["file_ending"]
+    content = read_json(description)
+    refuse_regions(content.get("labels", {}), str(description))
+    ending = content["file_ending"]
     cases = {part: _cases(source / f"labels{part}", ending) for part in ("Tr", "Ts")}
     if not cases["Tr"]:
         raise UserError(f"{source / 'labelsTr'}: no label map *{ending}; expected nnU-Net's raw format.")
-    training, test = (cases["Tr"], cases["Ts"]) if cases["Ts"] else keep_apart(cases["Tr"])
-    shared = {patient_of(case) for case in training} & {patient_of(case) for case in test}
+    tables = find_tables(source)
+    training, test = (cases["Tr"], cases["Ts"]) if cases["Ts"] else keep_apart(cases["Tr"], tables)
+    cohort = read_patients((*training, *test), tables)
+    cohort.warn(str(source))
+    shared = {cohort.patient(case) for case in training} & {cohort.patient(case) for case in test}
     if shared:
         raise UserError(f"{source}: {', '.join(sorted(shared)[:5])} are in labelsTr and labelsTs; keep patients apart.")
     where = {case: part for part, names in cases.items() for case in names}
@@ -163,25 +182,23 @@ def _copy(source: Path, chosen: _Chosen, target: Path, progress: bool) -> None:
         name = f"{case}{chosen.ending}"
         shutil.copyfile(source / f"labels{own}" / name, scratch / f"labels{part}" / name)
     write_json(scratch / "dataset.json", {**read_json(source / "dataset.json"), "numTraining": len(chosen.training)})
-    table = source / "patients.csv"
-    patients = sorted({patient_of(case) for case in parts})
-    groups = disease_groups(patients, table if table.is_file() else None)
-    if table.is_file():
-        shutil.copyfile(table, scratch / "patients.csv")
-    splits = _folds(chosen.training, groups)
+    tables = {path.name: path for path in find_tables(source)}
+    cohort = read_patients(parts, tables.values())
+    groups = disease_groups(sorted(cohort.patients), tables.get("patients.csv"))
+    for name in TABLE_NAMES:
+        if name in tables:
+            shutil.copyfile(tables[name], scratch / name)
+    splits = _folds(cohort.of(chosen.training), groups)
     write_json(scratch / "splits_final.json", splits)
     facts = {"training": chosen.training, "test": chosen.test, "groups": groups}
     write_json(scratch / FACTS_FILE, {**facts, "fingerprint": _fingerprint(scratch, splits)})
     scratch.rename(target)
 
 
-def _folds(cases: Sequence[str], groups: Mapping[str, str]) -> list[dict[str, list[str]]]:
-    by_patient: dict[str, list[str]] = {}
-    for case in cases:
-        by_patient.setdefault(patient_of(case), []).append(case)
-    named = [groups.get(patient, "") for patient in by_patient]
-    splits = stratified_splits(list(by_patient.values()), named, FOLDS, SPLIT_SEED)
-    check_splits(splits, {case: patient_of(case) for case in cases})
+def _folds(cohort: Cohort, groups: Mapping[str, str]) -> list[dict[str, list[str]]]:
+    named = [groups.get(patient, "") for patient in cohort.patients]
+    splits = stratified_splits(list(cohort.patients.values()), named, FOLDS, SPLIT_SEED)
+    check_splits(splits, cohort.by_case)
     return splits
 
 

@@ -25,6 +25,7 @@ from nnunet_cardiac.evaluation.slice_levels import LEVELS
 from nnunet_cardiac.evaluation.summary import level_table
 from nnunet_cardiac.evaluation.table import Evaluation, Method, evaluate
 from nnunet_cardiac.files import read_json, replacing
+from nnunet_cardiac.label_values import ignore_label
 from nnunet_cardiac.registry import anatomy_labels
 from nnunet_cardiac.version import __version__
 
@@ -48,10 +49,17 @@ def describe(run: Run, data: Data, outcome: Any, progress: bool = True) -> dict[
         outcome: What :func:`nnunet_cardiac.accuracy.run.run_row` returned.
         progress: Whether to show a progress bar.
     """
-    labels = anatomy_labels(read_json(data.raw / "dataset.json")["labels"])
+    named = read_json(data.raw / "dataset.json")["labels"]
+    labels = anatomy_labels(named)
     methods = [Method(run.system, (outcome.predictions,))]
     # Networks after a few steps may still confuse structures: that is a result here and no mistake.
-    options = {"check_order": False, "workers": run.threads, "progress": progress}
+    options = {
+        "ignore_label": ignore_label(named),
+        "check_order": False,
+        "names": data.cohort.cases,
+        "workers": run.threads,
+        "progress": progress,
+    }
     evaluation = evaluate(data.raw / "labelsTs", methods, labels, **options)
     machine = {name: value for name, value in hardware(run.budget.device).items() if name != "system"}
     first = outcome.stages[0]

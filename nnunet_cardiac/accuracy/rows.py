@@ -21,6 +21,11 @@ STOCK = "nnUNetTrainer"
 #: The row that all others are tested against.
 REFERENCE = "nnunet-2d"
 
+#: Runs of before this date, of rows with one of these configurations, were trained on other windows, runs of slices or
+#: statistics than they predicted on; see `Row.predicted_on_other_samples`.
+SAME_SAMPLES_SINCE = "2026-11-30"
+_TOUCHED = ("2d_crop", "2d_roi", "2d_stack", "3d_crop", "3d_locate")
+
 #: Recipes by name -> what they are.
 RECIPES: dict[str, str] = {
     "short": "the system's recipe for short trainings (that of `nnunet_cardiac plan --short`), nnU-Net's augmentation",
@@ -86,6 +91,10 @@ class Row:
     def stock(self) -> bool:
         """Whether it is nnU-Net's own."""
         return self.trainer == STOCK
+
+    def predicted_on_other_samples(self, date: str) -> bool:
+        """Whether a run of that date, in ISO 8601, judged also the difference between training and prediction."""
+        return date < SAME_SAMPLES_SINCE and any(stage.planned.startswith(_TOUCHED) for stage in self.stages)
 
     @property
     def family(self) -> str:

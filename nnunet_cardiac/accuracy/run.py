@@ -113,6 +113,10 @@ class _Job:
     def plans(self) -> dict[str, Any]:
         return read_json(self.preprocessed / f"{self.run.plans}.json")
 
+    @property
+    def processes(self) -> str:
+        return str(min(2, self.run.threads))
+
     # ------------------------------------------------------------------------------------------------------ prepare
 
     def prepare(self, runner: StepRunner) -> None:
@@ -125,7 +129,7 @@ class _Job:
             runner.run(Step(title, words, steps), self.environ)
 
         if not (self.preprocessed / "dataset_fingerprint.json").is_file():
-            call("fingerprint", "nnUNetv2_extract_fingerprint", "-d", self.number, "-np", "2")
+            call("fingerprint", "nnUNetv2_extract_fingerprint", "-d", self.number, "-np", self.processes)
         for planner, plans in dict.fromkeys((("ExperimentPlanner", "nnUNetPlans"), (row.planner, row.plans))):
             if not (self.preprocessed / f"{plans}.json").is_file():
                 call("plan", "nnUNetv2_plan_experiment", "-d", self.number, "-pl", planner, *self._spacing())
@@ -151,7 +155,8 @@ class _Job:
         folder = self.preprocessed / own["data_identifier"]
         if {file.stem for file in folder.glob("*.pkl")} >= set(self.data.training):
             return
-        words = ("nnUNetv2_preprocess", "-d", self.number, "-plans_name", plans, "-c", configuration, "-np", "2")
+        words = ("nnUNetv2_preprocess", "-d", self.number, "-plans_name", plans, "-c", configuration)
+        words += ("-np", self.processes)
         call(f"preprocess {configuration}", *words)
 
     # -------------------------------------------------------------------------------------------------------- train
@@ -218,7 +223,7 @@ class _Job:
         """Predict the patients kept apart with one stage and return the seconds that it took."""
         run, stages = self.run, self.run.row.stages
         stage, folder = stages[number], run.predictions(stages[number])
-        workers = "0" if run.budget.device == "cpu" else "3"
+        workers = "0" if run.budget.device == "cpu" else str(min(3, run.threads))
         words = ["nnUNetv2_predict", "-i", str(self.data.raw / "imagesTs"), "-o", str(folder), "-d", self.number]
         words += ["-c", stage.configuration, "-tr", run.trainer, "-p", run.plans, "-f", str(run.fold)]
         words += ["-device", run.budget.device, "-npp", workers, "-nps", workers]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nnunet_cardiac.accuracy.rows import REFERENCE, ROWS
+from nnunet_cardiac.accuracy.rows import REFERENCE, ROWS, SAME_SAMPLES_SINCE
 from nnunet_cardiac.evaluation.comparison import compare_pair, holm, patient_means
 
 #: What rows are tested by, chosen before any run: (column, structure or None for the mean of all, name in tables).
@@ -114,9 +114,12 @@ def compare_with_reference(entries: Sequence[Entry]) -> pd.DataFrame:
 
 
 def title(entry: Entry) -> str:
-    """Name of an entry for readers."""
+    """Name of an entry for readers, with a dagger if one of its runs is of before `SAME_SAMPLES_SINCE`."""
     row = ROWS.get(entry.system)
-    return entry.system if row is None else row.title
+    if row is None:
+        return entry.system
+    before = any(row.predicted_on_other_samples(record.get("date", SAME_SAMPLES_SINCE)) for record in entry.records)
+    return f"{row.title} †" if before else row.title
 
 
 def _test(entry: Entry, reference: Entry, column: str, structure: str | None) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import pandas as pd
 
 from nnunet_cardiac.accuracy.budgets import BUDGETS
 from nnunet_cardiac.accuracy.record import COUNTS
+from nnunet_cardiac.accuracy.rows import SAME_SAMPLES_SINCE
 from nnunet_cardiac.accuracy.statistics import ENDPOINTS, LEVEL, Entry, compare_with_reference, rankings, title
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.evaluation.phases import PHASES
@@ -68,6 +69,7 @@ def _ranking(key: tuple[str, str, str], entries: Sequence[Entry]) -> str:
             f"### Budget `{budget}`, {hardware}",
             facts,
             f"Each row by `{command}`, with `--recipe` and `--coarse` where the row names them.",
+            *_footnote(entries),
             _overview(entries),
             _tests(entries, tests),
             _by_phase(entries),
@@ -75,6 +77,16 @@ def _ranking(key: tuple[str, str, str], entries: Sequence[Entry]) -> str:
             _cost(entries),
         ]
     )
+
+
+def _footnote(entries: Sequence[Entry]) -> list[str]:
+    """What the dagger behind a name says, if there is one."""
+    if not any(title(entry).endswith("†") for entry in entries):
+        return []
+    return [
+        f"† Measured before {SAME_SAMPLES_SINCE}: the networks were trained on other windows, runs of slices or "
+        "statistics than they predicted on, so these rows judge that difference, too."
+    ]
 
 
 def _overview(entries: Sequence[Entry]) -> str:

@@ -9,8 +9,7 @@ from pathlib import Path
 from nnunet_cardiac.accuracy.budgets import BUDGETS, Budget
 from nnunet_cardiac.accuracy.plan import plans_name
 from nnunet_cardiac.accuracy.rows import ROWS, Row, Stage
-
-_MOST_PROCESSES = 8
+from nnunet_cardiac.devices import thread_variables
 
 
 @dataclass(frozen=True)
@@ -103,10 +102,9 @@ class Run:
             "nnUNet_raw": str(self.raw_root),
             "nnUNet_preprocessed": str(self.preprocessed_root),
             "nnUNet_results": str(self.trained / "nnUNet_results"),
-            "nnUNet_def_n_proc": str(max(2, min(self.threads, _MOST_PROCESSES))),
             "nnUNet_compile": "t" if self.budget.compile else "f",
             "NNUNET_CARDIAC_SEED": str(self.seed) if self.budget.repeatable else "",
         }
         if self.budget.device == "cpu":  # as nnU-Net computes there
-            own |= {"OMP_NUM_THREADS": str(self.threads), "NNUNET_CARDIAC_CPU_PRECISION": "fp32"}
-        return {**base, **own}
+            own["NNUNET_CARDIAC_CPU_PRECISION"] = "fp32"
+        return {**base, **thread_variables(base, self.threads, self.budget.device), **own}

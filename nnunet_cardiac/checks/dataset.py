@@ -69,7 +69,8 @@ def check_raw_dataset(folder: Path, required: Iterable[str] = (), *, progress: b
         for case, headers in tqdm(readable, desc="voxels", unit="case", disable=not progress, leave=False)
     ]
     problems.raise_if_any(str(folder))
-    return DatasetReport(folder, description.anatomies, tuple(checked), tuple(notes_of(checked, description.anatomies)))
+    notes = tuple(notes_of(checked, description.anatomies, description.ignore))
+    return DatasetReport(folder, description.anatomies, tuple(checked), notes)
 
 
 def _check_headers(case: RawCase, problems: Problems) -> Header | None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from nnunet_cardiac.checks.problems import Problems
 from nnunet_cardiac.errors import UserError
+from nnunet_cardiac.label_values import ignore_label
 from nnunet_cardiac.registry import anatomy_labels
 
 _REQUIRED_KEYS = ("labels", "channel_names", "numTraining", "file_ending")
@@ -23,6 +24,7 @@ class DatasetDescription:
         folder: Raw data set, the folder of `dataset.json`.
         anatomies: Canonical name -> label value; empty if the names are wrong.
         values: Label values that a label file may hold.
+        ignore: That of voxels without a reference, or None if there is none.
         channels: Image files a case.
         file_ending: Such as `.nii.gz`.
         training_cases: Promised number of cases.
@@ -32,6 +34,7 @@ class DatasetDescription:
     folder: Path
     anatomies: Mapping[str, int]
     values: frozenset[int]
+    ignore: int | None
     channels: int
     file_ending: str
     training_cases: int
@@ -66,6 +69,7 @@ def read_description(folder: Path, required: Iterable[str], problems: Problems) 
         folder=folder,
         anatomies=anatomies,
         values=frozenset(_flatten(content["labels"].values())),
+        ignore=ignore_label(content["labels"]),
         channels=len(content["channel_names"]),
         file_ending=content["file_ending"],
         training_cases=content["numTraining"],

@@ -35,12 +35,14 @@ class CheckedCase:
         return cls(name, (z, y, x), (spacing_z, spacing_y, spacing_x), values)
 
 
-def notes_of(cases: Sequence[CheckedCase], anatomies: Mapping[str, int]) -> Iterator[str]:
+def notes_of(cases: Sequence[CheckedCase], anatomies: Mapping[str, int], ignore: int | None = None) -> Iterator[str]:
     """Yield one sentence for each kind of peculiarity, with the number of cases and the first of them."""
     kinds: list[tuple[Callable[[CheckedCase], bool], str]] = [
         (lambda case: case.shape[0] == 1, "one slice only; right for long-axis views, and nothing for a 3D network"),
         (lambda case: min(case.shape[1:]) < DIVISOR, f"slices smaller than {DIVISOR} voxels; nnU-Net pads them"),
         (lambda case: case.values <= {0}, "an empty label file; it teaches background only"),
+        (lambda case: ignore in case.values, "voxels without a reference (ignore label); loss and metrics skip them"),
+        (lambda case: case.values == {ignore}, "no annotated voxel; nothing can be learned or measured there"),
     ]
     for applies, sentence in kinds:
         names = [case.name for case in cases if applies(case)]

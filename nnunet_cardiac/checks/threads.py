@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from nnunet_cardiac.checks.finding import Finding, ok, warn
-from nnunet_cardiac.devices import usable_cores
+from nnunet_cardiac.devices import lent_cores
 
 #: nnU-Net's own default number of worker processes (nnunetv2/configuration.py).
 _DEFAULT_PROCESSES = 8
@@ -23,10 +23,10 @@ def check_threads(
 
     Args:
         environ: Environment variables of the user.
-        cores: Usable processor cores; None asks the system.
+        cores: Processor cores that the system lends; None asks it.
         shared: Folder of the shared memory; left out where the system has none.
     """
-    cores = cores or usable_cores()
+    cores = cores or lent_cores()
     findings = [_check_openmp(environ, cores), _check_processes(environ, cores)]
     if shared.is_dir():
         findings.append(_check_shared_memory(shutil.disk_usage(shared).free))

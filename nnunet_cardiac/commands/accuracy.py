@@ -76,11 +76,14 @@ def run_accuracy(args: argparse.Namespace) -> int:
     from nnunet_cardiac.accuracy.run import run_row
     from nnunet_cardiac.accuracy.workspace import Run
     from nnunet_cardiac.devices import usable_cores
+    from nnunet_cardiac.other_jobs import warn_of_other_jobs
 
     there = {key_of(record) for record in read_records(args.results)}
     folder = args.o.expanduser().absolute()
     data = prepare_data(args.data, folder / "nnUNet_raw", progress=not args.quiet)
-    threads, coarse = args.threads or usable_cores(), args.coarse or budget.coarse_labels
+    threads, coarse = usable_cores(args.threads, device=budget.device), args.coarse or budget.coarse_labels
+    if budget.device == "cpu":
+        warn_of_other_jobs(threads)
     runs = [
         Run(folder, args.system, args.budget, recipe, coarse, fold, seed, threads)
         for seed in dict.fromkeys(args.seeds)

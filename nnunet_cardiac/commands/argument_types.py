@@ -20,6 +20,11 @@ def classes(text: str) -> int:
     return _whole(text, 2)
 
 
+def fold(text: str) -> str:
+    """The number of a fold, or `all`; whether the data set has it is known later."""
+    return text if text == "all" else str(_whole(text, 0))
+
+
 def _whole(text: str, least: int) -> int:
     if not text.isdecimal() or int(text) < least:
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least {least}")

@@ -68,7 +68,7 @@ def _add_speed_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-tr", nargs="+", metavar="TRAINER", help=f"of {', '.join(slice_trainers())} (default: all)")
     parser.add_argument("-c", nargs="+", metavar="CONFIGURATION", help="configurations (default: all of each trainer)")
     parser.add_argument("-device", choices=("auto", "cuda", "cpu", "mps"), default="auto", help="default: %(default)s")
-    parser.add_argument("--threads", type=positive, metavar="N", help="processor threads (default: torch's choice)")
+    parser.add_argument("--threads", type=positive, metavar="N", help="processor threads (default: the usable cores)")
     parser.add_argument(
         "--precision",
         choices=("auto", "float32", "bf16", "fp16"),
@@ -137,7 +137,7 @@ def _add_stages_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_pass_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of every comparison of forward passes."""
     parser.add_argument("-device", choices=("auto", "cuda", "cpu", "mps"), default="auto", help="default: %(default)s")
-    parser.add_argument("--threads", type=positive, metavar="N", help="processor threads (default: torch's choice)")
+    parser.add_argument("--threads", type=positive, metavar="N", help="processor threads (default: the usable cores)")
     parser.add_argument("--rounds", type=positive, default=3, metavar="N", help="timed rounds (%(default)s)")
     parser.add_argument("--no-memory", action="store_true", help="do not measure the peak memory")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of weights and images (%(default)s)")
@@ -178,13 +178,12 @@ def _run_stacks(args: argparse.Namespace) -> int:
 
 def _pass_options(args: argparse.Namespace) -> dict[str, Any]:
     """What a comparison of forward passes is told of the machine."""
-    import torch
 
     from nnunet_cardiac.devices import choose_device, usable_cores
 
     return {
         "device": choose_device(args.device),
-        "threads": args.threads or min(torch.get_num_threads(), usable_cores()),
+        "threads": usable_cores(args.threads),
         "rounds": args.rounds,
         "memory": not args.no_memory,
         "seed": args.seed,
@@ -219,7 +218,6 @@ def _run_stages(args: argparse.Namespace) -> int:
 
 
 def _options(args: argparse.Namespace) -> SpeedOptions:
-    import torch
 
     from nnunet_cardiac.benchmark.options import SpeedOptions
     from nnunet_cardiac.devices import choose_device, usable_cores
@@ -232,7 +230,7 @@ def _options(args: argparse.Namespace) -> SpeedOptions:
         channels=args.channels,
         classes=args.classes,
         device=device,
-        threads=args.threads or min(torch.get_num_threads(), usable_cores()),
+        threads=usable_cores(args.threads),
         precision=_precision(device) if args.precision == "auto" else args.precision,
         rounds=args.rounds or _ROUNDS[device],
         compile=args.compile,

@@ -35,6 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="what the source's label values mean, LV=1 MYO=2,3 RV=4, or a JSON file; needed by generic",
     )
+    parser.add_argument(
+        "--structures", nargs="+", metavar="NAME", help="keep these alone, such as LV MYO; others become background"
+    )
     parser.add_argument("--skip", nargs="+", default=[], metavar="PATIENT", help="leave these patients out")
     parser.add_argument(
         "--trust-voxels", action="store_true", help="labels of the image's size take its header, whatever theirs says"
@@ -64,7 +67,14 @@ def run(args: argparse.Namespace) -> int:
         args.d,
         Path(raw),
         dataset_name=args.dataset_name,
-        options=Options(parse_labels(args.labels), args.infarct, args.cavity_only, args.cine, args.trust_voxels),
+        options=Options(
+            parse_labels(args.labels),
+            args.infarct,
+            args.cavity_only,
+            args.cine,
+            args.trust_voxels,
+            structures=args.structures,
+        ),
         folds=Folds(args.folds, args.seed, args.splits),
         skip=args.skip,
         preprocessed_root=Path(preprocessed) if preprocessed else None,

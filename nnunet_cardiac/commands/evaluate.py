@@ -24,7 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("-o", type=Path, metavar="FOLDER", help="where to write (the predictions' folder/evaluation)")
     labels = parser.add_argument_group("labels", "by default from dataset.json in or beside each folder")
-    labels.add_argument("--labels", nargs="+", metavar="NAME=N", help="numbers in the references: RV=1 MYO=2 LV=3")
+    labels.add_argument(
+        "--labels", nargs="+", metavar="NAME=N", help="numbers in the references: RV=1 MYO=2 LV=3 ignore=4"
+    )
     labels.add_argument("--prediction-labels", nargs="+", metavar="NAME=N", help="numbers in the predictions")
     labels.add_argument(
         "--map-labels", action="store_true", help="translate predictions whose dataset.json numbers otherwise"
@@ -37,24 +39,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--patients",
         type=Path,
         metavar="CSV",
-        help="patient, group, ed_frame, es_frame, height_cm, weight_kg (patients.csv beside the reference folder)",
+        help="patient, group, ed_frame, es_frame, height_cm, weight_kg, and with case, patient, phase whose the cases "
+        "are (patients.csv and cases.csv in or beside the reference folder, else the names)",
     )
     cases.add_argument(
         "--bsa", choices=("mosteller", "dubois"), default="mosteller", help="body surface area (%(default)s)"
     )
     parser.add_argument("--tolerance", type=float, default=2.0, metavar="MM", help="of surface Dice (%(default)s)")
-    parser.add_argument("-np", type=int, metavar="N", help="processes (all usable cores)")
+    parser.add_argument("-np", "--threads", dest="np", type=int, metavar="N", help="processes (all usable cores)")
 
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate, write the files and print the summary."""
     from nnunet_cardiac.devices import usable_cores
     from nnunet_cardiac.errors import UserError
+    from nnunet_cardiac.evaluation.cases import reference_cases
     from nnunet_cardiac.evaluation.labels import find_dataset_json, parse_labels, read_labels
     from nnunet_cardiac.evaluation.methods import find_patients, named_methods
     from nnunet_cardiac.evaluation.patients import PatientTable, read_patient_table
     from nnunet_cardiac.evaluation.results import derive, write_results
     from nnunet_cardiac.evaluation.table import evaluate
+    from nnunet_cardiac.patient_tables import find_tables
+    from nnunet_cardiac.patients import read_patients
 
     if not args.tolerance >= 0:
         raise UserError(f"--tolerance {args.tolerance}: expected 0 mm or more.")
@@ -64,29 +70,36 @@ def run(args: argparse.Namespace) -> int:
         labels = read_labels(path)
     else:
         raise UserError(f"{args.gt}: no dataset.json in it or beside it. Name the labels: --labels RV=1 MYO=2 LV=3")
-    own = parse_labels(args.prediction_labels, "--prediction-labels") if args.prediction_labels else None
-    methods = named_methods(args.p, args.gt, labels, own, map_labels=args.map_labels)
+    given = args.prediction_labels
+    own = parse_labels(given, "--prediction-labels").structures if given else None
+    methods = named_methods(args.p, args.gt, labels.structures, own, map_labels=args.map_labels)
     if args.o is None and len(methods) > 1:
         raise UserError("several methods: say where to write with -o FOLDER.")
     table = args.patients or find_patients(args.gt)
     patients = PatientTable() if table is None else read_patient_table(table)
+    tables = find_tables(args.gt, args.gt.parent) if args.patients is None else [args.patients]
+    cohort = read_patients(reference_cases(args.gt), tables)
+    cohort.warn(str(args.gt))
     evaluation = evaluate(
         args.gt,
         methods,
-        labels,
+        labels.structures,
         cases=args.cases,
         patients=patients,
+        ignore_label=labels.ignore,
+        names=cohort.cases,
         tolerance_mm=args.tolerance,
         allow_missing=args.allow_missing,
         check_order=not args.no_order_check,
-        workers=args.np or usable_cores(),
+        workers=usable_cores(args.np or None),
         progress=not args.quiet,
     )
     facts = {
         "reference": str(args.gt.resolve()),
         "methods": {method.name: [str(folder.resolve()) for folder in method.folders] for method in methods},
         "translations": {method.name: method.translation for method in methods if method.translation is not None},
-        "labels": labels,
+        "labels": labels.structures,
+        "ignore_label": labels.ignore,
         "patients_table": None if table is None else str(table.resolve()),
         "surface_dice_tolerance_mm": args.tolerance,
         "body_surface_area": args.bsa,
@@ -95,6 +108,11 @@ def run(args: argparse.Namespace) -> int:
     folder = args.o or methods[0].folders[0] / "evaluation"
     written = write_results(folder, results)
     print(_shown(results.table("summary")))
+    if partly := results.facts["partly_annotated"]:
+        print(f"{len(partly)} of {results.facts['cases']} references have voxels without a label: Dice of the others.")
+    evaluated = cohort.of(evaluation.cases["case"])
+    origin = f", by {', '.join(map(str, cohort.tables))}" if cohort.tables else ""
+    print(f"Patients: {evaluated}{origin}")
     print(f"{len(written)} files in {folder}; a page of them: nnunet_cardiac report -i {folder}")
     return 0
 

@@ -23,6 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--kind", choices=("sax", "lax", "la"), default="sax", help="short axis, 4-chamber or LGE left atrium (sax)"
     )
+    parser.add_argument(
+        "--structures", nargs="+", metavar="NAME", help="label these alone, such as LV MYO (all of the kind)"
+    )
     parser.add_argument("--matrix", type=int, metavar="N", help="pixels along each in-plane axis")
     parser.add_argument("--cine", action="store_true", help="also write every frame of the heart cycle, as 4D files")
     parser.add_argument("--contact-sheet", type=Path, metavar="FILE.png", help="draw a picture of all it makes")
@@ -51,6 +54,7 @@ def run(args: argparse.Namespace) -> int:
             kind=args.kind,
             cine=args.cine,
             folds=args.folds,
+            structures=args.structures,
             matrix=None if args.matrix is None else (args.matrix, args.matrix),
             progress=not getattr(args, "quiet", False),
             processes=min(usable_cores(), _MOST_PROCESSES),

@@ -34,6 +34,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--anew", action="store_true", help="forget what you wrote into this trainer's entries, and earlier options"
     )
+    parser.add_argument(
+        "--patients",
+        type=Path,
+        metavar="CSV",
+        help="case, patient: whose the cases are (cases.csv or patients.csv of the raw data set, else the names)",
+    )
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument(
         "--short",
@@ -80,9 +86,13 @@ def _add_crop_arguments(crop: argparse._ArgumentGroup) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Add the configurations and say what they are."""
+    from nnunet_cardiac.fold_file import known_cases, raw_tables
+    from nnunet_cardiac.patients import read_patients
     from nnunet_cardiac.plans import CropOptions, ensure_patient_splits, plan_configurations
 
     folder = find_dataset(os.environ, "nnUNet_preprocessed", args.d)
+    tables = raw_tables(folder.name, os.environ) if args.patients is None else [args.patients]
+    cohort = read_patients(known_cases(folder), tables)  # first: a wrong table is said before hearts are measured
     options = CropOptions(
         window=args.window,
         margin=args.margin,
@@ -99,12 +109,13 @@ def run(args: argparse.Namespace) -> int:
     )
     planned = plan_configurations(folder, args.p, args.tr, options, not args.quiet, args.anew)
     raw = Path(os.environ.get("nnUNet_raw", "")) / folder.name
-    splits = ensure_patient_splits(folder, raw if raw.is_dir() else None)
+    splits = ensure_patient_splits(folder, raw if raw.is_dir() else None, cohort)
     print("\n".join(_report(planned, args.tr)))
     if planned.kind == PAPER_SUFFIX:
         print("\n".join(paper_notes(args.tr, read_json(folder / "dataset.json")["labels"])))
     print("".join(_to_preprocess(planned, folder)), end="")
-    print(f"Plans: {planned.path}\nFolds by patient: {splits}")
+    origin = f", by {', '.join(map(str, cohort.tables))}" if cohort.tables else ""
+    print(f"Plans: {planned.path}\nFolds: {splits}\nPatients: {cohort}{origin}")
     return 0
 
 

@@ -103,11 +103,14 @@ def run(args: argparse.Namespace) -> int:
 def _segment_here(args: argparse.Namespace, model: dict[str, Any]) -> list[Result]:
     import torch
 
-    from nnunet_cardiac.devices import usable_cores
+    from nnunet_cardiac.devices import choose_device, usable_cores
     from nnunet_cardiac.inference.cohort import segment
     from nnunet_cardiac.inference.predictor import CardiacPredictor
+    from nnunet_cardiac.other_jobs import warn_of_other_jobs
 
-    torch.set_num_threads(args.threads or usable_cores())
+    torch.set_num_threads(usable_cores(args.threads))
+    if choose_device(args.device) == "cpu":
+        warn_of_other_jobs(torch.get_num_threads())
     predictor = CardiacPredictor.from_folder(**model)
     return segment(predictor, _sources(args, predictor.channels), _options(args), progress=not args.quiet)
 

@@ -6,6 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
+from nnunet_cardiac.commands.argument_types import positive
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.quickstart.systems import SYSTEMS
 
@@ -22,15 +23,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--patients", type=int, metavar="N", help="patients to train and validate on")
     parser.add_argument("--test-patients", type=int, metavar="N", help="unseen patients to evaluate on")
     parser.add_argument("--seed", type=int, metavar="N", help="seed of phantom and training")
+    parser.add_argument("--threads", type=positive, metavar="N", help="processor threads (default: the usable cores)")
 
 
 def run(args: argparse.Namespace) -> int:
     """Run it and say where the page is."""
-    from nnunet_cardiac.devices import choose_device
+    from nnunet_cardiac.devices import choose_device, usable_cores
+    from nnunet_cardiac.other_jobs import warn_of_other_jobs
     from nnunet_cardiac.quickstart.run import run_quickstart
     from nnunet_cardiac.quickstart.steps import QuickstartOptions
 
-    chosen = {name: getattr(args, name) for name in ("epochs", "patients", "test_patients", "seed")}
+    chosen = {name: getattr(args, name) for name in ("epochs", "patients", "test_patients", "seed", "threads")}
     folder = (args.o or _new_folder(Path.cwd())).expanduser().absolute()
     options = QuickstartOptions(
         folder=folder,
@@ -43,6 +46,8 @@ def run(args: argparse.Namespace) -> int:
             f"--epochs {options.epochs} --patients {options.patients} --test-patients {options.test_patients}: "
             "expected at least 1 epoch, 5 patients, one for each fold, and 1 unseen patient."
         )
+    if options.device == "cpu":
+        warn_of_other_jobs(usable_cores(options.threads))
     page = run_quickstart(options, os.environ)
     print(f"Open {page} in a browser.")
     return 0

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from nnunet_cardiac.devices import choose_device
+from nnunet_cardiac.commands.argument_types import fold, positive
+from nnunet_cardiac.devices import choose_device, thread_variables
 from nnunet_cardiac.errors import UserError
+from nnunet_cardiac.files import read_json
 from nnunet_cardiac.folders import find_dataset
-from nnunet_cardiac.stages import TrainingSetup
+from nnunet_cardiac.label_values import refuse_regions
+
+if TYPE_CHECKING:
+    from nnunet_cardiac.stages import TrainingSetup
+
+logger = logging.getLogger(__name__)
 
 HELP = "train with nnU-Net's own command, one stage or all stages"
 
@@ -20,34 +29,50 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-d", required=True, metavar="DATASET", help="number or name of the data set")
     parser.add_argument("-c", default="2d", metavar="CONFIGURATION", help="configuration in the plans (%(default)s)")
     parser.add_argument(
-        "-f", nargs="+", default=["0"], metavar="FOLD", choices=[*"01234", "all"], help="folds, or all (%(default)s)"
+        "-f",
+        nargs="+",
+        type=fold,
+        default=["0"],
+        metavar="FOLD",
+        help="folds of splits_final.json, or all: one network trained on all cases (0)",
     )
     parser.add_argument(
         "-tr", default="CroCNetTrainer", metavar="TRAINER", help="also NAME_20epochs, NAME_nnUNetRecipe (%(default)s)"
     )
     parser.add_argument("-p", default="nnUNetPlans", metavar="PLANS", help="name of the plans file (%(default)s)")
     parser.add_argument("-device", choices=("auto", "cuda", "cpu", "mps"), default="auto", help="default: %(default)s")
-    parser.add_argument("--all-stages", action="store_true", help="train every stage before this configuration, too")
+    parser.add_argument(
+        "--all-stages",
+        action="store_true",
+        help="train every stage before this configuration, too: in all numbered folds, also for -f all, unless coarse "
+        "labels are simulated",
+    )
     parser.add_argument("--c", dest="resume", action="store_true", help="continue from the last checkpoint")
     parser.add_argument("--val", action="store_true", help="validate only")
     parser.add_argument("--npz", action="store_true", help="save the probabilities of the validation cases")
     parser.add_argument("--seed", type=int, metavar="N", help="make training repeatable (slower on a GPU)")
+    parser.add_argument("--threads", type=positive, metavar="N", help="processor threads (default: the usable cores)")
     parser.add_argument("--dry-run", action="store_true", help="print the commands only")
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the trainings one after the other."""
     from nnunet_cardiac.runner import run_command, shown
+    from nnunet_cardiac.stages import TrainingSetup
 
     preprocessed = find_dataset(os.environ, "nnUNet_preprocessed", args.d)
+    description = preprocessed / "dataset.json"
+    if description.is_file():
+        refuse_regions(read_json(description).get("labels", {}), str(description))
     if not os.environ.get("nnUNet_results"):
         raise UserError('nnUNet_results is not set. Set it: eval "$(nnunet_cardiac env --base FOLDER)"')
     results = Path(os.environ["nnUNet_results"]) / preprocessed.name
     setup = TrainingSetup(preprocessed, results, args.tr, args.p, choose_device(args.device))
-    environ = dict(os.environ)
+    environ = {**os.environ, **thread_variables(os.environ, args.threads, setup.device)}
     if args.seed is not None:
         environ["NNUNET_CARDIAC_SEED"] = str(args.seed)
     commands = _commands(setup, args)
+    _say_what_is_wrong(setup, args)
     for number, command in enumerate(commands, 1):
         print(f"[{number}/{len(commands)}] {shown(command)}", flush=True)
         if not args.dry_run:
@@ -57,9 +82,28 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _say_what_is_wrong(setup: TrainingSetup, args: argparse.Namespace) -> None:
+    """Refuse what cannot be trained, or only say it if nothing is to run; warn of folds that are unusual."""
+    from nnunet_cardiac.fold_file import fold_warnings, read_cohort
+
+    try:
+        setup.check(setup.chain(args.c) if args.all_stages else [args.c], args.f)
+    except UserError as error:
+        if not args.dry_run:
+            raise
+        logger.warning("%s", error)
+    try:
+        warnings = list(fold_warnings(setup.preprocessed, read_cohort(setup.preprocessed, os.environ)))
+    except UserError as error:  # a table of patients; the folds that there are do not depend on it
+        warnings = [str(error)]
+    for warning in warnings:
+        logger.warning("%s", warning)
+
+
 def _commands(setup: TrainingSetup, args: argparse.Namespace) -> list[list[str]]:
     options = ["--npz"] if args.npz else []
     setup.chain(args.c)
+    setup.check_folds(args.f)
     if args.resume and args.val:
         raise UserError("--c continues training and --val only validates; give one of them.")
     if args.all_stages:

@@ -63,13 +63,16 @@ def run_training(args: argparse.Namespace) -> int:
     from nnunet_cardiac.benchmark.record import append_run, describe_run, read_runs
     from nnunet_cardiac.commands.accuracy import hardware_class_of
     from nnunet_cardiac.devices import usable_cores
+    from nnunet_cardiac.other_jobs import warn_of_other_jobs
 
     hardware_class_of(budget.device)  # refuses a budget of a GPU without one
     if args.json is not None:
         read_runs(args.json)  # what is wrong with the file is said before minutes of measuring
     folder = args.o.expanduser().absolute()
     data = prepare_data(args.data, folder / "nnUNet_raw", progress=not args.quiet)
-    threads = args.threads or usable_cores()
+    threads = usable_cores(args.threads, device=budget.device)
+    if budget.device == "cpu":
+        warn_of_other_jobs(threads)
     runs = {
         system: Run(folder, system, args.budget, row.recipes[0], budget.coarse_labels, 0, 0, threads)
         for system, row in rows.items()

@@ -11,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 
 from nnunet_cardiac.datasets.catalogue import SOURCES
+from nnunet_cardiac.datasets.labels import keep_structures
 from nnunet_cardiac.datasets.raw_folder import Request, Summary, fill
 from nnunet_cardiac.datasets.subject import Collection, Options, check_subjects
 from nnunet_cardiac.errors import UserError
@@ -76,6 +77,8 @@ def convert(
     collections = [_without(_renamed(c, dataset_name, len(collections)), skip) for c in collections]
     if options.labels is not None:
         collections = [replace(collection, values=options.labels) for collection in collections]
+    if options.structures is not None:
+        collections = [replace(c, values=keep_structures(c.values, options.structures)) for c in collections]
     for collection in collections:
         check_subjects(collection)
     targets = [_target(raw_root, dataset_id + i, collection.name) for i, collection in enumerate(collections)]

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from nnunet_cardiac.errors import UserError
+from nnunet_cardiac.label_values import IGNORE
 from nnunet_cardiac.registry import canonical_anatomy
 
 #: Structures in the order of their values. ACDC's order, so models trained on ACDC read the others without a change.
@@ -18,14 +19,16 @@ def project_values(names: Iterable[str]) -> dict[str, int]:
     """Number structures from 1 without gaps: known anatomies in the project's order, then others as given.
 
     Args:
-        names: Names; spellings of known anatomies become the canonical one. `background` is left out.
+        names: Names; spellings of known anatomies become the canonical one. `background` is left out, and `ignore`
+            comes last, as nnU-Net needs it.
 
     Returns:
         The `labels` of `dataset.json`, `background` first.
     """
     canonical = list(dict.fromkeys(canonical_anatomy(name) or name for name in names if name != "background"))
     ordered = [name for name in PROJECT_ORDER if name in canonical]
-    ordered += [name for name in canonical if name not in PROJECT_ORDER]
+    ordered += [name for name in canonical if name not in (*PROJECT_ORDER, IGNORE)]
+    ordered += [IGNORE] if IGNORE in canonical else []
     return {name: value for value, name in enumerate(["background", *ordered])}
 
 
@@ -38,7 +41,8 @@ def source_values(given: Mapping[str, object]) -> dict[str, tuple[int, ...]]:
     values: dict[str, tuple[int, ...]] = {}
     owner: dict[int, str] = {}
     for name, entry in given.items():
-        canonical = "background" if name.lower() == "background" else canonical_anatomy(name) or name
+        own = name.lower() in ("background", IGNORE)  # nnU-Net's names, which it writes in small letters
+        canonical = name.lower() if own else canonical_anatomy(name) or name
         listed = tuple(entry) if isinstance(entry, (list, tuple)) else (entry,)
         for value in listed:
             if not isinstance(value, int) or isinstance(value, bool) or value < 0:
@@ -47,9 +51,33 @@ def source_values(given: Mapping[str, object]) -> dict[str, tuple[int, ...]]:
                 other = owner[value] if owner[value] != canonical else "background"
                 raise UserError(f"Labels: value {value} stands for {other} and {canonical}; expected one structure.")
         values[canonical] = values.get(canonical, ()) + listed
-    if not set(values) - {"background"}:
+    if not set(values) - {"background", IGNORE}:
         raise UserError('Labels: no structure named; expected names and values such as {"LV": 1, "MYO": 2, "RV": 3}.')
     return values
+
+
+def keep_structures(values: Mapping[str, tuple[int, ...]], wanted: Iterable[str]) -> dict[str, tuple[int, ...]]:
+    """Make background of every structure but those wanted, such as LV and MYO for HALSR-Net.
+
+    Args:
+        values: Structure -> values in the source.
+        wanted: Structures to keep, in any usual spelling.
+
+    Returns:
+        Structure -> values; those of the others are added to `background`.
+
+    Raises:
+        UserError: If none is wanted, or one is that the source does not have.
+    """
+    kept = {canonical_anatomy(name) or name for name in wanted}
+    has = [name for name in values if name != "background"]
+    if not kept or kept - set(has):
+        raise UserError(
+            f"--structures {' '.join(sorted(kept))}: expected some of {', '.join(has)}, which the label maps have."
+        )
+    rest = [value for name, listed in values.items() if name not in kept for value in listed]
+    found = {name: values[name] for name in has if name in kept}
+    return {"background": tuple(rest), **found} if rest else found
 
 
 def renumber(

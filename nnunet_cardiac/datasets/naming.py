@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from nnunet_cardiac.errors import UserError
-from nnunet_cardiac.splits import patient_of
+from nnunet_cardiac.patients import patient_of
 
 
 def patient_name(text: str) -> str:
@@ -19,8 +19,9 @@ def patient_name(text: str) -> str:
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", text.strip()).strip("-_")
     if not name:
         raise UserError(f"Patient {text!r} has no letter or digit; expected a name such as patient001.")
-    while patient_of(name) != name:
-        name = re.sub(r"[_-]([^_-]*)$", r"p\1", name)
+    while patient_of(name) != name or re.search(r"\d.*[_-]\d+$", name):
+        joined = re.sub(r"[_-]([^_-]*)$", r"p\1", name)
+        name = joined if joined != name else f"{name}p"  # x1frame05 has nothing to join
     return name
 
 

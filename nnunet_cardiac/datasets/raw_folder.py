@@ -173,6 +173,7 @@ def _count(splits: Iterable[str]) -> dict[str, int]:
 
 def _manifest(collection: Collection, request: Request, labels: Mapping[str, int], folds: int) -> dict[str, object]:
     source = {name: values for name, values in collection.values.items() if name != "background"}
+    dropped = sorted(set(collection.values.get("background", ())) - {0})
     return {
         "source": request.title,
         "cite": request.cite,
@@ -180,6 +181,7 @@ def _manifest(collection: Collection, request: Request, labels: Mapping[str, int
         "converted": now(),
         "versions": versions(),
         "labels_in_source": describe(source),
+        "values_made_background": dropped,
         "labels": dict(labels),
         "folds": "given" if request.splits is not None else {"number": folds, "seed": request.seed},
         "trusted_voxels": request.trust_voxels,

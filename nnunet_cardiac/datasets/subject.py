@@ -9,7 +9,7 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from nnunet_cardiac.errors import UserError
-from nnunet_cardiac.splits import patient_of
+from nnunet_cardiac.patients import patient_of
 
 #: Split -> ending of nnU-Net's folders. nnU-Net reads Tr; Ts and Val keep the official protocol apart.
 FOLDER_OF_SPLIT: Mapping[str, str] = {"train": "Tr", "val": "Val", "test": "Ts"}
@@ -49,7 +49,7 @@ class Case:
     """One case of nnU-Net.
 
     Attributes:
-        name: Its file name without ending; :func:`nnunet_cardiac.splits.patient_of` has to give the patient back.
+        name: Its file name without ending; :func:`nnunet_cardiac.patients.patient_of` has to give the patient back.
         image: The image, 3D.
         label: Label map in the values of the source, if there is one.
         phase: `ED`, `ES` or empty.
@@ -122,6 +122,7 @@ class Options:
 
     Attributes:
         labels: Structure -> values in the source, in place of what is known of it.
+        structures: Structures to keep, others become background; None keeps all.
         infarct: EMIDEC: keep infarct and no-reflow apart from the healthy myocardium.
         cavity_only: Sunnybrook: LV cavity alone, at ED and ES.
         cine: All frames are wanted.
@@ -137,6 +138,7 @@ class Options:
     trust_voxels: bool = False
     skip: Sequence[str] = ()
     progress: bool = False
+    structures: Sequence[str] | None = None
 
 
 def check_subjects(collection: Collection) -> None:

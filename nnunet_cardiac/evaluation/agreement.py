@@ -82,34 +82,46 @@ def volume_agreement(table: pd.DataFrame) -> dict[str, Agreement]:
 
 
 def add_volume_agreement(
-    predictions: Path, references: Path, labels: Mapping[str, int], file_ending: str
+    predictions: Path,
+    references: Path,
+    labels: Mapping[str, int],
+    file_ending: str,
+    ignore_label: int | None = None,
 ) -> dict[str, Agreement]:
     """Add the agreement of volumes to nnU-Net's `summary.json`, under `volume_agreement`.
+
+    Cases with voxels without a reference have no volume and are left out.
 
     Args:
         predictions: Validation folder with label maps and `summary.json`.
         references: Folder of the reference segmentations.
         labels: Structure -> label value.
         file_ending: Of the label maps.
+        ignore_label: Value of voxels without a reference, or None.
 
     Returns:
         Structure -> agreement.
 
     Raises:
         UserError: If label maps are missing, unreadable or lie on different grids.
-        ValueError: If there is no label map.
+        ValueError: If there is no label map with a whole reference.
     """
     cases = [path.name.removesuffix(file_ending) for path in sorted(predictions.glob(f"*{file_ending}"))]
     rows = []
     for pair in match_cases(references, predictions, cases):
-        maps = read_pair(pair, labels.values())
+        maps = read_pair(pair, labels.values(), ignore_label=ignore_label)
+        if maps.ignored is not None:
+            continue
         manual, automatic = (volumes_ml(m, labels, maps.spacing_mm) for m in (maps.reference, maps.prediction))
         rows += [
             {"structure": name, "volume_ml_reference": manual[name], "volume_ml_prediction": automatic[name]}
             for name in manual
         ]
     if not rows:
-        raise ValueError(f"{predictions}: found no label map, expected the validation cases of a fold.")
+        raise ValueError(
+            f"{predictions}: {len(cases)} label maps, none with a reference of every voxel; expected the validation "
+            "cases of a fold."
+        )
     found = volume_agreement(pd.DataFrame(rows))
     summary = predictions / "summary.json"
     content = read_json(summary) if summary.is_file() else {}

@@ -13,6 +13,7 @@ import SimpleITK as sitk
 
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.evaluation.header import spacing_is_absent
+from nnunet_cardiac.label_values import ignored_mask
 
 logger = logging.getLogger(__name__)
 
@@ -41,18 +42,29 @@ class LabelMapPair:
     """The two label maps of one case on one grid.
 
     Attributes:
-        reference: Label map (Z, Y, X).
-        prediction: Label map of the same shape.
+        reference: Label map (Z, Y, X); 0 where there is no reference.
+        prediction: Label map of the same shape, there too.
         spacing_mm: Voxel size (z, y, x).
         right_handed: Whether the directions of the x, y and z index form a right-handed system; None if they are
         parallel
             to the body's axes, which in a short-axis stack means that the orientation was lost.
+        ignored: Voxels without a reference (nnU-Net's ignore label), of the same shape; None if there are none.
     """
 
     reference: npt.NDArray[np.uint8]
     prediction: npt.NDArray[np.uint8]
     spacing_mm: tuple[float, float, float]
     right_handed: bool | None = None
+    ignored: npt.NDArray[np.bool_] | None = None
+
+
+def reference_cases(reference: Path) -> list[str]:
+    """Return the names of the cases in a folder of label maps.
+
+    Raises:
+        UserError: If the folder is missing or holds no label map, or a case exists in two formats.
+    """
+    return sorted(_label_maps(reference))
 
 
 def match_cases(reference: Path, prediction: Path, cases: Iterable[str] | None = None) -> list[CasePair]:
@@ -115,19 +127,26 @@ def match_method(
     return pairs, missing
 
 
-def read_pair(pair: CasePair, allowed: Iterable[int], translation: Mapping[int, int] | None = None) -> LabelMapPair:
+def read_pair(
+    pair: CasePair,
+    allowed: Iterable[int],
+    translation: Mapping[int, int] | None = None,
+    ignore_label: int | None = None,
+) -> LabelMapPair:
     """Read the two label maps of a case and check that they can be compared.
 
     Args:
         pair: The two files.
         allowed: Label values that may occur; 0 always may.
         translation: Value in the prediction -> value in the reference, where the two count differently.
+        ignore_label: Value of voxels without a reference, or None if there are none.
 
     Returns:
         Both maps and their voxel size.
 
     Raises:
-        UserError: If a file cannot be read, is not 3D, holds other values, or the two grids differ.
+        UserError: If a file cannot be read, is not 3D, holds other values, the prediction holds the ignore label, or
+            the two grids differ.
     """
     reference, prediction = _read(pair.reference), _read(pair.prediction)
     _check_geometry(pair, reference, prediction)
@@ -135,12 +154,17 @@ def read_pair(pair: CasePair, allowed: Iterable[int], translation: Mapping[int, 
     x, y, z = reference.GetSpacing()
     direction = np.reshape(reference.GetDirection(), (3, 3))
     handed = None if np.abs(direction).max(axis=0).min() > _PARALLEL else bool(np.linalg.det(direction) > 0)
-    predicted = _label_array(pair.prediction, prediction, allowed if translation is None else {0, *translation})
+    own = allowed if translation is None else {0, *translation}
+    predicted = _label_array(pair.prediction, prediction, own, refused=ignore_label)
     if translation is not None:
         table = np.zeros(256, np.uint8)
         table[list(translation)] = list(translation.values())
         predicted = table[predicted]
-    return LabelMapPair(_label_array(pair.reference, reference, allowed), predicted, (z, y, x), handed)
+    expected = _label_array(pair.reference, reference, allowed if ignore_label is None else {*allowed, ignore_label})
+    ignored = ignored_mask(expected, ignore_label)
+    if not ignored.any():
+        return LabelMapPair(expected, predicted, (z, y, x), handed)
+    return LabelMapPair(np.where(ignored, np.uint8(0), expected), predicted, (z, y, x), handed, ignored)
 
 
 def _label_maps(folder: Path) -> dict[str, Path]:
@@ -206,7 +230,7 @@ def _shown(values: Sequence[float]) -> str:
     return "(" + ", ".join(f"{value:.6g}" for value in values) + ")"
 
 
-def _label_array(path: Path, image: sitk.Image, allowed: set[int]) -> npt.NDArray[np.uint8]:
+def _label_array(path: Path, image: sitk.Image, allowed: set[int], refused: int | None = None) -> npt.NDArray[np.uint8]:
     array = sitk.GetArrayFromImage(image)
     if array.dtype == np.uint8:  # as good files are: a table is ten times faster than sorting all voxels
         known = np.zeros(256, bool)
@@ -215,6 +239,11 @@ def _label_array(path: Path, image: sitk.Image, allowed: set[int]) -> npt.NDArra
             return array
     values = np.unique(array)
     other = [value for value in values.tolist() if value not in allowed]
+    if refused in other:
+        raise UserError(
+            f"{path}: found the value {refused} in a prediction, which is the ignore label of the references: no "
+            f"network predicts it. Expected only {sorted(allowed)}; give a folder of predictions, no annotations."
+        )
     if other:
         raise UserError(
             f"{path}: found label values {_shown(other[:8])}, expected only {sorted(allowed)}. "

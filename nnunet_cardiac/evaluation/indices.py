@@ -16,6 +16,7 @@ from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.evaluation.patients import PatientTable
 from nnunet_cardiac.evaluation.phases import PHASES
 from nnunet_cardiac.evaluation.volumes import ejection_fraction, myocardial_mass_g
+from nnunet_cardiac.patients import read_names
 
 #: Formula -> body surface area in m2 from height in cm and weight in kg.
 BSA_FORMULAS = {
@@ -57,7 +58,7 @@ def indices(table: pd.DataFrame, patients: PatientTable | None = None, formula: 
     """
     columns = ["patient", "index", "unit", "reference", "prediction"]
     rows: list[tuple[object, ...]] = []
-    for patient, part in table.groupby("patient"):
+    for patient, part in _whole_volumes(table).groupby("patient"):
         area = _area(str(patient), patients or PatientTable(), formula)
         sides = [_with_indexed(_patient_indices(part, f"volume_ml_{side}"), area) for side in SIDES]
         rows += [(patient, *key, sides[0][key], sides[1][key]) for key in sides[0]]
@@ -70,16 +71,16 @@ def volume_curves(table: pd.DataFrame) -> pd.DataFrame:
     """Volume of each structure over the frames of each patient with more than two frames.
 
     Args:
-        table: As of :func:`indices`, all methods; the frame is the number at the end of the case name.
+        table: As of :func:`indices`, all methods; the frame is the number that the case name gives.
 
     Returns:
         `method`, `patient`, `structure`, `frame`, `volume_ml_reference`, `volume_ml_prediction`, in order of the
         frames.
     """
-    frames = table["case"].str.extract(r"_frame(\d+)$", expand=False).astype(float)
     keys = ["method", "patient", "structure", "frame"]
     volumes = ["volume_ml_reference", "volume_ml_prediction"]
-    curve = table.assign(frame=frames).dropna(subset="frame").groupby(keys, sort=False)[volumes].mean().reset_index()
+    frames = _whole_volumes(table).dropna(subset="frame")
+    curve = frames.groupby(keys, sort=False)[volumes].mean().reset_index()
     many = curve.groupby(keys[:3])["frame"].transform("count") > len(PHASES)
     return curve[many].astype({"frame": int}).sort_values(keys, kind="stable", ignore_index=True)
 
@@ -103,6 +104,21 @@ def wall_indices(walls: pd.DataFrame) -> pd.DataFrame:
     wide.columns = ["ed_thickness_mm", "es_thickness_mm"]
     wide["thickening_percent"] = 100 * (wide["es_thickness_mm"] / wide["ed_thickness_mm"] - 1)
     return wide.reset_index()
+
+
+def _whole_volumes(table: pd.DataFrame) -> pd.DataFrame:
+    """Volumes with their `frame`; cases that are single slices of a volume are added up, repeated runs averaged."""
+    names = read_names(table["case"])
+    table = table.assign(
+        frame=[math.nan if (frame := names[case].frame) is None else float(frame) for case in table["case"]],
+        stack=[" ".join(map(str, names[case].stack)) for case in table["case"]],
+    )
+    if all(name.slice is None for name in names.values()):
+        return table
+    volumes = ["volume_ml_reference", "volume_ml_prediction"]
+    keys = [key for key in ("method", "patient", "structure", "phase", "stack", "frame") if key in table]
+    slices = table.groupby([*keys, "case"], sort=False, dropna=False)[volumes].mean()
+    return slices.groupby(keys, sort=False, dropna=False)[volumes].sum(min_count=1).reset_index()
 
 
 def _area(patient: str, patients: PatientTable, formula: str) -> float:

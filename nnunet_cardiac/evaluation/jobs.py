@@ -31,12 +31,14 @@ class Job:
         structures: Structure -> label value in the reference, without the background.
         translation: Value in the prediction -> value in the reference, or None if they are the same.
         tolerance_mm: Of surface Dice.
+        ignore_label: Value of voxels without a reference, or None.
     """
 
     pair: CasePair
     structures: Mapping[str, int]
     translation: Mapping[int, int] | None = None
     tolerance_mm: float = TOLERANCE_MM
+    ignore_label: int | None = None
 
 
 def run_jobs(jobs: Sequence[Job], *, workers: int = 1, progress: bool = True) -> list[CaseMetrics]:
@@ -69,7 +71,7 @@ def run_jobs(jobs: Sequence[Job], *, workers: int = 1, progress: bool = True) ->
 
 def _run(job: Job) -> CaseMetrics | str:
     try:
-        maps = read_pair(job.pair, job.structures.values(), job.translation)
+        maps = read_pair(job.pair, job.structures.values(), job.translation, job.ignore_label)
     except UserError as error:
         return str(error)
     return case_metrics(maps, job.structures, job.tolerance_mm)

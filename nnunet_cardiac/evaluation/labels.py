@@ -4,15 +4,30 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.files import read_json
+from nnunet_cardiac.label_values import ignore_label, refuse_regions, structure_values
 from nnunet_cardiac.registry import canonical_anatomy
 
 
-def parse_labels(words: Sequence[str], option: str) -> dict[str, int]:
-    """Read `RV=1 MYO=2 LV=3`.
+@dataclass(frozen=True)
+class Labels:
+    """What the values of label maps mean.
+
+    Attributes:
+        structures: Structure -> value, without the background.
+        ignore: Value of voxels without a reference, or None if there are none.
+    """
+
+    structures: dict[str, int]
+    ignore: int | None = None
+
+
+def parse_labels(words: Sequence[str], option: str) -> Labels:
+    """Read `RV=1 MYO=2 LV=3`, and `ignore=4` for voxels without a reference.
 
     Args:
         words: Arguments.
@@ -29,7 +44,7 @@ def parse_labels(words: Sequence[str], option: str) -> dict[str, int]:
         if name in labels or int(value) in labels.values():
             raise UserError(f"{option}: {word!r} repeats a name or a number; give each structure one number.")
         labels[name] = int(value)
-    return structure_labels(labels, option)
+    return _checked(labels, option)
 
 
 def find_dataset_json(folder: Path) -> Path | None:
@@ -37,8 +52,8 @@ def find_dataset_json(folder: Path) -> Path | None:
     return next((path for path in (folder / "dataset.json", folder.parent / "dataset.json") if path.is_file()), None)
 
 
-def read_labels(path: Path) -> dict[str, int]:
-    """Structures of a `dataset.json`.
+def read_labels(path: Path) -> Labels:
+    """Structures and ignore label of a `dataset.json`.
 
     Raises:
         UserError: If the file cannot be read or has no labels.
@@ -47,27 +62,28 @@ def read_labels(path: Path) -> dict[str, int]:
         labels = read_json(path)["labels"]
     except (OSError, json.JSONDecodeError, KeyError, TypeError) as error:
         raise UserError(f"{path}: expected nnU-Net's dataset.json with an entry `labels` ({error!r}).") from error
-    return structure_labels(labels, str(path))
+    if not isinstance(labels, Mapping):
+        raise UserError(f"{path}: `labels` is {labels!r}; expected names and values.")
+    return _checked(labels, str(path))
 
 
-def structure_labels(labels: Mapping[str, object], where: str) -> dict[str, int]:
-    """Structures without the background, in the order of their numbers.
+def _checked(labels: Mapping[str, int], where: str) -> Labels:
+    """Structures in the order of their numbers.
 
     Known anatomies take their canonical name (`LV`, `MYO`, `RV`, `LA`), others keep their own.
 
     Raises:
-        UserError: If a value is no whole number from 0 to 255 or two names mean one structure.
+        UserError: If a value is no whole number from 0 to 255, two names mean one structure, or there is none.
     """
-    if not isinstance(labels, Mapping) or not all(type(v) is int and 0 <= v < 256 for v in labels.values()):
-        raise UserError(f"{where}: labels {labels} must be whole numbers from 0 to 255; regions are not supported.")
+    refuse_regions(labels, where)
+    if not all(0 <= value < 256 for value in labels.values()):
+        raise UserError(f"{where}: labels {dict(labels)}; expected whole numbers from 0 to 255.")
     found: dict[str, int] = {}
-    for name, value in sorted(labels.items(), key=lambda item: item[1]):
-        if value == 0 or name == "ignore":
-            continue
+    for name, value in sorted(structure_values(labels).items(), key=lambda item: item[1]):
         structure = canonical_anatomy(name) or name
         if structure in found:
             raise UserError(f"{where}: {structure} is named twice in {dict(labels)}; keep one.")
         found[structure] = value
     if not found:
         raise UserError(f"{where}: labels {dict(labels)} name no structure besides the background.")
-    return found
+    return Labels(found, ignore_label(labels))

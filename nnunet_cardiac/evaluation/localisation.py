@@ -13,6 +13,7 @@ import SimpleITK as sitk
 from nnunet_cardiac.cascade.roi import RegionRule, centroid, find_region, largest_component
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.files import read_json, write_json
+from nnunet_cardiac.label_values import ignored_mask
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class LocalisationReport:
         distance_mm: Median distance of the centroids of coarse prediction and heart.
         whole: Share of the cases whose window holds every voxel of the heart.
         least_share: Smallest share of the voxels of a heart inside its window.
+        left_out: Further cases, with voxels without a reference: where such a heart ends is not known.
     """
 
     cases: int
@@ -32,6 +34,7 @@ class LocalisationReport:
     distance_mm: float
     whole: float
     least_share: float
+    left_out: int = 0
 
     def __str__(self) -> str:
         """One line for a log."""
@@ -39,6 +42,7 @@ class LocalisationReport:
             f"window holds the whole heart in {100 * self.whole:.0f} % of {self.cases} cases and at least "
             f"{100 * self.least_share:.1f} % of each, centroid {self.distance_mm:.1f} mm off (median), {self.empty} "
             f"cases without a prediction"
+            + (f", {self.left_out} cases with voxels without a reference left out" if self.left_out else "")
         )
 
 
@@ -85,7 +89,12 @@ def localisation_report(
 
 
 def add_localisation_report(
-    predictions: Path, references: Path, rule: RegionRule, rule_spacing: Sequence[float], file_ending: str
+    predictions: Path,
+    references: Path,
+    rule: RegionRule,
+    rule_spacing: Sequence[float],
+    file_ending: str,
+    ignore_label: int | None = None,
 ) -> LocalisationReport:
     """Add the errors of a localiser to nnU-Net's `summary.json`, under `localisation`.
 
@@ -94,18 +103,27 @@ def add_localisation_report(
         references: Folder of the reference segmentations.
         rule, rule_spacing: See `localisation_report`.
         file_ending: Of the label maps.
+        ignore_label: Value of voxels without a reference, or None.
 
     Raises:
         UserError: If there is nothing to compare.
     """
     paths = sorted(predictions.glob(f"*{file_ending}"))
-    report = localisation_report((_read(path, references / path.name) for path in paths), rule, rule_spacing)
+    cases = [_read(path, references / path.name, ignore_label) for path in paths]
+    known = [case for case in cases if case is not None]
+    report = replace(localisation_report(known, rule, rule_spacing), left_out=len(cases) - len(known))
     summary = predictions / "summary.json"
     content = read_json(summary) if summary.is_file() else {}
     write_json(summary, {**content, "localisation": asdict(report)})
     return report
 
 
-def _read(prediction: Path, reference: Path) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_], tuple[float, ...]]:
+def _read(
+    prediction: Path, reference: Path, ignore_label: int | None
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_], tuple[float, ...]] | None:
+    """Coarse prediction, heart and voxel size; None if voxels have no reference."""
     coarse, heart = (sitk.ReadImage(path) for path in (prediction, reference))
-    return sitk.GetArrayFromImage(coarse) > 0, sitk.GetArrayFromImage(heart) > 0, tuple(heart.GetSpacing()[::-1])
+    values = sitk.GetArrayFromImage(heart)
+    if ignored_mask(values, ignore_label).any():
+        return None
+    return sitk.GetArrayFromImage(coarse) > 0, values > 0, tuple(heart.GetSpacing()[::-1])

@@ -64,7 +64,7 @@ def _translation(
     own = given
     if own is None:
         found = {folder: path for folder in folders if (path := find_dataset_json(folder)) is not None}
-        tables = {folder: read_labels(path) for folder, path in found.items()}
+        tables = {folder: read_labels(path).structures for folder, path in found.items()}
         own = next(iter(tables.values()), labels)
         for folder, table in tables.items():
             if table != own:

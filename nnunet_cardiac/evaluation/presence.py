@@ -61,7 +61,11 @@ def presence_score(truth: npt.ArrayLike, found: npt.ArrayLike) -> PresenceScore:
 
 
 def presence_table(
-    truth: npt.NDArray[np.bool_], found: npt.NDArray[np.bool_], levels: Sequence[str], structures: Sequence[str]
+    truth: npt.NDArray[np.bool_],
+    found: npt.NDArray[np.bool_],
+    levels: Sequence[str],
+    structures: Sequence[str],
+    known: npt.NDArray[np.bool_] | None = None,
 ) -> dict[str, dict[str, PresenceScore]]:
     """Score structures over all slices and over those of each level.
 
@@ -70,14 +74,21 @@ def presence_table(
         found: (S, K).
         levels: Level of each slice, see :func:`nnunet_cardiac.evaluation.slice_levels.slice_levels`.
         structures: Names of the K structures.
+        known: Where the truth is known, (S, K), or None for everywhere; a structure that no one saw in a slice with
+            pixels without a reference may be in them. Such slices are left out.
 
     Returns:
         Structure -> `all`, `base`, `mid`, `apex`, `outside` -> score; levels without slices are left out.
     """
     level_of = np.asarray(levels)
+    known = np.ones(truth.shape, bool) if known is None else known
     masks = {ALL_LEVELS: np.ones(len(truth), bool), **{name: level_of == name for name in (*LEVELS, OUTSIDE)}}
     return {
-        structure: {name: presence_score(truth[mask, k], found[mask, k]) for name, mask in masks.items() if mask.any()}
+        structure: {
+            name: presence_score(truth[mask & known[:, k], k], found[mask & known[:, k], k])
+            for name, mask in masks.items()
+            if mask.any()
+        }
         for k, structure in enumerate(structures)
     }
 

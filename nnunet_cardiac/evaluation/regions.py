@@ -8,16 +8,21 @@ with their margin fail to hold the true box.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import SimpleITK as sitk
 
 from nnunet_cardiac.errors import UserError
+from nnunet_cardiac.evaluation.outliers import is_outlier
 from nnunet_cardiac.files import read_json, write_json
+from nnunet_cardiac.label_values import ignored_mask
+
+Boxes = npt.NDArray[np.float64]
+#: Predicted and true boxes (Z, 4) of a case and the size of a pixel (row, column) in mm.
+BoxesOfCase = tuple[Boxes, Boxes, Sequence[float]]
 
 #: Margin of the absolute outlier rate in pixels.
 MARGIN_PIXELS = 10
@@ -74,7 +79,29 @@ def slice_boxes(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
     return boxes
 
 
-def stack_box(boxes: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def ended_boxes(boxes: Boxes, ignored: npt.NDArray[np.bool_]) -> Boxes:
+    """Leave out boxes that may be too small, because pixels without a reference may extend them.
+
+    A structure is connected in a slice. If a part of it lay outside the box around what is annotated, it would cross
+    the ring of pixels around the box; it cannot where all of them have a reference.
+
+    Args:
+        boxes: (Z, 4), as `slice_boxes` gives them.
+        ignored: Pixels without a reference (Z, Y, X).
+
+    Returns:
+        (Z, 4): the boxes, NaN where a pixel of the ring has no reference.
+    """
+    known = boxes.copy()
+    for z in np.flatnonzero(~np.isnan(boxes[:, 0])):
+        top, left, bottom, right = boxes[z].astype(int)
+        grown = ignored[z, max(top - 1, 0) : bottom + 1, max(left - 1, 0) : right + 1]
+        if grown.sum() > ignored[z, top:bottom, left:right].sum():
+            known[z] = np.nan
+    return known
+
+
+def stack_box(boxes: Boxes) -> Boxes:
     """One box for all slices that have one: the median of each coordinate; (Z, 4) to (Z, 4)."""
     present = ~np.isnan(boxes[:, 0])
     out = np.full_like(boxes, np.nan)
@@ -83,9 +110,7 @@ def stack_box(boxes: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return out
 
 
-def roi_report(
-    cases: Iterable[tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], Sequence[float]]],
-) -> ROIReport:
+def roi_report(cases: Iterable[BoxesOfCase]) -> ROIReport:
     """Compare predicted with true boxes.
 
     Args:
@@ -106,7 +131,9 @@ def roi_report(
             held.append((grown[:, :2] <= true[present, :2]).all(1) & (grown[:, 2:] >= true[present, 2:]).all(1))
     errors_mm, errors_pixels = (np.concatenate(e) if e else np.empty(0) for e in (mm, pixels))
     if not len(errors_mm):
-        raise UserError("no slice has a true box: none of the reference segmentations holds a target label.")
+        raise UserError(
+            "no slice has a true box: none of the reference segmentations holds a target label whose box is known."
+        )
     found = ~np.isnan(errors_mm)
     return ROIReport(
         slices=len(found),
@@ -120,45 +147,39 @@ def roi_report(
     )
 
 
-def add_roi_report(predictions: Path, references: Path, labels: Sequence[int], file_ending: str) -> dict[str, str]:
-    """Add the errors of drawn boxes to nnU-Net's `summary.json`.
-
-    Two comparisons are written, since one box per stack cannot equal the box of each slice: with the median of a
-    stack's true boxes (`roi_stack`) and with the true box of each slice (`roi_slice`, the paper's).
+def known_boxes(labels: npt.NDArray[np.integer], targets: Sequence[int], ignore: int | None = None) -> Boxes:
+    """Boxes of the target labels in the slices of a reference, where they are known.
 
     Args:
-        predictions: Validation folder with drawn boxes as label maps and `summary.json`.
-        references: Folder of the reference segmentations.
-        labels: Labels whose box was regressed.
-        file_ending: Of the label maps.
+        labels: Label map (Z, Y, X).
+        targets: Labels whose common box is meant.
+        ignore: Label of pixels without a reference, if there is one.
 
     Returns:
-        Both comparisons, as lines for a log.
+        (Z, 4) as `ended_boxes` gives them.
+    """
+    return ended_boxes(slice_boxes(np.isin(labels, targets)), ignored_mask(labels, ignore))
+
+
+def compare_boxes(cases: Sequence[BoxesOfCase], name: str) -> dict[str, ROIReport]:
+    """Compare boxes twice: one for each stack, and one for each slice, which is what the paper has.
+
+    Args:
+        cases: See `roi_report`.
+        name: Of the first comparison is `{name}_stack` (median over the slices of predicted and of true boxes), of the
+            second `{name}_slice`.
 
     Raises:
-        UserError: If there is nothing to compare.
+        UserError: If no slice has a true box.
     """
-    boxes = [
-        _boxes_of_case(path, references / path.name, labels) for path in sorted(predictions.glob(f"*{file_ending}"))
-    ]
-    reports = {
-        "roi_stack": roi_report((predicted, stack_box(true), spacing) for predicted, true, spacing in boxes),
-        "roi_slice": roi_report(boxes),
-    }
-    summary = predictions / "summary.json"
+    stacks = [(stack_box(predicted), stack_box(true), spacing) for predicted, true, spacing in cases]
+    return {f"{name}_stack": roi_report(stacks), f"{name}_slice": roi_report(cases)}
+
+
+def add_roi_reports(summary: Path, reports: Mapping[str, ROIReport]) -> None:
+    """Add reports to nnU-Net's `summary.json`, each under its name."""
     content = read_json(summary) if summary.is_file() else {}
     write_json(summary, {**content, **{name: asdict(report) for name, report in reports.items()}})
-    return {name: str(report) for name, report in reports.items()}
-
-
-def _boxes_of_case(
-    prediction: Path, reference: Path, labels: Sequence[int]
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], tuple[float, float]]:
-    image = sitk.ReadImage(reference)
-    true = np.isin(sitk.GetArrayFromImage(image), labels)
-    drawn = sitk.GetArrayFromImage(sitk.ReadImage(prediction)) > 0
-    column, row = image.GetSpacing()[:2]
-    return slice_boxes(drawn), slice_boxes(true), (row, column)
 
 
 def _mean(values: npt.NDArray[np.float64]) -> float:
@@ -170,7 +191,4 @@ def _sd(values: npt.NDArray[np.float64]) -> float:
 
 
 def _boxplot_outliers(values: npt.NDArray[np.float64]) -> float:
-    if not len(values):
-        return float("nan")
-    first, third = np.percentile(values, (25, 75))
-    return float((values > third + 1.5 * (third - first)).mean())
+    return float(is_outlier(values).mean()) if len(values) else float("nan")

@@ -17,6 +17,7 @@ from nnunet_cardiac.evaluation.agreement_statistics import agreement_statistics
 from nnunet_cardiac.evaluation.comparison import compare, rank
 from nnunet_cardiac.evaluation.indices import indices, volume_curves, wall_indices
 from nnunet_cardiac.evaluation.patients import PatientTable
+from nnunet_cardiac.evaluation.slice_summary import slice_summary
 from nnunet_cardiac.evaluation.summary import ALL, by_patient, level_table, presence, summary_table
 from nnunet_cardiac.evaluation.table import Evaluation
 from nnunet_cardiac.files import read_json, replacing, write_json
@@ -24,7 +25,7 @@ from nnunet_cardiac.version import __version__
 
 JSON_NAME = "evaluation.json"
 #: Tables that the JSON file repeats: small ones, without rows for single cases.
-_IN_JSON = ("summary", "agreement", "presence", "comparison", "ranking")
+_IN_JSON = ("summary", "slice_summary", "agreement", "presence", "comparison", "ranking")
 #: Columns of text.
 _NAMES = (
     "method", "case", "patient", "phase", "group", "structure", "level", "metric", "index", "unit", "name", "source",
@@ -38,9 +39,7 @@ class Results:
     """Tables by name (the name of the CSV file) and facts about the run.
 
     Attributes:
-        tables: `cases`, `slices`, `levels`, `summary`, `indices`, `agreement`, `walls`, `plausibility`, `presence`,
-        `curves`, and
-            `comparison` and `ranking` if there are several methods; empty ones are left out.
+        tables: Those of `TABLES`; `comparison` and `ranking` if there are several methods; empty ones are left out.
         facts: What JSON holds besides: labels, inputs, options, versions, counts.
     """
 
@@ -76,6 +75,8 @@ def derive(
         "slices": evaluation.slices,
         "levels": levels,
         "summary": summary_table(evaluation.cases, levels),
+        "images": evaluation.images,
+        "slice_summary": slice_summary(evaluation.slices, evaluation.images),
         "by_patient": by_patient(evaluation.cases),
         "indices": clinical,
         "agreement": agreement_table(clinical),
@@ -90,6 +91,7 @@ def derive(
     counted = {
         "cases": len(first),
         "patients": int(first["patient"].nunique()),
+        "partly_annotated": first.loc[first["voxels_ignored"] > 0, "case"].tolist(),
         "left_out": {method: list(cases) for method, cases in evaluation.left_out.items()},
         "localisation": {method: asdict(found) for method, found in evaluation.localisation.items()},
         "distance_failed": _counts(evaluation.cases, "distance_failed"),
@@ -145,6 +147,8 @@ TABLES = (
     "slices",
     "levels",
     "summary",
+    "images",
+    "slice_summary",
     "by_patient",
     "indices",
     "agreement",

@@ -113,13 +113,17 @@ def presence(slices: pd.DataFrame) -> pd.DataFrame:
     """How well a method knows in which slices a structure is: presence as a classifier of slices.
 
     Args:
-        slices: `slices` of an evaluation; slices in which neither label map has any label are not among them.
+        slices: `slices` of an evaluation; slices in which neither label map has any label are not among them. A
+            structure that the reference lacks in a slice where voxels have no reference may be there: left out.
 
     Returns:
         For each method, structure and `level` (`all`, `base`, `mid`, `apex`, `beyond_base`, `beyond_apex`, and
         `outside` where a reference of one slice or none does not tell the ends apart) `slices`, `true_positive`,
         `false_positive`, `false_negative`, `true_negative`, `accuracy`, `f1` (NaN if the structure is nowhere).
     """
+    if slices.empty:
+        return pd.DataFrame()
+    slices = slices[(slices["voxels_ignored"] == 0) | (slices["voxels_reference"] > 0)]
     if slices.empty:
         return pd.DataFrame()
     by_level = pd.concat([slices.assign(level=ALL), slices.assign(level=_with_ends(slices))])

@@ -16,8 +16,9 @@ from nnunet_cardiac.evaluation.cases import match_method
 from nnunet_cardiac.evaluation.conventions import check_anatomy, check_overlap
 from nnunet_cardiac.evaluation.jobs import Job, run_jobs
 from nnunet_cardiac.evaluation.patients import PatientTable
-from nnunet_cardiac.evaluation.phases import assign_phases, split_case_name
+from nnunet_cardiac.evaluation.phases import assign_phases
 from nnunet_cardiac.evaluation.regions import ROIReport, roi_report
+from nnunet_cardiac.patients import CaseName, read_names
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class Evaluation:
     Attributes:
         cases: One row for each method, run, case and structure.
         slices: One row for each slice of those.
+        images: One row for each method, run, case and slice: pixels with the right label.
         walls: Wall thickness of each segment, reference and prediction.
         plausibility: Counts of each structure, reference and prediction.
         localisation: Method -> errors of the box around all structures of a slice, as HALSR-Net reports them; a method
@@ -51,6 +53,7 @@ class Evaluation:
 
     cases: pd.DataFrame
     slices: pd.DataFrame
+    images: pd.DataFrame
     walls: pd.DataFrame
     plausibility: pd.DataFrame
     localisation: Mapping[str, ROIReport]
@@ -64,7 +67,9 @@ def evaluate(
     *,
     cases: Iterable[str] | None = None,
     patients: PatientTable | None = None,
+    names: Mapping[str, CaseName] | None = None,
     tolerance_mm: float = TOLERANCE_MM,
+    ignore_label: int | None = None,
     allow_missing: bool = False,
     check_order: bool = True,
     workers: int = 1,
@@ -79,7 +84,10 @@ def evaluate(
         cases: Names to evaluate; by default all of `reference`.
         patients: Groups and phases. Phases that it does not name follow the reference volume, see
             :func:`nnunet_cardiac.evaluation.phases.assign_phases`.
+        names: Case -> patient, as :func:`nnunet_cardiac.patients.read_patients` says; by default read from the names.
         tolerance_mm: Of surface Dice.
+        ignore_label: Value of voxels without a reference, or None; for what is reported then see
+            :func:`nnunet_cardiac.evaluation.case_metrics.case_metrics`.
         allow_missing: Evaluate what a method has predicted and list the rest, instead of refusing.
         check_order: Look for exchanged labels in the label maps.
         workers: Processes.
@@ -100,23 +108,25 @@ def evaluate(
     for method in methods:
         pairs, missing = match_method(Path(reference), method.folders, cases, allow_missing=allow_missing)
         left_out[method.name] = missing
-        jobs += [Job(pair, structures, method.translation, tolerance_mm) for _, pair in pairs]
+        jobs += [Job(pair, structures, method.translation, tolerance_mm, ignore_label) for _, pair in pairs]
         keys += [(method.name, run, pair.case) for run, pair in pairs]
     results = run_jobs(jobs, workers=workers, progress=progress)
     if check_order:
         _check_order(Path(reference), methods, keys, results, structures)
     tables = {
         name: _long(keys, [getattr(result, name) for result in results])
-        for name in ("structures", "slices", "walls", "plausibility")
+        for name in ("structures", "slices", "images", "walls", "plausibility")
     }
     volumes = tables["structures"]
     lv = volumes[volumes["structure"] == "LV"].drop_duplicates("case").set_index("case")["volume_ml_reference"]
-    phases = assign_phases(lv.to_dict(), patients.frames)
+    names = names or read_names(case for _, _, case in keys)
+    phases = {case: names[case].phase for _, _, case in keys} | assign_phases(lv.to_dict(), patients.frames, names)
     for table in tables.values():
-        _add_patient_columns(table, phases, patients.group)
+        _add_patient_columns(table, names, phases, patients.group)
     return Evaluation(
         tables["structures"],
         tables["slices"],
+        tables["images"],
         tables["walls"],
         tables["plausibility"],
         _localisation(keys, results),
@@ -132,6 +142,7 @@ def evaluate_folder(
     *,
     cases: Iterable[str] | None = None,
     frames: Mapping[str, Mapping[str, int]] | None = None,
+    ignore_label: int | None = None,
 ) -> pd.DataFrame:
     """Compare one folder of predicted label maps with the reference.
 
@@ -142,6 +153,7 @@ def evaluate_folder(
         progress: Show a progress bar on stderr.
         cases: Names to evaluate; by default all of `reference`.
         frames: Patient -> phase -> frame number; see :func:`assign_phases`. Phases always come from the reference.
+        ignore_label: Value of voxels without a reference, or None.
 
     Returns:
         `cases` of :func:`evaluate`, one row for each case and structure. Among its columns: `case`, `patient`, `phase`
@@ -154,9 +166,8 @@ def evaluate_folder(
     patients = PatientTable(frames={patient: dict(named) for patient, named in (frames or {}).items()})
     methods = [Method("prediction", (Path(prediction),))]
     # a network after a few epochs may still confuse structures: that is a result here and no mistake of the user
-    return evaluate(
-        reference, methods, labels, cases=cases, patients=patients, check_order=False, progress=progress
-    ).cases
+    options = {"check_order": False, "ignore_label": ignore_label, "progress": progress}
+    return evaluate(reference, methods, labels, cases=cases, patients=patients, **options).cases
 
 
 def mean_foreground_dice(table: pd.DataFrame) -> float:
@@ -216,10 +227,12 @@ def _long(keys: Sequence[tuple[str, int, str]], rows: Sequence[Sequence[Mapping[
     )
 
 
-def _add_patient_columns(table: pd.DataFrame, phases: Mapping[str, str], groups: Mapping[str, str]) -> None:
+def _add_patient_columns(
+    table: pd.DataFrame, names: Mapping[str, CaseName], phases: Mapping[str, str], groups: Mapping[str, str]
+) -> None:
     if table.empty:
         return
-    patients = [split_case_name(case)[0] for case in table["case"]]
+    patients = [names[case].patient for case in table["case"]]
     table.insert(3, "patient", patients)
     table.insert(4, "phase", [phases.get(case, "") for case in table["case"]])
     table.insert(5, "group", [groups.get(patient, "") for patient in patients])

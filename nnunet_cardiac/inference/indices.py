@@ -9,9 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nnunet_cardiac.evaluation.phases import assign_phases, split_case_name
+from nnunet_cardiac.evaluation.phases import assign_phases
 from nnunet_cardiac.evaluation.volumes import ejection_fraction, myocardial_mass_g
 from nnunet_cardiac.files import replacing
+from nnunet_cardiac.patients import read_names
 
 COLUMNS = ("case", "index", "unit", "value")
 
@@ -21,11 +22,14 @@ Row = tuple[str, str, str, float]
 def indices(sidecars: Iterable[Mapping[str, Any]]) -> list[Row]:
     """Return the rows of the table.
 
-    Cine series have their phases in the sidecar. Stacks named `PATIENT_frameNN` belong together, the one with the
-    largest left ventricle is end-diastole. What has no phases gets its volumes. One slice has no volume and no row.
+    Cine series have their phases in the sidecar. Stacks whose names say so (`PATIENT_frameNN`, `PATIENT_ED`) belong
+    together; where the names give no phase, the one with the largest left ventricle is end-diastole. What has no phases
+    gets its volumes. One slice has no volume and no row.
     """
     rows: list[Row] = []
-    patients: dict[str, dict[str, Mapping[str, Any]]] = defaultdict(dict)
+    sidecars = list(sidecars)
+    names = read_names(sidecar["name"] for sidecar in sidecars)
+    examinations: dict[str, dict[str, Mapping[str, Any]]] = defaultdict(dict)
     for sidecar in sidecars:
         if sidecar["input"]["shape_tzyx"][1] == 1:
             continue
@@ -33,12 +37,13 @@ def indices(sidecars: Iterable[Mapping[str, Any]]) -> list[Row]:
             at = {phase: _volumes(sidecar, frame - 1) for phase, frame in sidecar["phases"].items()}
             rows += _phase_rows(sidecar["name"], at)
         else:
-            patients[split_case_name(sidecar["name"])[0]][sidecar["name"]] = sidecar
-    for patient, cases in patients.items():
-        phases = assign_phases({name: _volumes(sidecar).get("LV", 0.0) for name, sidecar in cases.items()})
+            examinations[names[sidecar["name"]].series][sidecar["name"]] = sidecar
+    for heart, cases in examinations.items():
+        volumes = {name: _volumes(sidecar).get("LV", 0.0) for name, sidecar in cases.items()}
+        phases = assign_phases(volumes, names=names)
         at = {phase: _volumes(cases[name]) for name, phase in phases.items() if phase}
         if len(at) == 2:
-            rows += _phase_rows(patient, at)
+            rows += _phase_rows(heart, at)
         else:
             rows += [
                 (name, f"{structure} volume", "mL", value)

@@ -13,6 +13,7 @@ from typing import Any
 
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.files import read_json
+from nnunet_cardiac.label_values import refuse_regions
 
 FINAL = "checkpoint_final.pth"
 
@@ -51,7 +52,7 @@ def find_stages(
         Stages, first stage first.
 
     Raises:
-        UserError: If a stage, a fold or a file of it is missing, or the choice is not clear.
+        UserError: If a stage, a fold or a file of it is missing, the choice is not clear, or the labels are regions.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -84,6 +85,7 @@ def _read_stage(
     for name in ("plans.json", "dataset.json"):
         if not (folder / name).is_file():
             raise UserError(f"{folder}: {name} is missing; copy the whole result folder of the training.")
+    refuse_regions(read_json(folder / "dataset.json").get("labels", {}), f"{folder}/dataset.json")
     plans = read_json(folder / "plans.json")
     configurations = plans["configurations"]
     if configuration not in configurations:

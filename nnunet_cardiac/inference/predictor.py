@@ -19,6 +19,7 @@ from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.inference.model_folder import FINAL, find_stages
 from nnunet_cardiac.inference.precision import PRECISIONS
 from nnunet_cardiac.inference.stage import Prepared, Stage
+from nnunet_cardiac.label_values import structure_values
 
 logger = logging.getLogger(__name__)
 
@@ -94,8 +95,8 @@ class CardiacPredictor:
 
     @property
     def labels(self) -> dict[str, int]:
-        """Name -> value of the structures in the label maps, background left out."""
-        return {name: value for name, value in self.stages[-1].dataset_json["labels"].items() if value != 0}
+        """Name -> value of the structures in the label maps: without background and ignore label."""
+        return structure_values(self.stages[-1].dataset_json["labels"])
 
     @property
     def device(self) -> torch.device:

@@ -6,9 +6,10 @@ import csv
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from nnunet_cardiac.datasets.labels import keep_structures, project_values, renumber
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.phantom.groups import GROUPS
 from nnunet_cardiac.phantom.left_atrium import ATRIUM_LABELS, make_left_atrium
@@ -27,6 +29,33 @@ from nnunet_cardiac.phantom.study import ACDC_LABELS, AtriumStudy, CineStudy
 from nnunet_cardiac.splits import stratified_splits
 
 KINDS = ("sax", "lax", "la")
+
+
+@dataclass(frozen=True)
+class _Labelling:
+    """Which structures are labelled, and how they are numbered.
+
+    Attributes:
+        source: Structure -> its values in the maps of the phantom; `background` has those of structures left out.
+        values: Structure -> value in the files, `background` first.
+    """
+
+    source: dict[str, tuple[int, ...]]
+    values: dict[str, int]
+
+    @classmethod
+    def of(cls, kind: str, structures: Sequence[str] | None) -> _Labelling:
+        """Labelling of a kind of phantom; None keeps all of its structures."""
+        made = ATRIUM_LABELS if kind == "la" else ACDC_LABELS
+        source = {name: (value,) for name, value in made.items() if value}
+        if structures is None:
+            return cls(source, dict(made))
+        source = keep_structures(source, structures)
+        return cls(source, project_values(source))
+
+    def apply(self, labels: np.ndarray) -> np.ndarray:
+        """Label map of the files from one of the phantom, of the same shape."""
+        return renumber(labels, self.source, self.values, "phantom")
 
 
 def write_nnunet_dataset(
@@ -41,6 +70,7 @@ def write_nnunet_dataset(
     cine: bool = False,
     folds: int = 5,
     matrix: tuple[int, int] | None = None,
+    structures: Sequence[str] | None = None,
     progress: bool = True,
     processes: int = 1,
 ) -> Path:
@@ -60,6 +90,7 @@ def write_nnunet_dataset(
         cine: Also write the whole cycle of each patient as 4D files into `cine/`.
         folds: Folds of the cross-validation.
         matrix: Pixels (y, x); None keeps the default of the kind.
+        structures: Structures to label, others become background; None labels all of the kind.
         progress: Show a bar on stderr.
         processes: Processes that make patients; they are spawned, so a script that asks for more than one has to guard
             its main module as for any multiprocessing. The data do not depend on it.
@@ -71,6 +102,7 @@ def write_nnunet_dataset(
         UserError: If the folder exists or an argument is out of range.
     """
     _check(dataset_id, patients, test_patients, kind, cine, folds, seed)
+    labelling = _Labelling.of(kind, structures)
     raw_root = Path(raw_root)
     target = raw_root / f"Dataset{dataset_id:03d}_{name}"
     if target.exists():
@@ -78,7 +110,7 @@ def write_nnunet_dataset(
     raw_root.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".phantom_", dir=raw_root) as scratch:
         folder = Path(scratch) / target.name
-        _fill(folder, patients, test_patients, seed, kind, cine, folds, matrix, progress, processes)
+        _fill(folder, patients, test_patients, seed, kind, cine, folds, matrix, labelling, progress, processes)
         try:
             os.rename(folder, target)
         except OSError as error:
@@ -95,12 +127,14 @@ def _fill(
     cine: bool,
     folds: int,
     matrix: tuple[int, int] | None,
+    labelling: _Labelling,
     progress: bool,
     processes: int,
 ) -> None:
     for part in ("imagesTr", "labelsTr", "imagesTs", "labelsTs", *(("cine",) if cine else ())):
         (folder / part).mkdir(parents=True)
-    write = partial(_write_patient, folder=folder, patients=patients, seed=seed, kind=kind, cine=cine, matrix=matrix)
+    made = {"seed": seed, "kind": kind, "cine": cine, "matrix": matrix}
+    write = partial(_write_patient, folder=folder, patients=patients, labelling=labelling, **made)
     total = patients + test_patients
     with _mapping(min(processes, total)) as map_patients:
         written = map_patients(write, range(total))
@@ -108,7 +142,7 @@ def _fill(
     rows = [row for row, _ in done]
     cases = [names for _, names in done[:patients]]
     groups = [str(row["group"]) for row in rows[:patients]]
-    _write_json(folder / "dataset.json", _description(kind, sum(map(len, cases))))
+    _write_json(folder / "dataset.json", _description(kind, labelling, sum(map(len, cases))))
     _write_json(folder / "splits_final.json", stratified_splits(cases, groups, folds, seed))
     with (folder / "patients.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, rows[0].keys())
@@ -127,15 +161,23 @@ def _mapping(processes: int) -> Iterator[Callable[..., Iterable[Any]]]:
 
 
 def _write_patient(
-    index: int, *, folder: Path, patients: int, seed: int, kind: str, cine: bool, matrix: tuple[int, int] | None
+    index: int,
+    *,
+    folder: Path,
+    patients: int,
+    labelling: _Labelling,
+    seed: int,
+    kind: str,
+    cine: bool,
+    matrix: tuple[int, int] | None,
 ) -> tuple[dict[str, object], list[str]]:
     """Make and write one patient; return the row of the table and the names of the cases."""
     study = _make(index, seed, kind, matrix, cine)
     split = "train" if index < patients else "test"
-    names = _write_cases(study, folder, "Tr" if split == "train" else "Ts")
+    names = _write_cases(study, folder, "Tr" if split == "train" else "Ts", labelling)
     if cine:
         write_series(study.images, study.geometry, folder / "cine" / f"{study.patient}_4d.nii.gz")
-        write_series(study.labels, study.geometry, folder / "cine" / f"{study.patient}_4d_gt.nii.gz")
+        write_series(labelling.apply(study.labels), study.geometry, folder / "cine" / f"{study.patient}_4d_gt.nii.gz")
     return _row(study, split), names
 
 
@@ -151,7 +193,7 @@ def _make(index: int, seed: int, kind: str, matrix: tuple[int, int] | None, cine
     return make(patient_seed, group, frames=frames, phases_only=not cine, patient=patient, **size)
 
 
-def _write_cases(study: CineStudy | AtriumStudy, folder: Path, suffix: str) -> list[str]:
+def _write_cases(study: CineStudy | AtriumStudy, folder: Path, suffix: str, labelling: _Labelling) -> list[str]:
     if isinstance(study, AtriumStudy):
         cases = {study.patient: (study.image, study.label)}
     else:
@@ -159,7 +201,7 @@ def _write_cases(study: CineStudy | AtriumStudy, folder: Path, suffix: str) -> l
         cases = {f"{study.patient}_frame{frame + 1:02d}": study.phase(frame) for frame in phases}
     for name, (image, label) in cases.items():
         write_volume(image, study.geometry, folder / f"images{suffix}" / f"{name}_0000.nii.gz")
-        write_volume(label, study.geometry, folder / f"labels{suffix}" / f"{name}.nii.gz")
+        write_volume(labelling.apply(label), study.geometry, folder / f"labels{suffix}" / f"{name}.nii.gz")
     return list(cases)
 
 
@@ -178,10 +220,10 @@ def _row(study: CineStudy | AtriumStudy, split: str) -> dict[str, object]:
     return row
 
 
-def _description(kind: str, cases: int) -> dict[str, object]:
+def _description(kind: str, labelling: _Labelling, cases: int) -> dict[str, object]:
     return {
         "channel_names": {"0": "LGE" if kind == "la" else "cineMRI"},
-        "labels": dict(ATRIUM_LABELS if kind == "la" else ACDC_LABELS),
+        "labels": dict(labelling.values),
         "numTraining": cases,
         "file_ending": ".nii.gz",
         "description": "Synthetic cardiac MR with exact ground truth, made by nnunet_cardiac phantom.",

@@ -16,9 +16,9 @@ import pandas as pd
 import SimpleITK as sitk
 
 from nnunet_cardiac.environment import EXTERNAL_TRAINERS, trainer_folder
-from nnunet_cardiac.evaluation.phases import split_case_name
 from nnunet_cardiac.evaluation.table import evaluate_folder, mean_foreground_dice
 from nnunet_cardiac.files import read_json
+from nnunet_cardiac.patients import CaseName, read_names
 from nnunet_cardiac.quickstart.steps import QuickstartOptions
 from nnunet_cardiac.registry import anatomy_labels
 from nnunet_cardiac.report.content import CommandRun, OverlayCase, ResultPage, Stage
@@ -97,17 +97,18 @@ def _evaluate(options: QuickstartOptions, stage: str, labels: Mapping[str, int],
 
 def _overlays(options: QuickstartOptions, labels: Mapping[str, int], patients: pd.DataFrame) -> list[OverlayCase]:
     cases = sorted(path.name.removesuffix(".nii.gz") for path in (options.raw / "labelsTs").glob("*.nii.gz"))
-    return [_overlay(options, case, labels, patients) for case in cases]
+    return [_overlay(options, name, labels, patients) for name in read_names(cases).values()]
 
 
-def _overlay(options: QuickstartOptions, case: str, labels: Mapping[str, int], patients: pd.DataFrame) -> OverlayCase:
-    patient, frame = split_case_name(case)
-    row = patients.loc[patient]
+def _overlay(
+    options: QuickstartOptions, name: CaseName, labels: Mapping[str, int], patients: pd.DataFrame
+) -> OverlayCase:
+    case, row = name.case, patients.loc[name.patient]
     image = sitk.ReadImage(options.raw / "imagesTs" / f"{case}_0000.nii.gz")
     return OverlayCase(
         case=case,
-        patient=patient,
-        phase="ED" if frame == row.ed_frame else "ES",
+        patient=name.patient,
+        phase="ED" if name.frame == row.ed_frame else "ES",
         image=sitk.GetArrayFromImage(image),
         reference=_array(options.raw / "labelsTs" / f"{case}.nii.gz"),
         predictions={

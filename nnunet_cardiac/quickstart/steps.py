@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from nnunet_cardiac.devices import WORKERS_VARIABLE, thread_variables, usable_cores
 from nnunet_cardiac.quickstart.systems import SYSTEMS, QuickstartSystem
 from nnunet_cardiac.steps import Step
 
@@ -14,6 +14,8 @@ DATASET_ID = 900
 DATASET_NAME = "CinePhantom"
 DATASET = f"Dataset{DATASET_ID}_{DATASET_NAME}"
 PLANS = "nnUNetPlansSmall"
+
+_MOST_PROCESSES = 4
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class QuickstartOptions:
         epochs: Epochs of each stage.
         seed: Of phantom and training.
         system_name: Key of `SYSTEMS`.
+        threads: Processor threads; None takes the usable cores.
     """
 
     folder: Path
@@ -39,6 +42,7 @@ class QuickstartOptions:
     epochs: int = 8
     seed: int = 1
     system_name: str = "crocnet"
+    threads: int | None = None
 
     @property
     def system(self) -> QuickstartSystem:
@@ -70,9 +74,14 @@ class QuickstartOptions:
 
     def environ(self, base: Mapping[str, str]) -> dict[str, str]:
         """Environment of every step."""
-        processes = str(max(2, min(os.cpu_count() or 2, 4)))
-        quiet = {"nnUNet_def_n_proc": processes, "nnUNet_compile": "f", "NNUNET_CARDIAC_SEED": str(self.seed)}
-        return {**base, **self.variables(), **quiet}
+        few = {WORKERS_VARIABLE: str(_MOST_PROCESSES), **base}
+        quiet = {"nnUNet_compile": "f", "NNUNET_CARDIAC_SEED": str(self.seed)}
+        return {**base, **self.variables(), **thread_variables(few, self.threads, self.device), **quiet}
+
+    @property
+    def processes(self) -> str:
+        """Processes that prepare the data."""
+        return str(min(2, usable_cores(self.threads)))
 
 
 def quickstart_steps(options: QuickstartOptions) -> list[Step]:
@@ -83,11 +92,11 @@ def quickstart_steps(options: QuickstartOptions) -> list[Step]:
     phantom += ["--test-patients", str(options.test_patients), "--matrix", str(options.matrix)]
     phantom += ["--seed", str(options.seed)]
     prepare = ["nnUNetv2_plan_and_preprocess", "-d", number, "-c", options.system.base]
-    prepare += ["-npfp", "2", "-np", "2"]
+    prepare += ["-npfp", options.processes, "-np", options.processes]
     # One fold is trained, so the coarse labels of its training cases are simulated.
     plan = ["nnunet_cardiac", "plan", "-d", number, "-tr", options.system.trainer, "--coarse", "simulated", "--small"]
     plan += options.system.plan_options
-    own = ["nnUNetv2_preprocess", "-d", number, "-plans_name", PLANS, "-np", "2", "-c"]
+    own = ["nnUNetv2_preprocess", "-d", number, "-plans_name", PLANS, "-np", options.processes, "-c"]
     return [
         Step("phantom", tuple(phantom), 25),
         Step("plan and preprocess", (*prepare, "--verify_dataset_integrity"), 25),

@@ -64,7 +64,7 @@ def _overlay(case: str, row: pd.Series, facts: Mapping[str, Any], reference: Pat
         translation = facts["translations"].get(method)
         mapping = None if translation is None else {int(own): value for own, value in translation.items()}
         pairs, _ = match_method(reference, [Path(f) for f in folders], [case], allow_missing=False)
-        maps = read_pair(pairs[0][1], labels.values(), mapping)
+        maps = read_pair(pairs[0][1], labels.values(), mapping, facts.get("ignore_label"))
         predictions[method] = maps.prediction
     image = _image(images, case, maps.reference.shape)
     return OverlayCase(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 
@@ -91,6 +91,7 @@ def evaluation_page_html(results: Results, overlays: Mapping[str, OverlayCase], 
                 _levels(results.table("levels")),
                 tables.group_table(summary, "level", LEVELS, "Mean by slice level; distances within slices."),
             ),
+            section("slices", "Slice by slice", tables.slice_table(results.table("slice_summary"))),
             section(
                 "groups", "Disease groups", tables.group_table(summary, "group", groups, "Mean by disease group; 3D.")
             )
@@ -128,12 +129,22 @@ def _header(results: Results, title: str) -> str:
     for method, left_out in facts["left_out"].items():
         if left_out:
             words.append(f"{method}: {len(left_out)} cases without a prediction are not evaluated.")
+    if partly := facts.get("partly_annotated"):
+        words.append(
+            f"{len(partly)} references have voxels without a label ({_shown(partly)}). Predictions there count neither "
+            "way; distances, volumes and function of these cases, and wall and plausibility of these references, are "
+            "not given."
+        )
     for method, counts in facts["distance_failed"].items():
         missed = ", ".join(f"{name} {count}" for name, count in counts.items() if count)
         if missed:
             words.append(f"{method}: structures missing on one side, in cases: {missed}.")
     text = "".join(f"<p>{escape(word)}</p>" for word in words)
     return f'<header>\n<h1>{escape(title)}</h1>\n{text}\n<dl class="key">{key}</dl>\n</header>\n'
+
+
+def _shown(cases: Sequence[str], most: int = 5) -> str:
+    return ", ".join(cases[:most]) + (", ..." if len(cases) > most else "")
 
 
 def _overlays(overlays: Mapping[str, OverlayCase]) -> str:
@@ -202,6 +213,8 @@ def _walls(walls: pd.DataFrame) -> list[str]:
     }
     methods = list(walls["method"].unique())
     for name, source, method in (("reference", "reference", methods[0]), *((m, "prediction", m) for m in methods)):
+        if (source, method) not in means.index.droplevel("segment"):
+            continue  # all references are annotated in part
         mean = means.xs((source, method))
         titles = (("ED thickness", "mm"), ("ES thickness", "mm"), ("Thickening", "%"))
         panels = [(title, mean[column].to_dict(), unit) for column, (title, unit) in zip(values, titles, strict=True)]

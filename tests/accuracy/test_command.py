@@ -12,6 +12,7 @@ from nnunet_cardiac.accuracy.budgets import BUDGETS
 from nnunet_cardiac.accuracy.record import read_records
 from nnunet_cardiac.accuracy.rows import RECIPES, ROWS
 from nnunet_cardiac.accuracy.workspace import Run
+from nnunet_cardiac.devices import lent_cores
 from nnunet_cardiac.files import read_json, write_json
 from nnunet_cardiac.phantom.raw_dataset import write_nnunet_dataset
 
@@ -59,7 +60,9 @@ def test_folds_lie_apart_unless_they_need_each_other(tmp_path: Path) -> None:
     assert run("predicted", 1).folds(first) == [0, 1, 2, 3, 4]
     assert run("predicted", 1).folds(last) == [1]
     environ = run("simulated", 0).environ({"HOME": "x"})
-    assert (environ["NNUNET_CARDIAC_SEED"], environ["OMP_NUM_THREADS"], environ["HOME"]) == ("3", "2", "x")
+    threads = str(min(2, lent_cores()))
+    assert (environ["NNUNET_CARDIAC_SEED"], environ["OMP_NUM_THREADS"], environ["HOME"]) == ("3", threads, "x")
+    assert environ["nnUNet_def_n_proc"] == environ["nnUNet_n_proc_DA"] == threads
 
 
 @pytest.fixture(scope="module")

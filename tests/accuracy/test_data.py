@@ -10,7 +10,7 @@ import pytest
 from nnunet_cardiac.accuracy.data import disease_groups, keep_apart, prepare_data
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.files import read_json, write_json
-from nnunet_cardiac.splits import patient_of
+from nnunet_cardiac.patients import patient_of
 
 #: The 80 patients of ACDC that projects usually train with, two frames each.
 ACDC = [f"patient{n:03d}_frame{f}" for g in range(5) for n in range(20 * g + 1, 20 * g + 17) for f in ("01", "12")]

@@ -151,6 +151,15 @@ def test_the_text(records) -> None:
     assert cost.endswith("| 2.5 | 12.5 | 2.00 | – | AMD EPYC, Intel Xeon | 0/0, 0/1 |")
 
 
+def test_runs_of_before_training_and_prediction_agreed_are_marked(records) -> None:
+    assert "†" not in make_tables(records)
+    old = [{**one, "date": "2026-11-29T23:59:00+00:00"} for one in records]
+    text = make_tables(old)
+    assert "| 1 | CroCNet † | `crocnet` |" in text
+    assert "| nnU-Net 2d | `nnunet-2d` |" in text  # trained and predicted by nnU-Net's own code
+    assert "† Measured before 2026-11-30: the networks were trained on other windows" in text
+
+
 def test_budgets_hardware_and_data_are_ranked_apart(records) -> None:
     others = [{"budget": "smoke"}, {"hardware_class": "NVIDIA X"}, {"data": "def"}]
     mixed = records + [record("crocnet", np.full(PATIENTS, 0.9), **other) for other in others]

@@ -60,7 +60,7 @@ def test_gap_in_label_values(dataset):
 
 def test_region_labels_do_not_bring_up_every_label_file(dataset):
     dataset.write_json(labels={"background": 0, "LV": [1, 2], "MYO": 2, "RV": 3})
-    message = refused(dataset, "region labels are not supported")
+    message = refused(dataset, "Region labels (lists of values with regions_class_order) are not supported")
     assert "1 problem found" in message
 
 
@@ -292,3 +292,22 @@ def test_verdict_agrees_with_nnunet(dataset):
     assert images.shape == (1, *case.shape)
     assert tuple(properties["spacing"]) == pytest.approx(case.spacing)
     assert set(np.unique(labels)) == case.values
+
+
+def test_voxels_without_a_reference_are_noted(dataset, write_volume):
+    dataset.write_json(labels={"background": 0, "RV": 1, "MYO": 2, "LV": 3, "ignore": 4})
+    whole = check_raw_dataset(dataset.folder, progress=False)
+    assert whole.anatomies == {"RV": 1, "MYO": 2, "LV": 3}
+    assert not whole.notes
+    labels = np.arange(6 * 40 * 50, dtype=np.uint8).reshape(6, 40, 50) % 4
+    labels[3:] = 4
+    write_volume(dataset.label_path(FIRST), labels)
+    write_volume(dataset.label_path(SECOND), np.full((6, 40, 50), 4, np.uint8))
+    partly, nothing = check_raw_dataset(dataset.folder, progress=False).notes
+    assert partly.startswith(f"2 of 2 cases (first {FIRST}): voxels without a reference (ignore label)")
+    assert nothing.startswith(f"1 of 2 cases (first {SECOND}): no annotated voxel")
+
+
+def test_ignore_label_below_another(dataset):
+    dataset.write_json(labels={"background": 0, "RV": 1, "ignore": 2, "MYO": 3, "LV": 4})
+    refused(dataset, "the label 'ignore' is 2, and the highest value is 4; nnU-Net needs 'ignore' to be the highest")

@@ -116,6 +116,9 @@ def test_seeds_are_averaged_and_folds_joined(data: Path) -> None:
         (lambda d: (d / "dataset.json").unlink(), [], "no dataset.json in it or beside it"),
         (lambda d: None, ["--labels", "RV=one"], "'RV=one' is no NAME=NUMBER"),
         (lambda d: None, ["--labels", "RV=1", "MYO=1"], "repeats a name or a number"),
+        (lambda d: None, ["--labels", "RV=1", "MYO=2", "LV=3", "ignore=3"], "'ignore=3' repeats a name or a number"),
+        (lambda d: (d / "dataset.json").write_text('{"labels": {"background": 0, "RV": [1, 2]}}'), [],
+         r"dataset.json: label 'RV' is \[1, 2\]; .* Region labels"),
         (lambda d: None, ["--tolerance", "-1"], "expected 0 mm or more"),
         (lambda d: None, ["--cases", "nobody"], "have no prediction: nobody"),
     ],
@@ -218,6 +221,159 @@ def test_report_is_one_file_without_network(data: Path) -> None:
         assert heading in html
 
 
+def test_figures_of_single_slices(data: Path) -> None:
+    assert evaluate(data, "-o", str(data / "out")) == 0
+    content = json.loads((data / "out" / JSON_NAME).read_text())
+    rows = {(row["structure"], row["metric"]): row for row in content["slice_summary"]}
+    hd = pd.read_csv(data / "out" / "slices.csv").query("structure == 'LV'")["hd_pixels"]
+    assert rows["LV", "hd_pixels"]["mean"] == pytest.approx(hd.mean(), rel=1e-5)
+    accuracy = pd.read_csv(data / "out" / "images.csv")["accuracy"]
+    assert rows["all", "accuracy"]["mean"] == pytest.approx(accuracy.mean(), rel=1e-5)
+    assert main(["report", "--quiet", "-i", str(data / "out")]) == 0
+    assert "Slice by slice" in (data / "out" / "report.html").read_text(encoding="utf-8")
+
+
+def test_results_of_earlier_versions_still_open(data: Path) -> None:
+    assert evaluate(data, "-o", str(data / "out")) == 0
+    for name in ("images.csv", "slice_summary.csv"):
+        (data / "out" / name).unlink()
+    content = json.loads((data / "out" / JSON_NAME).read_text())
+    del content["slice_summary"]
+    (data / "out" / JSON_NAME).write_text(json.dumps(content))
+    slices = pd.read_csv(data / "out" / "slices.csv")
+    slices.drop(columns=[c for c in slices if c.endswith("_pixels")]).to_csv(data / "out" / "slices.csv", index=False)
+    assert main(["report", "--quiet", "-i", str(data / "out")]) == 0
+    html = (data / "out" / "report.html").read_text(encoding="utf-8")
+    assert "Overlap and distances" in html
+    assert "Slice by slice" not in html
+
+
 def test_report_of_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", "-i", str(tmp_path)]) == 2
     assert "no evaluation.json; expected the folder" in capsys.readouterr().err
+
+
+def test_partly_annotated_references(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Half of the first case and a slice of all of patient 3 have no reference."""
+    assert evaluate(data, "-o", str(data / "plain")) == 0
+    partly = [CASES[0], *CASES[4:]]
+    for case in partly:
+        array = heart(1.0 if case.endswith("01") else 0.7)
+        array[(slice(None), slice(None), slice(24, None)) if case == CASES[0] else 2] = 4
+        write(data / "labelsTs" / f"{case}.nii.gz", array)
+    assert evaluate(data) == 2
+    assert "found label values (4)" in capsys.readouterr().err
+    (data / "dataset.json").write_text(json.dumps({"labels": {**ACDC, "ignore": 4}}))
+    assert evaluate(data, "-o", str(data / "out")) == 0
+    assert "3 of 6 references have voxels without a label" in capsys.readouterr().out
+    found, plain = read_results(data / "out"), read_results(data / "plain")
+    assert found.facts["partly_annotated"] == partly
+    assert found.facts["ignore_label"] == 4
+    whole = [case for case in CASES if case not in partly]
+    for name in ("cases", "slices", "plausibility"):
+        tables = [results.table(name) for results in (found, plain)]
+        kept, expected = (t[t["case"].isin(whole) & (t["phase"] != "")].reset_index(drop=True) for t in tables)
+        expected = expected[expected["patient"].isin(kept["patient"])].reset_index(drop=True)
+        pd.testing.assert_frame_equal(kept, expected, check_dtype=False)
+    function = found.table("indices").set_index(["patient", "index"])
+    assert function.loc[("patient002", "LV EF"), "reference"] > 0
+    assert function.loc[("patient002", "LV EF")].equals(
+        plain.table("indices").set_index(["patient", "index"]).loc[("patient002", "LV EF")]
+    )
+    assert ("patient003", "LV EF") not in function.dropna(subset="reference").index
+    assert found.table("agreement").set_index("index").loc["LV EF", "n"] == 1
+
+
+@pytest.mark.slow
+def test_report_of_references_that_are_all_annotated_in_part(data: Path) -> None:
+    for case in CASES:
+        array = heart(1.0 if case.endswith("01") else 0.7)
+        array[:, :, 24:] = 4
+        write(data / "labelsTs" / f"{case}.nii.gz", array)
+    words = ["--labels", "RV=1", "MYO=2", "LV=3", "ignore=4"]
+    (data / "patients.csv").write_text(
+        "patient,ed_frame,es_frame\n" + "".join(f"patient{p:03d},1,9\n" for p in (1, 2, 3))
+    )
+    assert evaluate(data, *words, "-o", str(data / "out")) == 0
+    assert main(["report", "--quiet", "-i", str(data / "out")]) == 0
+    walls = read_results(data / "out").table("walls")
+    assert set(walls["source"]) == {"prediction"}
+    page = (data / "out" / "report.html").read_text(encoding="utf-8")
+    assert "6 references have voxels without a label (patient001_frame01, " in page
+    tables = page[page.index("Label maps with at least one") :]
+    assert "nan" not in tables[: tables.index("</table>")].lower()
+
+
+def spelled(data: Path, name: str) -> None:
+    """Call `patient001_frame01` as `name` says."""
+    for folder in ("labelsTs", "pred"):
+        for path in sorted((data / folder).glob("patient*")):
+            patient, frame = path.name.removesuffix(".nii.gz").split("_frame")
+            phase = {"01": "ED", "09": "ES"}[frame]
+            new = name.format(patient=patient, n=int(patient[-3:]), frame=frame, phase=phase, low=phase.lower())
+            path.rename(path.with_name(f"{new}.nii.gz"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "{patient}-{low}", "{patient}_t{frame}", "{phase}_{patient}", "sub-{n:02d}_ses-1_phase-{phase}_bold",
+    ],
+)  # fmt: skip
+def test_usual_spellings_are_three_patients(data: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    (data / "patients.csv").unlink()
+    spelled(data, name)
+    words = [f"a={data / 'pred'}", f"b={data / 'labelsTs'}"]
+    assert main(["evaluate", "--quiet", "-gt", str(data / "labelsTs"), "-p", *words, "-o", str(data / "out")]) == 0
+    assert "Patients: 3 patients of 6 cases, such as " in capsys.readouterr().out
+    results = read_results(data / "out")
+    assert results.facts["patients"] == 3
+    indices = results.table("indices")
+    assert (indices[indices["method"] == "a"]["index"] == "LV EF").sum() == 3
+    comparison = results.table("comparison")
+    row = comparison[(comparison["metric"] == "dice") & (comparison["structure"] == "LV")].iloc[0]
+    # three pairs that all differ one way: 2 of 2^3 arrangements of signs are as extreme
+    assert (row["n_patients"], row["wilcoxon_p"]) == (3, pytest.approx(0.25))
+
+
+def test_slices_of_a_volume_are_added_up(data: Path) -> None:
+    assert evaluate(data, "-o", str(data / "whole"), "--cases", *CASES[:2]) == 0
+    for folder in ("labelsTs", "pred"):
+        for path in sorted((data / folder).glob("patient001*.nii.gz")):
+            for z, plane in enumerate(sitk.GetArrayFromImage(sitk.ReadImage(str(path)))):
+                write(data / f"{folder}_cut" / path.name.replace(".nii.gz", f"_slice{z:02d}.nii.gz"), plane[None])
+    words = ["-gt", str(data / "labelsTs_cut"), "-p", str(data / "pred_cut"), "-o", str(data / "cut")]
+    assert main(["evaluate", "--quiet", *words]) == 0
+    whole, cut = (
+        read_results(data / name).table("indices").set_index(["patient", "index"]) for name in ("whole", "cut")
+    )
+    for index in ("LV EDV", "LV ESV", "LV EF", "RV EDV", "LV mass"):
+        for side in ("reference", "prediction"):
+            assert cut.loc[("patient001", index), side] == pytest.approx(
+                whole.loc[("patient001", index), side], rel=1e-5
+            )
+
+
+def test_a_table_says_whose_the_cases_are(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [f"{case},{'Smith' if case < 'patient003' else 'Jones'}," for case in CASES]
+    (data / "patients.csv").write_text("patient,group\nSmith,NOR\n")
+    (data / "cases.csv").write_text("case,patient,phase\n" + "\n".join(rows))
+    assert evaluate(data) == 0
+    assert f"Patients: 2 patients of 6 cases, such as Jones: {CASES[4]}, {CASES[5]}, by " in capsys.readouterr().out
+    cases = read_results(data / "pred" / "evaluation").table("cases")
+    assert set(cases[cases["patient"] == "Smith"]["case"]) == set(CASES[:4])
+    assert set(cases[cases["patient"] == "Smith"]["group"]) == {"NOR"}
+    other = data / "other.csv"
+    other.write_text("case,patient\nCASE_1,1\n")
+    assert evaluate(data, "--patients", str(other)) == 2
+    assert "other.csv: its cases (CASE_1, ...) fit no case" in capsys.readouterr().err
+
+
+def test_a_guess_is_warned_of(data: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> None:
+    (data / "patients.csv").unlink()
+    spelled(data, "{n}_{frame}")
+    assert evaluate(data) == 0
+    said = caplog.text + capsys.readouterr().err
+    assert (
+        "the patients are a guess. 1_01, 1_09 are taken for one patient, their last number for that of a frame" in said
+    )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nnunet_cardiac.datasets.naming import patient_name
-from nnunet_cardiac.splits import patient_of
+from nnunet_cardiac.patients import patient_of
 
 LABELS = ("--labels", "LV=1", "MYO=2", "RV=3")
 
@@ -102,9 +102,48 @@ def test_wrong_labels(table, convert, labels, message):
     assert message in convert.err
 
 
-@pytest.mark.parametrize("text", ["Smith", "p 02", "site1_03", "a-1-2", "SC-HF-I-01", "Case_N006", "la_003", "Ünal/7"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Smith",
+        "p 02",
+        "site1_03",
+        "a-1-2",
+        "SC-HF-I-01",
+        "Case_N006",
+        "la_003",
+        "Ünal/7",
+        "x1frame05",
+        "ED 5",
+        "Smith1 rest",
+        "sub-01 ses-2",
+    ],
+)
 def test_no_name_is_cut_short(text):
     name = patient_name(text)
     assert name.isascii()
     for case in (name, f"{name}_frame12", f"{name}_ED"):
         assert patient_of(case) == name
+
+
+def test_structures_that_are_not_wanted_become_background(make, table, convert):
+    done = convert("generic", table, *LABELS, "--structures", "left ventricle", "myo")
+    assert done.json("dataset.json")["labels"] == {"background": 0, "MYO": 1, "LV": 2}
+    given = make.heart(make.mnms)
+    np.testing.assert_array_equal(done.label("Smith_ED"), np.select([given == 2, given == 1], [1, 2]))
+    assert (given == 3).any()  # there was a right ventricle to leave out
+    assert done.json("manifest.json")["values_made_background"] == [3]
+
+
+def test_structures_that_the_source_does_not_have_are_refused(table, convert):
+    done = convert("generic", table, *LABELS, "--structures", "LV", "LA")
+    assert done.code == 2
+    assert "--structures LA LV: expected some of LV, MYO, RV" in done.err
+
+
+def test_ignore_label_gets_the_highest_value(make, table, convert):
+    """Contours of the right ventricle that nobody trusts: no reference, whatever their number in the source."""
+    done = convert("generic", table, "--labels", "Ignore=3", "LV=1", "MYO=2")
+    assert done.json("dataset.json")["labels"] == {"background": 0, "MYO": 1, "LV": 2, "ignore": 3}
+    source = make.heart(make.mnms, 4.0)
+    np.testing.assert_array_equal(done.label("Smith_ES"), np.array([0, 2, 1, 3], np.uint8)[source])

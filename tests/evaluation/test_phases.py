@@ -1,20 +1,7 @@
 import pytest
 
 from nnunet_cardiac.errors import UserError
-from nnunet_cardiac.evaluation.phases import assign_phases, split_case_name
-
-
-@pytest.mark.parametrize(
-    ("case", "expected"),
-    [
-        ("patient001_frame01", ("patient001", 1)),
-        ("site_frame2_patient7_frame12", ("site_frame2_patient7", 12)),
-        ("patient001_ED", ("patient001", None)),
-        ("patient001_frame", ("patient001_frame", None)),
-    ],
-)
-def test_split_case_name(case: str, expected: tuple[str, int | None]) -> None:
-    assert split_case_name(case) == expected
+from nnunet_cardiac.evaluation.phases import assign_phases
 
 
 def test_larger_ventricle_is_end_diastole_even_if_its_frame_comes_later() -> None:

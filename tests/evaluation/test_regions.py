@@ -4,10 +4,16 @@ import json
 
 import numpy as np
 import pytest
-import SimpleITK as sitk
 
 from nnunet_cardiac.errors import UserError
-from nnunet_cardiac.evaluation.regions import add_roi_report, roi_report, slice_boxes, stack_box
+from nnunet_cardiac.evaluation.regions import (
+    add_roi_reports,
+    compare_boxes,
+    known_boxes,
+    roi_report,
+    slice_boxes,
+    stack_box,
+)
 
 
 def mask_of(*boxes, shape=(40, 50)):
@@ -62,20 +68,32 @@ def test_nothing_to_compare_is_an_error():
         roi_report([(empty, empty, (1.0, 1.0))])
 
 
-def test_report_enters_the_summary_of_nnunet(tmp_path):
-    folders = [tmp_path / name for name in ("validation", "references")]
-    for folder in folders:
-        folder.mkdir()
-    true = mask_of((10, 10, 20, 20), (12, 12, 16, 16)).astype(np.uint8) * 3
-    drawn = mask_of((11, 11, 18, 18), (11, 11, 18, 18)).astype(np.uint8)
-    for folder, labels in zip(folders, (drawn, true), strict=True):
-        image = sitk.GetImageFromArray(labels)
-        image.SetSpacing((1.5, 1.0, 8.0))
-        sitk.WriteImage(image, folder / "case.nii.gz")
-    (folders[0] / "summary.json").write_text('{"foreground_mean": {"Dice": 0.5}}')
-    lines = add_roi_report(*folders, labels=[3], file_ending=".nii.gz")
-    summary = json.loads((folders[0] / "summary.json").read_text())
+def test_stacks_and_slices_are_compared_apart():
+    true = slice_boxes(mask_of((10, 10, 20, 20), (12, 12, 16, 16)))
+    predicted = true + np.array([[1, 1, -2, -2], [-1, -1, 2, 2]])  # both slices (11, 11, 18, 18)
+    reports = compare_boxes([(predicted, true, (1.0, 1.5))], "roi")
+    assert reports["roi_stack"].rmse_pixels == 0.0  # the box is the median of both
+    assert reports["roi_slice"].rmse_pixels == pytest.approx(np.sqrt(2.5))  # 1, 1, 2, 2
+    assert reports["roi_slice"].rmse_mm == pytest.approx(np.sqrt((1 + 4 + 1.5**2 + 3**2) / 4))
+
+
+def test_reports_enter_the_summary_of_nnunet(tmp_path):
+    boxes = slice_boxes(mask_of((10, 10, 20, 20)))
+    (tmp_path / "summary.json").write_text('{"foreground_mean": {"Dice": 0.5}}')
+    add_roi_reports(tmp_path / "summary.json", compare_boxes([(boxes, boxes, (1.0, 1.0))], "roi"))
+    summary = json.loads((tmp_path / "summary.json").read_text())
     assert summary["foreground_mean"] == {"Dice": 0.5}
-    assert summary["roi_stack"]["rmse_pixels"] == 0.0  # the box is the median of both
-    assert summary["roi_slice"]["rmse_pixels"] == pytest.approx((np.sqrt(2.5) + np.sqrt(2.5)) / 2)
-    assert lines["roi_stack"].startswith("RMSE 0.00 +- 0.00 mm")
+    assert summary["roi_stack"]["rmse_pixels"] == summary["roi_slice"]["rmse_mm"] == 0.0
+
+
+def test_boxes_that_unannotated_pixels_may_extend_are_not_known():
+    labels = np.zeros((5, 12, 14), np.uint8)
+    labels[:4, 3:6, 4:9] = 2
+    labels[0, 4, 5] = 9  # within the box
+    labels[1, 10, 12] = 9  # far away: what is connected would cross annotated background
+    labels[2, 6, 5] = 9  # touches the box
+    labels[4, 0, 0] = 9  # in a slice without an annotated target
+    boxes = known_boxes(labels, [2], ignore=9)
+    np.testing.assert_array_equal(boxes[[0, 1, 3]], [[3, 4, 6, 9]] * 3)
+    assert np.isnan(boxes[[2, 4]]).all()
+    np.testing.assert_array_equal(known_boxes(labels, [2]), slice_boxes(labels == 2))

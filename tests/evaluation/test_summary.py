@@ -97,7 +97,7 @@ def test_presence_tells_the_ends_apart(base_last: bool) -> None:
         {
             "method": "m", "run": 0, "case": "a", "structure": "RV", "level": levels,
             "slice": range(6) if base_last else range(5, -1, -1),
-            "voxels_reference": truth, "voxels_prediction": found,
+            "voxels_reference": truth, "voxels_prediction": found, "voxels_ignored": 0,
         }
     )  # fmt: skip
     alone = slices.iloc[[3, 4]].assign(case="b")  # one labelled slice: nobody knows where the base is

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from nnunet_cardiac.errors import UserError
+from nnunet_cardiac.files import read_json, write_json
 from nnunet_cardiac.inference import CardiacPredictor
 
 
@@ -52,3 +53,13 @@ def test_bad_options(write_system: Callable[..., Path]) -> None:
     model = write_system("nnUNet")
     with pytest.raises(UserError, match="precision is 'half'"):
         CardiacPredictor.from_folder(model, precision="half")
+
+
+def test_the_ignore_label_is_no_structure(write_system: Callable[..., Path]) -> None:
+    model = write_system("nnUNet")
+    content = read_json(model / "dataset.json")
+    write_json(model / "dataset.json", {**content, "labels": {**content["labels"], "ignore": 4}})
+    predictor = CardiacPredictor.from_folder(model, device="cpu", precision="fp32")
+    assert predictor.labels == {name: value for name, value in content["labels"].items() if value != 0}
+    found = predictor.predict(np.random.default_rng(0).normal(size=(3, 32, 32)), (8.0, 1.5, 1.5))
+    assert found.max() < 4

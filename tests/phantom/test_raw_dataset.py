@@ -126,3 +126,15 @@ def test_processes_make_the_same_data(tmp_path):
     files = [{p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()} for folder in folders]
     assert files[0] == files[1]
     assert len(files[0]) == 4 + 4 + 3
+
+
+def test_two_structures_of_three(dataset, tmp_path) -> None:
+    folder = write_nnunet_dataset(
+        tmp_path, 7, "Two", patients=5, test_patients=1, seed=3, structures=("LV", "MYO"), **SIZE
+    )
+    assert json.loads((folder / "dataset.json").read_text())["labels"] == {"background": 0, "MYO": 1, "LV": 2}
+    for path in sorted((dataset / "labelsTr").iterdir()):
+        three, two = (sitk.GetArrayFromImage(sitk.ReadImage(str(p))) for p in (path, folder / "labelsTr" / path.name))
+        np.testing.assert_array_equal(two, np.array([0, 0, 1, 2])[three])  # RV 1, MYO 2, LV 3 in ACDC's order
+    image = "imagesTr/patient001_frame01_0000.nii.gz"
+    assert (folder / image).read_bytes() == (dataset / image).read_bytes()

@@ -94,8 +94,9 @@ class Seam:
         configuration: str,
         plans_name: str = "nnUNetPlans",
         change: Callable[[dict[str, Any]], None] = lambda entry: None,
+        plain: bool = True,
     ) -> Any:
-        """Make a trainer with narrow networks whose augmentation does nothing but cut."""
+        """Make a trainer, its plans changed first; `plain` lets its augmentation do nothing but cut."""
         plans = json.loads((self.folder / f"{plans_name}.json").read_text()) | {"continue_training": False}
         entry = plans["configurations"][configuration]
         own = self.folder / entry.get("data_identifier", "data")
@@ -104,8 +105,9 @@ class Seam:
         change(entry)
         dataset = json.loads((self.folder / "dataset.json").read_text())
         trainer = getattr(variants, name)(plans, configuration, 0, dataset, torch.device("cpu"))
-        trainer.paper_transforms = lambda patch_size, mirror_axes: crop_transforms(patch_size)
-        object.__setattr__(trainer.recipe, "augmentation", "paper")
+        if plain:
+            trainer.paper_transforms = lambda patch_size, mirror_axes: crop_transforms(patch_size)
+            trainer.recipe = trainer.recipe.with_plans({"recipe": {"augmentation": "paper"}})
         return trainer
 
     def write_coarse(self, trainer: Any, coarse: dict[str, np.ndarray]) -> None:

@@ -185,7 +185,6 @@ def test_regressor_sees_whole_slices(seam, spied, shape: tuple[int, int, int], o
     data = seam({**cases, "patient009_frame01": (shape, 120 if shape[1] > 90 else 50, 40, 8)})
     plans = data.plan("HALSRNetTrainer", **options)
     trainer = data.trainer("HALSRNetTrainer", "2d_roi", plans, narrow)
-    trainer.recipe = trainer.recipe.with_plans({"recipe": {"augmentation": "paper"}})
     trainer.initialize()
     assert trainer.training_patch_size == (96, 96)  # what one larger image does not change
     spy = Spy(trainer.network)

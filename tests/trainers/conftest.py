@@ -58,9 +58,14 @@ class Workspace:
 
 @pytest.fixture(scope="session")
 def make_workspace(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Workspace]:
-    """Function that makes a phantom data set of five training patients and one unseen, planned and preprocessed."""
+    """Function that makes a phantom data set of five training patients and one unseen, planned and preprocessed.
 
-    def make(kind: str, number: int, configurations: Sequence[str]) -> Workspace:
+    `change` may change the raw data before.
+    """
+
+    def make(
+        kind: str, number: int, configurations: Sequence[str], change: Callable[[Path], None] = lambda raw: None
+    ) -> Workspace:
         base = tmp_path_factory.mktemp("nnunet")
         folders = {name: str(base / name) for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")}
         for folder in folders.values():
@@ -79,6 +84,7 @@ def make_workspace(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Wo
             matrix=matrix,
             progress=False,
         )
+        change(raw)
         words = ["nnUNetv2_plan_and_preprocess", "-d", str(number), "-c", *configurations, "-npfp", "1"]
         run_command([*words, "-np", *["1"] * len(configurations)], environ, log=base / "log_plan.txt")
         preprocessed = base / "nnUNet_preprocessed" / raw.name

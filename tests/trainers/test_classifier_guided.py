@@ -46,6 +46,7 @@ def test_loss_follows_the_recipe(trainer: ClassifierGuidedTrainer) -> None:
         assert isinstance(trainer._build_loss(), StagesLoss)
     else:
         trainer.recipe = Recipe(loss="gated", gate_source="pred_or_gt")
+        trainer.label_manager = SimpleNamespace(ignore_label=None)
         loss = trainer._build_loss()
         assert isinstance(loss, ClassifierGuidedLoss)
         assert loss.gate_source == "pred_or_gt"
@@ -55,7 +56,7 @@ def test_presence_is_kept_for_all_stacks_of_a_batch() -> None:
     trainer = ClassifierGuidedTrainer.__new__(ClassifierGuidedTrainer)
     trainer.recipe, trainer.device, trainer.is_ddp = CLASSIFIER_GUIDED, torch.device("cpu"), False
     trainer.enable_deep_supervision = False
-    trainer.label_manager = SimpleNamespace(has_regions=False, has_ignore_label=False)
+    trainer.label_manager = SimpleNamespace(has_regions=False, has_ignore_label=False, ignore_label=None)
     trainer.dataset_json = {"labels": {"background": 0, "RV": 1, "MYO": 2, "LV": 3}}
     trainer.network = ClassifierGuidedNet(1, 4, features=(4, 8), heads=2).eval()
     trainer.loss = ClassifierGuidedLoss()
@@ -67,6 +68,7 @@ def test_presence_is_kept_for_all_stacks_of_a_batch() -> None:
     with torch.no_grad():
         trainer.validation_step({"data": image, "target": labels})
         said = trainer.network.stages(image).presence
-    truth, found = trainer._presence[0]
+    truth, known, found = trainer._presence[0]
+    assert known.all()
     assert truth.nonzero().tolist() == [[1, 0], [6, 2]]  # slice, structure
     assert found.tolist() == (said > 0).tolist()

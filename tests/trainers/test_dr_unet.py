@@ -113,6 +113,7 @@ def test_the_localiser_learns_the_union_and_is_judged_by_its_segmentation(monkey
         monkeypatch.setattr(DRUNetTrainer.__mro__[1], name, step)
     trainer = DRUNetTrainer.__new__(DRUNetTrainer)
     trainer.network, trainer.is_ddp = GCAMLocaliser(1, 4, filters=1), False
+    trainer.label_manager = SimpleNamespace(ignore_label=None)
     batch = {"data": torch.randn(2, 1, 2, 16, 16), "target": torch.arange(4.0).repeat(256).view(2, 1, 2, 16, 16)}
     trainer.train_step(batch)
     trainer.validation_step(batch)
@@ -126,7 +127,7 @@ def test_the_localiser_learns_the_union_and_is_judged_by_its_segmentation(monkey
 def test_the_recipe_chooses_the_loss(name: str, first: int) -> None:
     trainer = DRUNetTrainer.__new__(DRUNetTrainer)
     trainer.recipe, trainer.is_ddp = Recipe(loss=name), False
-    trainer.label_manager = SimpleNamespace(has_ignore_label=False)
+    trainer.label_manager = SimpleNamespace(ignore_label=None)
     loss = trainer._build_loss()
     assert isinstance(loss, VolumeDiceLoss)
     assert loss.first == first

@@ -1,15 +1,31 @@
 """Early stopping, without data: a trainer whose epochs do nothing but log a Dice."""
 
+import math
+
+import numpy as np
 import pytest
 import torch
+from nnunetv2.training.logging.nnunet_logger import MetaLogger
 
 from nnunet_cardiac.recipes import Recipe
 from nnunet_cardiac.trainers.base import CardiacTrainer
 from nnunet_cardiac.trainers.early_stopping import epochs_since_best
 
+NAN = math.nan
+
 
 @pytest.mark.parametrize(
-    ("values", "waited"), [([0.1], 0), ([0.1, 0.3, 0.2], 1), ([0.5, 0.5, 0.5], 2), ([0.1, 0.2, 0.3], 0)]
+    ("values", "waited"),
+    [
+        ([0.1], 0),
+        ([0.1, 0.3, 0.2], 1),
+        ([0.5, 0.5, 0.5], 2),
+        ([0.1, 0.2, 0.3], 0),
+        ([NAN], 0),
+        ([NAN, 0.1, 0.2, 0.1], 1),
+        ([0.1, NAN, 0.2, NAN], 1),
+        ([NAN, NAN, NAN], 2),
+    ],
 )
 def test_epochs_since_best(values, waited):
     assert epochs_since_best(values) == waited
@@ -27,7 +43,7 @@ class Scripted(CardiacTrainer):
         self.dice, self.recipe, self.num_epochs, self.current_epoch = dice, Recipe(patience=patience), len(dice), 0
         self.output_folder, self.is_ddp, self.disable_checkpointing = str(folder), False, False
         self.network, self.device, self.lines = torch.nn.Linear(1, 1, bias=False), torch.device("cpu"), []
-        self.ended = False
+        self.ended, self._best_ema = False, None
 
     @classmethod
     def default_architecture(cls, configuration_manager):
@@ -91,3 +107,28 @@ def test_without_patience_the_last_weights_are_the_final_ones(tmp_path, monkeypa
     loop(trainer, monkeypatch)
     assert trainer.current_epoch == 3
     assert trainer.network.weight.item() == 2.0
+
+
+def counts(dice):
+    """Voxels of a single structure whose Dice is the number: 2 tp / (2 tp + fp + fn)."""
+    tp, fp = {0.0: (0, 1), 0.5: (1, 2), 1.0: (1, 0)}.get(dice, (0, 0))
+    return [{"loss": 0.0, "tp_hard": np.array([tp]), "fp_hard": np.array([fp]), "fn_hard": np.array([0])}]
+
+
+@pytest.mark.filterwarnings("ignore:.*:RuntimeWarning")  # nnU-Net divides by zero
+def test_epochs_without_a_dice_are_left_out_of_the_average_and_the_best(tmp_path, monkeypatch):
+    trainer = Scripted([NAN, NAN, 0.5, NAN, 1.0, 0.0], 10, tmp_path)
+    trainer.logger, trainer.save_every, trainer.local_rank = MetaLogger(str(tmp_path), False), 100, 1
+    written = []
+    monkeypatch.setattr(trainer, "save_checkpoint", lambda filename: written.append(trainer.current_epoch))
+    for dice in trainer.dice:
+        trainer.on_epoch_start()
+        trainer.logger.log("train_losses", 0.0, trainer.current_epoch)
+        trainer.logger.log("lrs", 0.0, trainer.current_epoch)
+        trainer.on_validation_epoch_end(counts(dice))
+        trainer.on_epoch_end()
+    # 0.9 * 0.5 + 0.1 * 1.0 and 0.9 * 0.55 + 0.1 * 0.0
+    averages = trainer.logger.get_value("ema_fg_dice", step=None)
+    assert averages == pytest.approx([NAN, NAN, 0.5, 0.5, 0.55, 0.495], nan_ok=True)
+    assert written == [0, 1, 2, 4]  # the best so far; without any Dice the last one
+    assert epochs_since_best(averages) == 1

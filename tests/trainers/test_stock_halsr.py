@@ -28,7 +28,7 @@ def trained(workspace):
 def test_the_regressor_reports_the_error_of_its_boxes(trained) -> None:
     fold = trained.model("2d_roi", TRAINER) / "fold_0"
     summary = read_json(fold / "validation" / "summary.json")
-    for name in ("roi_stack", "roi_slice"):
+    for name in ("roi_stack", "roi_slice", "roi_drawn_stack", "roi_drawn_slice"):
         assert summary[name]["slices"] > 5
         assert summary[name]["missed"] == 0
         assert 0 < summary[name]["rmse_mm"] < 200
