@@ -8,9 +8,7 @@ from pathlib import Path
 
 from nnunet_cardiac.devices import choose_device
 from nnunet_cardiac.errors import UserError
-from nnunet_cardiac.files import read_json
 from nnunet_cardiac.folders import find_dataset
-from nnunet_cardiac.label_values import refuse_regions
 from nnunet_cardiac.stages import TrainingSetup
 
 HELP = "train with nnU-Net's own command, one stage or all stages"
@@ -39,6 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the trainings one after the other."""
+    from nnunet_cardiac.files import read_json
+    from nnunet_cardiac.label_values import refuse_regions
     from nnunet_cardiac.runner import run_command, shown
 
     preprocessed = find_dataset(os.environ, "nnUNet_preprocessed", args.d)
