@@ -11,9 +11,7 @@ from typing import TYPE_CHECKING
 from nnunet_cardiac.commands.argument_types import fold, positive
 from nnunet_cardiac.devices import choose_device, thread_variables
 from nnunet_cardiac.errors import UserError
-from nnunet_cardiac.files import read_json
 from nnunet_cardiac.folders import find_dataset
-from nnunet_cardiac.label_values import refuse_regions
 
 if TYPE_CHECKING:
     from nnunet_cardiac.stages import TrainingSetup
@@ -57,6 +55,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the trainings one after the other."""
+    from nnunet_cardiac.files import read_json
+    from nnunet_cardiac.label_values import refuse_regions
     from nnunet_cardiac.runner import run_command, shown
     from nnunet_cardiac.stages import TrainingSetup
 

@@ -1,7 +1,8 @@
 """nnU-Net compiles networks on a GPU: compiled ones do what they do without, forward, backward and to their statistics.
 
-All networks are compiled here, also those that our trainers leave alone because they find boxes in a stack or take
-stacks of any length (`_do_i_compile`): plans may name any of them for any configuration.
+All networks are compiled here but one, also those that our trainers leave alone because they find boxes in a stack
+(`_do_i_compile`): plans may name them for any configuration. The classifier-guided network is left out: sizes inside it
+depend on the data, and its trainer, the only one that gives it what it needs, never compiles.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ import torch._dynamo
 from torch import nn
 
 from nnunet_cardiac.architectures import (
-    ClassifierGuidedNet,
     DilatedResidualUNet,
     E2AUNet,
     GCAMLocaliser,
@@ -25,6 +25,7 @@ from nnunet_cardiac.architectures import (
     ROIRegressor,
     SpecialistNetworks,
 )
+from nnunet_cardiac.trainers.classifier_guided import ClassifierGuidedTrainer
 
 SLICES, VOLUME = (2, 1, 32, 32), (2, 1, 3, 16, 16)
 SAVING = {"filters": 2, "checkpointing": True}
@@ -38,13 +39,12 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "localiser": (lambda: GCAMLocaliser(1, 4, filters=2), VOLUME),
     "localiser, checkpointing": (lambda: GCAMLocaliser(1, 4, **SAVING), VOLUME),
     "e2a": (lambda: E2AUNet(1, 4, features=(4, 6)), SLICES),
-    "coupled": (lambda: SpecialistNetworks(3, 3, base_width=2), (2, 3, 32, 32)),
-    "uncoupled": (lambda: SpecialistNetworks(3, 3, mode="uncoupled", base_width=2), (2, 3, 32, 32)),
-    "single": (lambda: SpecialistNetworks(3, 3, mode="single", base_width=2), (2, 3, 32, 32)),
+    "coupled": (lambda: SpecialistNetworks(3, 3, base_width=4), (2, 3, 32, 32)),
+    "uncoupled": (lambda: SpecialistNetworks(3, 3, mode="uncoupled", base_width=4), (2, 3, 32, 32)),
+    "single": (lambda: SpecialistNetworks(3, 3, mode="single", base_width=4), (2, 3, 32, 32)),
     "halsr": (lambda: HALSRNet(1, 3, features=(16, 32)), SLICES),
     "halsr, half": (lambda: HALSRNet(1, 3, preset="half", features=(16, 32)), SLICES),
     "roi": (lambda: ROIRegressor(1, 3, features=(2, 2, 2, 2), hidden=16, grid=2), SLICES),
-    "guided": (lambda: ClassifierGuidedNet(1, 4, features=(8, 8), hidden=4), (2, 1, 3, 16, 16)),
 }
 FAST = "dr-unet, checkpointing"
 
@@ -89,3 +89,10 @@ def test_compiled_networks_do_what_they_do_without(name: str, training: bool) ->
         if wanted.grad is not None:
             torch.testing.assert_close(found.grad, wanted.grad, rtol=1e-3, atol=1e-6, msg=lambda m, k=key: f"{k}: {m}")
     torch.testing.assert_close(dict(network.named_buffers()), dict(twin.named_buffers()), rtol=1e-4, atol=1e-5)
+
+
+def test_what_is_left_out_is_never_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("nnUNet_compile", "t")
+    trainer = ClassifierGuidedTrainer.__new__(ClassifierGuidedTrainer)
+    trainer.device = torch.device("cuda", 0)
+    assert not trainer._do_i_compile()

@@ -62,8 +62,12 @@ def preprocessed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "Dataset901_Test"
     folder.mkdir()
     write_json(folder / "nnUNetPlans.json", nnunet_plans())
-    write_json(folder / "dataset.json", {"labels": {"background": 0, "RV": 1, "MYO": 2, "LV": 3}})
-    write_json(folder / "splits_final.json", [{"train": ["a_ED"], "val": ["b_ED"]}])
+    described = {"labels": {"background": 0, "RV": 1, "MYO": 2, "LV": 3}, "file_ending": ".nii.gz"}
+    write_json(folder / "dataset.json", described)
+    (folder / "gt_segmentations").mkdir()
+    for case in ("patient001_ED", "patient002_ED"):
+        (folder / "gt_segmentations" / f"{case}.nii.gz").touch()
+    write_json(folder / "splits_final.json", [{"train": ["patient001_ED"], "val": ["patient002_ED"]}])
     return folder
 
 

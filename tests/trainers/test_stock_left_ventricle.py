@@ -45,7 +45,7 @@ def test_the_paper_plans_are_trained_and_predicted(make_workspace, tmp_path, num
     roi, crop = (plans["configurations"][name] for name in ("2d_roi", "2d_crop"))  # what takes time, and nothing else
     roi["recipe"] |= {"iterations": 40, "val_iterations": 1, "batch_size": 8}
     roi["architecture"]["arch_kwargs"]["grid"] = 2
-    crop["recipe"] |= {"iterations": 2, "val_iterations": 1, "batch_size": 2}
+    crop["recipe"] |= {"iterations": 2, "val_iterations": 5, "batch_size": 2}
     network = {"network_class_name": HALSR_NET, "network_kwargs": {"features": [16, 32, 64]}}
     crop["architecture"]["arch_kwargs"] |= network
     write_json(path, plans)
