@@ -9,25 +9,18 @@ from __future__ import annotations
 import contextlib
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from copy import deepcopy
 from pathlib import Path
 from time import time
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
-from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
-from batchgeneratorsv2.transforms.utils.compose import ComposeTransforms
-from batchgeneratorsv2.transforms.utils.nnunet_masking import MaskImageTransform
 from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
 from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from torch import nn
 
-from nnunet_cardiac.augmentation import crop_transforms, flipped_axes, mild_transforms
 from nnunet_cardiac.batch_sizes import batch_size_for
-from nnunet_cardiac.cascade.placed import PlacedDataset
 from nnunet_cardiac.checks.checkpoint import check_checkpoint
 from nnunet_cardiac.checks.plans import check_patch_size, check_plans
 from nnunet_cardiac.errors import UserError
@@ -44,19 +37,17 @@ from nnunet_cardiac.trainers.folds import write_split
 from nnunet_cardiac.trainers.precision import convolves_volumes, cpu_autocast
 from nnunet_cardiac.trainers.processes import check_shares, without_wrapper
 from nnunet_cardiac.trainers.reproducibility import epoch_seed, make_deterministic, requested_seed, seed_generators
+from nnunet_cardiac.trainers.samples import TrainsOnWhatItPredicts
 from nnunet_cardiac.trainers.stock_predictor import install
 from nnunet_cardiac.trainers.workers import limit_threads, limit_workers
 
 #: Cap of a validation pass whose length the recipe leaves open; nnU-Net's own number of validation steps.
 _MOST_VALIDATION_STEPS = 50
 
-#: Share of the parts of larger images that are drawn around a foreground voxel; nnU-Net's own.
-_FOREGROUND_SHARE = 0.33
-
 install()
 
 
-class CardiacTrainer(StopsEarly, ABC):
+class CardiacTrainer(TrainsOnWhatItPredicts, StopsEarly, ABC):
     """Base of all trainers of this package; not for use as `-tr` itself.
 
     Attributes:
@@ -69,6 +60,7 @@ class CardiacTrainer(StopsEarly, ABC):
     recipe: ClassVar[Recipe] = Recipe()
     epochs: ClassVar[int | None] = None
     required_anatomies: ClassVar[tuple[str, ...]] = ()
+    _unlinked: bool = False
     _split_is_checked: bool = False
 
     def __init__(
@@ -246,54 +238,6 @@ class CardiacTrainer(StopsEarly, ABC):
         """Whether channel 0 is an output of the network with a loss of its own, or a constant."""
         return True
 
-    def get_training_transforms(
-        self,
-        patch_size: np.ndarray | tuple[int, ...],
-        rotation_for_DA: Any,
-        deep_supervision_scales: list | tuple | None,
-        mirror_axes: tuple[int, ...],
-        do_dummy_2d_data_aug: bool,
-        use_mask_for_norm: list[bool] | None = None,
-        is_cascaded: bool = False,
-        foreground_labels: tuple[int, ...] | list[int] | None = None,
-        regions: list | None = None,
-        ignore_label: int | None = None,
-    ) -> BasicTransform:
-        """Build nnU-Net's augmentation, the mild one or the paper's, as the recipe says, and note what it flips."""
-        if self.recipe.augmentation == "nnunet":
-            chosen = super().get_training_transforms(
-                patch_size,
-                rotation_for_DA,
-                deep_supervision_scales,
-                mirror_axes,
-                do_dummy_2d_data_aug,
-                use_mask_for_norm,
-                is_cascaded,
-                foreground_labels,
-                regions,
-                ignore_label,
-            )
-        else:
-            masked = [i for i, use in enumerate(use_mask_for_norm or []) if use]
-            mask = [MaskImageTransform(masked, channel_idx_in_seg=0, set_outside_to=0)] if masked else []
-            # What nnU-Net does to every validation sample (padding label, coarse labels to one-hot) ends training, too.
-            ending = self.get_validation_transforms(
-                deep_supervision_scales, is_cascaded, foreground_labels, regions, ignore_label
-            )
-            mild = self.recipe.augmentation == "mild"
-            own = mild_transforms(patch_size) if mild else self.paper_transforms(patch_size, mirror_axes)
-            chosen = ComposeTransforms([own, *mask, ending])
-        self._flipped_axes = flipped_axes(chosen)
-        return self.guarded_transforms(chosen)
-
-    def guarded_transforms(self, transforms: BasicTransform) -> BasicTransform:
-        """Protect what a system needs from any augmentation; here nothing."""
-        return transforms
-
-    def paper_transforms(self, patch_size: Sequence[int], mirror_axes: Sequence[int]) -> BasicTransform:
-        """Build the augmentation of the system's paper, with the crop to the patch; here none but the crop."""
-        return crop_transforms(patch_size)
-
     # -------------------------------------------------------------------------------------------------------- data
 
     def on_train_start(self) -> None:
@@ -321,46 +265,6 @@ class CardiacTrainer(StopsEarly, ABC):
             self._split_is_checked = True
         return super().do_split()
 
-    def configure_rotation_dummyDA_mirroring_and_inital_patch_size(  # noqa: N802 nnU-Net's name
-        self,
-    ) -> tuple[Any, bool, Any, tuple[int, ...]]:
-        """Note the size of the loader's samples, and let augmentation flip in-plane only.
-
-        Slices are far apart, and base and apex are not to be swapped: where a network sees stacks, in training or at
-        prediction, nothing is flipped along z.
-        """
-        rotation, dummy_2d, initial_patch_size, mirror_axes = (
-            super().configure_rotation_dummyDA_mirroring_and_inital_patch_size()
-        )
-        self._sample_size = tuple(int(n) for n in initial_patch_size)
-        if self.sees_stacks:
-            mirror_axes = tuple(range(len(self.training_patch_size)))[-2:]
-        return rotation, dummy_2d, initial_patch_size, mirror_axes
-
-    def get_tr_and_val_datasets(self) -> tuple[Any, Any]:
-        """Load nnU-Net's datasets, set the length of an epoch, and let samples be what the network will predict on."""
-        train, val = super().get_tr_and_val_datasets()
-        self._set_epoch_length(train, val)
-        return self.sample_datasets(train, val)
-
-    @property
-    def places_samples(self) -> bool:
-        """Whether this package says where a sample lies; else nnU-Net's loader draws a patch."""
-        return False
-
-    @property
-    def shrinks_samples(self) -> bool:
-        """Whether a network that sees whole slices gets those larger than its patch shrunk, instead of a part."""
-        return False
-
-    def sample_datasets(self, train: Any, val: Any) -> tuple[Any, Any]:
-        """Return datasets of training and validation samples; nnU-Net's own leave their place to the loader."""
-        if not self.places_samples:
-            return train, val
-        patch = self.training_patch_size
-        options = {"shrink": self.shrinks_samples, "foreground": 0.0 if self.shrinks_samples else _FOREGROUND_SHARE}
-        return PlacedDataset(train, patch, self._sample_size, **options), PlacedDataset(val, patch, **options)
-
     def _set_epoch_length(self, train: Any, val: Any) -> None:
         """One pass over the images, unless the recipe says a number."""
         # That of all processes together: their shares may differ, and then so would the lengths of their epochs.
@@ -380,52 +284,14 @@ class CardiacTrainer(StopsEarly, ABC):
             return len(dataset.identifiers)
         return sum(dataset.load_case(identifier)[0].shape[1] for identifier in dataset.identifiers)
 
-    @property
-    def training_patch_size(self) -> tuple[int, ...]:
-        """Size of a training patch: that of the plans, or their `training_patch_size` if it is another."""
-        configuration = self.configuration_manager.configuration
-        return tuple(configuration.get("training_patch_size", self.configuration_manager.patch_size))
-
-    @property
-    def predicts_stacks(self) -> bool:
-        """Whether a sample is a slice in training and a whole stack at prediction."""
-        return len(self.training_patch_size) < len(self.configuration_manager.patch_size)
-
     def get_dataloaders(self) -> tuple[Any, Any]:
-        """Build nnU-Net's loaders for the training patch; the plans' patch is that of prediction.
+        """Build the loaders with as many workers as there are cores.
 
         With a seed the samples are made in this process, because nnU-Net's workers have no fixed order.
         """
         limit_workers(self, repeatable=self.seed is not None)
         self._seed_epoch()
-        if self.places_samples:
-            self.oversample_foreground_percent = 1.0  # the loader centres every sample on what its dataset says
-        plans = self.configuration_manager
-        training = {**plans.configuration, "patch_size": list(self.training_patch_size)}
-        self.configuration_manager = ConfigurationManager(training)
-        try:
-            loaders = super().get_dataloaders()
-        finally:
-            self.configuration_manager = plans
-        self.inference_allowed_mirroring_axes = self._mirrored_at_prediction()
-        return loaders
-
-    def _mirrored_at_prediction(self) -> tuple[int, ...] | None:
-        """Axes of the plans' patch that prediction may mirror: those that augmentation flips, if the recipe mirrors."""
-        if not (self.recipe.test_time_mirroring and self.may_be_mirrored):
-            return None
-        added = len(self.configuration_manager.patch_size) - len(self.training_patch_size)
-        return tuple(sorted(axis + added for axis in self._flipped_axes)) or None
-
-    @property
-    def may_be_mirrored(self) -> bool:
-        """Whether the mean over mirror images of the network's output means something; of boxes it does not."""
-        return True
-
-    @property
-    def sees_stacks(self) -> bool:
-        """Whether samples are slices in training and stacks at prediction, or stacks in both."""
-        return self.predicts_stacks
+        return super().get_dataloaders()
 
     # -------------------------------------------------------------------------------------------------------- loop
 

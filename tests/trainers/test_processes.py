@@ -78,7 +78,11 @@ def test_the_split_waits_for_the_others_once(monkeypatch: pytest.MonkeyPatch) ->
     waited = []
     monkeypatch.setattr(torch.distributed, "barrier", lambda: waited.append(1))
     monkeypatch.setattr(nnUNetTrainer, "do_split", lambda self: (["a"], ["b"]))
-    trainer = bare(fold="all", is_ddp=True, preprocessed_dataset_folder_base="", _split_is_there=False)
+    for check in ("check_data", "check_fold", "write_split"):
+        monkeypatch.setattr(base, check, lambda *_: None)
+    plans = SimpleNamespace(plans_name="", data_identifier="")
+    trainer = bare(fold="all", is_ddp=True, preprocessed_dataset_folder_base="", configuration_name="2d")
+    trainer.plans_manager = trainer.configuration_manager = plans
     for _ in range(3):  # the second and third might be those of the first process alone
         assert trainer.do_split() == (["a"], ["b"])
     assert len(waited) == 1

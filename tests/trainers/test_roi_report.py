@@ -98,5 +98,6 @@ def test_a_fold_without_targets_is_no_reason_to_fail(trainer: SimpleNamespace) -
     trainer.target_labels = [7]
     HALSRNetTrainer._report_boxes(trainer)
     assert trainer.lines == [
-        "ROI error, not computed: no slice has a true box: none of the reference segmentations holds a target label."
+        "ROI error, not computed: no slice has a true box: none of the reference segmentations holds a target label "
+        "whose box is known."
     ]
