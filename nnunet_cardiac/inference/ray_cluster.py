@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
 import sys
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -85,6 +87,7 @@ def cluster(address: str, cores: int | None = None) -> Iterator[Any]:
         return
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
     address = _chosen(address)
+    handler = signal.getsignal(signal.SIGTERM)
     try:
         if address == "local":
             ray.init(
@@ -102,6 +105,8 @@ def cluster(address: str, cores: int | None = None) -> Iterator[Any]:
         raise UserError(
             f"--ray {address}: cannot be joined ({error}). Expected auto, or HOST:PORT as `ray start --head` shows it."
         ) from error
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, handler)  # Ray puts one of its own there, which workers forked later inherit
     try:
         yield ray
     finally:

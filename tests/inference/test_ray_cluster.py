@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import sys
 import time
@@ -11,6 +12,7 @@ import pytest
 
 from nnunet_cardiac.cli import main
 from nnunet_cardiac.errors import UserError
+from nnunet_cardiac.inference import ray_cluster
 from nnunet_cardiac.inference.ray_cluster import Placement, cluster, place
 
 LAPTOP = {"CPU": 4.0, "memory": 8e9}
@@ -83,3 +85,17 @@ def test_addresses_that_cannot_be_joined() -> None:
         assert time.monotonic() - start < 20  # Ray itself tries for minutes
     with pytest.raises(UserError, match="--ray somewhere: cannot be joined"):
         cluster("somewhere").__enter__()
+
+
+def test_the_handler_of_signals_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray installs one that exits, and workers that are forked later would inherit it and not end when told to."""
+
+    class Ray:
+        is_initialized = staticmethod(lambda: False)
+        init = staticmethod(lambda **_: signal.signal(signal.SIGTERM, lambda *_: sys.exit(15)))
+        shutdown = staticmethod(lambda: None)
+
+    monkeypatch.setattr(ray_cluster, "import_ray", lambda address: Ray)
+    before = signal.getsignal(signal.SIGTERM)
+    with ray_cluster.cluster("local", cores=1):
+        assert signal.getsignal(signal.SIGTERM) is before
