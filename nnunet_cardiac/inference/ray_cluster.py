@@ -105,8 +105,9 @@ def cluster(address: str, cores: int | None = None) -> Iterator[Any]:
         raise UserError(
             f"--ray {address}: cannot be joined ({error}). Expected auto, or HOST:PORT as `ray start --head` shows it."
         ) from error
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, handler)  # Ray puts one of its own there, which workers forked later inherit
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, handler)  # Ray puts one of its own there, which workers forked later inherit
     try:
         yield ray
     finally:
