@@ -148,11 +148,11 @@ class CropTrainer(CardiacTrainer):
     def _regions(self, cases: list[str], size: tuple[int, ...], jitter: int | Sequence[int]) -> RegionDataset:
         missing = set(self._without_coarse_prediction(cases))
         folder = self.preprocessed_dataset_folder
-        predicted = self.dataset_class(
+        with_coarse = self.dataset_class(
             folder, [c for c in cases if c not in missing], self.folder_with_segs_from_previous_stage
         )
         simulated = self.dataset_class(folder, sorted(missing))
-        return RegionDataset(predicted, simulated, self.region_rule, size, jitter, self._coarse_simulation())
+        return RegionDataset(with_coarse, simulated, self.region_rule, size, jitter, self._coarse_simulation())
 
     def _coarse_simulation(self) -> CoarseSimulation:
         """What the first stage makes: the labels of all structures, the box of some of them, or a map of the heart."""
