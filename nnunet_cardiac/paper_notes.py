@@ -80,7 +80,7 @@ NOTES: dict[str, Notes] = {
             "Adam 1e-4, constant, 200 epochs; cross-entropy, gated by the classifier in the second stage, 0.1 of the "
             "classifier's; rotation, shift, flip and crop",
         ),
-        ours=("patch of 192 x 192 pixels", "one stack a step, an epoch is one pass", "open gates at the start"),
+        ours=("patch of 192 x 192 pixels", "one stack a step, an epoch is one pass"),
         elsewhere=("one split by patient in training and test; your folds are those of splits_final.json",),
         anatomies=("LV", "MYO", "RV"),
     ),

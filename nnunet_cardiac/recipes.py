@@ -36,7 +36,8 @@ class Recipe:
             of its stages without gates).
         gate_source: Who opens the gates of `gated`: the classifier (`pred`), the reference (`gt`) or either
             (`pred_or_gt`).
-        gate_warmup: Epochs at the start in which all gates are open.
+        gate_warmup: Epochs at the start in which all gates are open, so that the refinement of a class is trained that
+            an untrained classifier finds nowhere.
         augmentation: `paper` (the system's own), `nnunet`, or `mild` (small shifts, scales and changes of brightness).
         patience: Epochs without a better moving average of the validation Dice after which training stops and the best
             weights become the final ones; None trains all epochs.
@@ -76,8 +77,8 @@ class Recipe:
     def with_plans(self, configuration: Mapping[str, Any], epochs: int | None = None) -> Recipe:
         """Return the recipe with the entries of a plans configuration's `recipe` put in.
 
-        Milestones that the plans do not name stay at their share of the training: 100 and 200 of 500 epochs become 4
-        and 8 of 20.
+        Milestones and a warm-up that the plans do not name stay at their share of the training: milestones of 100 and
+        200 of 500 epochs become 4 and 8 of 20.
 
         Args:
             configuration: Of the plans.
@@ -93,7 +94,10 @@ class Recipe:
             raise UserError(f"plans: {PLANS_KEY} has unknown entries {', '.join(unknown)}; known are {known}.")
         lasting = epochs or changes.get("epochs", self.epochs)
         # Rounded up: no rate but the first one in a training of a single epoch.
-        moved = {"milestones": tuple(-(-milestone * lasting // self.epochs) for milestone in self.milestones)}
+        moved: dict[str, Any] = {
+            "milestones": tuple(-(-milestone * lasting // self.epochs) for milestone in self.milestones),
+            "gate_warmup": -(-self.gate_warmup * lasting // self.epochs),
+        }
         return replace(self, **{**moved, **changes, "epochs": lasting})
 
 
@@ -127,13 +131,14 @@ HALSR = Recipe(initial_lr=1e-3, batch_size=32, loss="bce_dice", patience=20)
 DRUNET = Recipe(batch_size=2, loss="softmax_dice", patience=20)
 
 #: Classifier-guided network: Adam 1e-4, constant, 200 epochs; one stack a step is ours, the paper names no batch size.
-CLASSIFIER_GUIDED = Recipe(epochs=200, batch_size=1, loss="gated")
+#: So is the warm-up of ten epochs: at random weights the classifier shuts a class on every slice in most starts.
+CLASSIFIER_GUIDED = Recipe(epochs=200, batch_size=1, loss="gated", gate_warmup=10)
 
 #: Trainer -> recipe of its paper.
 PAPER: dict[str, Recipe] = {
     "CroCNetTrainer": CROCNET,
     "HALSRNetTrainer": HALSR,
-    "ClassifierGuidedTrainer": CLASSIFIER_GUIDED,
+    "ClassifierGuidedTrainer": replace(CLASSIFIER_GUIDED, gate_warmup=0),
     "DRUNetTrainer": DRUNET,
     "DRUNetEndToEndTrainer": DRUNET,
 }
