@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 
 from nnunet_cardiac.files import read_json, write_json
 from nnunet_cardiac.inference.model_folder import find_stages
@@ -65,3 +65,22 @@ def test_no_trainer_is_imported(
     )
     done = subprocess.run([sys.executable, "-c", code, str(model)], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("trained_before", [False, True])
+def test_arguments_that_are_new_since_are_for_new_trainings(trained_before: bool) -> None:
+    """Result folders of earlier versions say neither `squeeze` nor that CLAHE standardises each slice."""
+    path = "nnunet_cardiac.architectures.{}"
+    for trainer, network, kwargs in (
+        ("ClassifierGuidedTrainer", "classifier_guided.ClassifierGuidedNet", {"features": [8, 8], "heads": 2}),
+        ("DRUNetTrainer", "dilated_residual_unet.DilatedResidualUNet", {"filters": 2, "clahe": True}),
+    ):
+        name = path.format(network)
+        written = {RESOLVED: {"network_class_name": name, "arch_kwargs": kwargs}} if trained_before else {}
+        planned = {"network_class_name": name, "arch_kwargs": kwargs, "_kw_requires_import": []}
+        entry = {"patch_size": [4, 16, 16], "spacing": [8.0, 1.5, 1.5], "architecture": planned, **written}
+        found = find_trainer(trainer).resolved_architecture(ConfigurationManager(entry))[1]
+        if trained_before:
+            assert found == kwargs
+        else:
+            assert found.get("squeeze") == "slice" or found.get("clahe") == "slice"
