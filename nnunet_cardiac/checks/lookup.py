@@ -14,7 +14,7 @@ from nnunet_cardiac.errors import UserError
 
 _TIMEOUT_SECONDS = 180
 _FIX = (
-    "An import error: mend that package, the search imports every trainer file. Another copy: remove it from "
+    "An import error: repair that package, the search imports every trainer file. Another copy: remove it from "
     "nnUNet_extTrainer and reinstall nnunet_cardiac."
 )
 _FIX_TORCHVISION = (

@@ -1,4 +1,4 @@
-"""Collects problems, so that a user mends all of them at once and not one a run."""
+"""Collects problems, so that a user corrects all of them at once and not one a run."""
 
 from __future__ import annotations
 
@@ -33,5 +33,5 @@ class Problems:
         lines = [f"{subject}: {count} problem{'s' if count > 1 else ''} found"]
         lines += [f"  - {message}" for message in self._messages[:MAX_SHOWN]]
         if count > MAX_SHOWN:
-            lines.append(f"  ... and {count - MAX_SHOWN} more; mend these and check again.")
+            lines.append(f"  ... and {count - MAX_SHOWN} more; correct these and check again.")
         raise UserError("\n".join(lines))

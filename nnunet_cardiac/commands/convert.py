@@ -115,7 +115,7 @@ def describe(summary: Summary) -> str:
     labels = ", ".join(f"{value} {name}" for name, value in summary.labels.items())
     counts = ", ".join(f"{part} {summary.patients[part]} patients, {n} cases" for part, n in summary.cases.items())
     lines = [f"{summary.folder}", f"  {counts}", f"  labels {labels}", f"  {summary.folds} folds by patient"]
-    lines += [f"  mended: {repair}" for repair in summary.repairs[:_SHOWN_REPAIRS]]
+    lines += [f"  corrected: {repair}" for repair in summary.repairs[:_SHOWN_REPAIRS]]
     if len(summary.repairs) > _SHOWN_REPAIRS:
-        lines.append(f"  mended: {len(summary.repairs) - _SHOWN_REPAIRS} more, all in manifest.json")
+        lines.append(f"  corrected: {len(summary.repairs) - _SHOWN_REPAIRS} more, all in manifest.json")
     return "\n".join([*lines, *(f"  note: {note}" for note in summary.notes)])

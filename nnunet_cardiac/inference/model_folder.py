@@ -64,7 +64,7 @@ def find_stages(
     while True:
         stage, previous = _read_stage(folder, folds, checkpoint, wanted_by)
         if any(stage.folder == later.folder for later in stages):
-            raise UserError(f"{folder}/plans.json: {stage.configuration} is its own previous stage; mend the plans.")
+            raise UserError(f"{folder}/plans.json: {stage.configuration} is its own previous stage; correct the plans.")
         stages.insert(0, stage)
         if previous is None:
             return stages

@@ -179,7 +179,7 @@ def test_directions_that_itk_refuses_are_mended_and_reported(make, archive, conv
     np.testing.assert_array_equal(sitk.GetArrayFromImage(image), make.scan(make.heart(), 101))
     repairs = done.json("manifest.json")["repairs"]
     assert repairs[0] == "patient001_frame01.nii.gz: direction made orthonormal, axes turned by up to 0.29 degrees"
-    assert "mended: patient001_frame01.nii.gz" in done.out
+    assert "corrected: patient001_frame01.nii.gz" in done.out
 
 
 def test_a_header_that_is_no_rounding_is_refused(make, archive, convert):
