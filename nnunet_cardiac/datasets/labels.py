@@ -106,7 +106,7 @@ def renumber(
     if not known.all():
         foreign = ", ".join(f"{value:g}" for value in np.unique(labels[~known])[:8])
         raise UserError(
-            f"{where}: label values {foreign} found; expected {describe(source)}. Name them with --labels, or correct the "
+            f"{where}: label values {foreign} found; expected {describe(source)}. Name them with --labels, or fix the "
             "file; fractions come from resampling without nearest neighbour."
         )
     return result
