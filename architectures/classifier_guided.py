@@ -63,6 +63,8 @@ class ClassifierGuidedNet(SegmentationNetwork):
         layers, heads, mlp_ratio, position: See `SliceFusionTransformer`.
         hidden: Hidden units of the classifier.
         dropout: Probability of dropping one of them.
+        slide: Whether prediction shows the network as many slices in a row as a training sample has, run after run,
+            instead of the whole stack at once.
         strides: Strides of a plans file, for deep supervision alone.
 
     Raises:
@@ -97,6 +99,7 @@ class ClassifierGuidedNet(SegmentationNetwork):
         position: str | None = None,
         hidden: int = 128,
         dropout: float = 0.1,
+        slide: bool = True,
         strides: Sequence[Sequence[int]] | None = None,
     ) -> None:
         if classifier not in (None, *_CLASSIFIERS):
@@ -119,6 +122,7 @@ class ClassifierGuidedNet(SegmentationNetwork):
             )
 
         self.detach = detach
+        self.slide = slide
         self.reads = classifier
         self.seg = stage(input_channels, num_classes)
         self.ref = stage(num_classes, num_classes - 1) if ref else None
@@ -169,6 +173,7 @@ class ClassifierGuidedNet(SegmentationNetwork):
         slices, *in_plane = sampling.size
         real = real_slices(image[None])
         stack = pack(image[None], real)
+        slices = slices if self.slide else len(stack)
         tile = [min(n, side) for n, side in zip(in_plane, stack.shape[2:], strict=True)]
 
         def run(x: torch.Tensor) -> tuple[torch.Tensor, ...]:

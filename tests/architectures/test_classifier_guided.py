@@ -241,6 +241,13 @@ def test_runs_of_slices_are_averaged_as_probabilities() -> None:
     assert (logits.argmax(0) == 1).flatten(1).all(1).tolist() == [True, True, True, False]  # 0.9, 0.55, 0.55, 0.2
 
 
+def test_a_whole_stack_at_once_is_a_choice() -> None:
+    told = Told([0.9])
+    told.net.slide = False
+    assert (told.net.predict_case(torch.randn(1, 4, 8, 8), WholeCase((3, 8, 8))).argmax(0) == 1).all()
+    assert not told.said
+
+
 def test_a_larger_image_is_gated_by_what_lies_around_the_heart() -> None:
     """Tiles of 8 x 8 in an image of 8 x 16: three of them, then once more the one around the heart."""
     told = Told([0.1, 0.1, 0.1, 0.9])
