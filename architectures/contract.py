@@ -45,8 +45,9 @@ class _Decoder:
 class SegmentationNetwork(nn.Module, ABC):
     """Base of the networks: checks the input, returns logits, alone or as a pyramid.
 
-    A subclass defines `segment`. There are no extra heads for deep supervision: the lower resolutions are averages of
-    the full one, so the weights do not depend on the flag and load strictly either way.
+    A subclass defines `segment`. No network defines `initialize`, so nnU-Net leaves weights as they are drawn here
+    (docs/notes/short_trainings.md). There are no extra heads for deep supervision: the lower resolutions are averages
+    of the full one, so the weights do not depend on the flag and load strictly either way.
 
     Args:
         input_channels: Channels of the input.
