@@ -90,7 +90,7 @@ def test_plans_for_short_trainings(workspace, tmp_path: Path) -> None:
     workspace.run("nnunet_cardiac", "plan", "-d", workspace.number, "-tr", "HALSRNetTrainer", "--short")
     plans = ("-p", "nnUNetPlansShort")
     log = workspace.train("2d", 0, *plans, trainer=TRAINER)
-    assert "validation steps of 8 samples." in log
+    assert "A step has 2 samples: recipe.batch_size of 2d in nnUNetPlansShort.json." in log  # ours in `2d` is kept
     assert "Epoch 0" in log
     assert "Epoch 1" not in log  # the name says one epoch, the plans 100
     workspace.predict("2d", tmp_path / "whole", "-f", 0, *plans, trainer=TRAINER)
