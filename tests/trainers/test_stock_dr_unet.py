@@ -101,6 +101,7 @@ def test_the_full_volume_network_trains_on_nnunets_patches(trained) -> None:
     assert (trained.model("3d_fullres", TRAINER) / "fold_0" / "checkpoint_final.pth").is_file()
 
 
+@pytest.mark.long
 def test_mixed_pairs(trained, tmp_path: Path) -> None:
     """The activation map crops for CroCNet, and CroCNet's first stage for the 3D DR-UNet."""
     if classes(trained) == {0, 1}:

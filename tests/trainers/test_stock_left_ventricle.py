@@ -33,7 +33,9 @@ def keep(raw: Path, structures: tuple[str, ...]) -> None:
     write_json(raw / "dataset.json", {**described, "labels": labels})
 
 
-@pytest.mark.parametrize(("number", "structures"), [(925, ("MYO", "LV")), (926, ("LV",))])
+@pytest.mark.parametrize(
+    ("number", "structures"), [pytest.param(925, ("MYO", "LV"), marks=pytest.mark.long), (926, ("LV",))]
+)
 def test_the_paper_plans_are_trained_and_predicted(make_workspace, tmp_path, number, structures) -> None:
     space = make_workspace("sax", number, ("2d",))
     keep(space.raw, structures)
