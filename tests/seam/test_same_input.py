@@ -122,7 +122,7 @@ def crop_case(seam, spied, trainer_name: str, configuration: str, coarse: Any, c
     assert logits.shape == (4, *SHAPE)
 
 
-@pytest.mark.parametrize("options", CROPS, ids=str)
+@pytest.mark.parametrize("options", [*CROPS, {"paper": True}], ids=str)
 @pytest.mark.parametrize("coarse", [None, lambda labels: labels], ids=["predicted", "simulated"])
 def test_crocnet_windows(seam, spied, coarse: Any, options: dict[str, Any]) -> None:
     crop_case(seam, spied, "CroCNetTrainer", "2d_crop", coarse, narrow, **options)
