@@ -15,12 +15,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from nnunet_cardiac.architectures.blocks.binary_logits import fuse_binary_logits
 from nnunet_cardiac.architectures.blocks.presence_gate import PresenceGate
-from nnunet_cardiac.architectures.blocks.slide import slid
-from nnunet_cardiac.architectures.blocks.stack_packing import content_box, pack, real_slices, unpack
-from nnunet_cardiac.architectures.blocks.structure_layers import of_structures
 from nnunet_cardiac.architectures.contract import CaseSampling, SegmentationNetwork
+from nnunet_cardiac.architectures.ops.binary_logits import fuse_binary_logits
+from nnunet_cardiac.architectures.ops.slide import slid
+from nnunet_cardiac.architectures.ops.stack_packing import content_box, pack, real_slices, unpack
+from nnunet_cardiac.architectures.ops.structure_layers import of_structures
 from nnunet_cardiac.architectures.selective_kernel_unet import SelectiveKernelUNet
 
 __all__ = ["ClassifierGuidedNet", "StageOutputs"]

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 
 import torch
 
-from nnunet_cardiac.architectures.blocks.clahe import equalisation
 from nnunet_cardiac.architectures.contract import SegmentationNetwork
 from nnunet_cardiac.architectures.dilated_residual_unet import DilatedResidualUNet, pooling_step
+from nnunet_cardiac.architectures.ops.clahe import equalisation
 
 __all__ = ["JointDilatedResidualUNet"]
 

@@ -13,12 +13,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from nnunet_cardiac.architectures.blocks.binary_logits import fuse_binary_logits
-from nnunet_cardiac.architectures.blocks.checkpointing import run_block
-from nnunet_cardiac.architectures.blocks.clahe import equalisation
 from nnunet_cardiac.architectures.blocks.dilated_residual import ConcatResidual, DilatedSum, double_unit
-from nnunet_cardiac.architectures.blocks.structure_layers import of_structures
 from nnunet_cardiac.architectures.contract import SegmentationNetwork
+from nnunet_cardiac.architectures.ops.binary_logits import fuse_binary_logits
+from nnunet_cardiac.architectures.ops.checkpointing import run_block
+from nnunet_cardiac.architectures.ops.clahe import equalisation
+from nnunet_cardiac.architectures.ops.structure_layers import of_structures
 
 __all__ = ["DilatedResidualUNet", "pooling_step"]
 

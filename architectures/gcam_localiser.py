@@ -16,11 +16,11 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
-from nnunet_cardiac.architectures.blocks.drawing import drawn_logits
-from nnunet_cardiac.architectures.blocks.fitting import centred_padding, pad_centred
 from nnunet_cardiac.architectures.blocks.gcam import gcam
 from nnunet_cardiac.architectures.contract import CaseSampling, SegmentationNetwork
 from nnunet_cardiac.architectures.dilated_residual_unet import DilatedResidualUNet, pooling_step
+from nnunet_cardiac.architectures.ops.drawing import drawn_logits
+from nnunet_cardiac.architectures.ops.fitting import centred_padding, pad_centred
 
 __all__ = ["GCAMLocaliser"]
 

@@ -18,10 +18,10 @@ from nnunet_cardiac.architectures.blocks.attention_gate import AttentionGate
 from nnunet_cardiac.architectures.blocks.conv_norm_relu import ConvNormReLU
 from nnunet_cardiac.architectures.blocks.hybrid_attention_pooling import HybridAttentionPooling
 from nnunet_cardiac.architectures.blocks.latent_reconstruction import LatentReconstruction
-from nnunet_cardiac.architectures.blocks.pointwise_conv import PointwiseConv
-from nnunet_cardiac.architectures.blocks.precision import statistics_dtype, without_autocast
-from nnunet_cardiac.architectures.blocks.structure_layers import of_structures
 from nnunet_cardiac.architectures.contract import SegmentationNetwork
+from nnunet_cardiac.architectures.ops.mixed_precision import statistics_dtype, without_autocast
+from nnunet_cardiac.architectures.ops.pointwise_conv import PointwiseConv
+from nnunet_cardiac.architectures.ops.structure_layers import of_structures
 
 __all__ = ["HALSRNet"]
 

@@ -14,11 +14,11 @@ from torch import nn
 
 from nnunet_cardiac.architectures.blocks.box_corners import draw_corners, pad_to_square, placed_corners, sort_corners
 from nnunet_cardiac.architectures.blocks.conv_norm_relu import ConvNormReLU
-from nnunet_cardiac.architectures.blocks.drawing import drawn_logits
-from nnunet_cardiac.architectures.blocks.fitting import pad_centred, shrunk
-from nnunet_cardiac.architectures.blocks.grid_pooling import average_grids
-from nnunet_cardiac.architectures.blocks.pointwise_conv import PointwiseConv
 from nnunet_cardiac.architectures.contract import CaseSampling, SegmentationNetwork
+from nnunet_cardiac.architectures.ops.drawing import drawn_logits
+from nnunet_cardiac.architectures.ops.fitting import pad_centred, shrunk
+from nnunet_cardiac.architectures.ops.grid_pooling import average_grids
+from nnunet_cardiac.architectures.ops.pointwise_conv import PointwiseConv
 
 __all__ = ["ROIRegressor", "stack_corners"]
 

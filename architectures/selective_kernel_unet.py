@@ -11,12 +11,12 @@ import torch.nn.functional as F
 from torch import nn
 
 from nnunet_cardiac.architectures.blocks.conv_norm_relu import ConvNormReLU
-from nnunet_cardiac.architectures.blocks.pointwise_conv import PointwiseConv
 from nnunet_cardiac.architectures.blocks.selective_kernel import SQUEEZES, SelectiveKernel
 from nnunet_cardiac.architectures.blocks.slice_fusion import SliceFusionTransformer
 from nnunet_cardiac.architectures.blocks.squeeze_excite_residual import SqueezeExciteResidual
-from nnunet_cardiac.architectures.blocks.stack_norm import StackNorm2d
-from nnunet_cardiac.architectures.blocks.structure_layers import of_structures
+from nnunet_cardiac.architectures.ops.pointwise_conv import PointwiseConv
+from nnunet_cardiac.architectures.ops.stack_norm import StackNorm2d
+from nnunet_cardiac.architectures.ops.structure_layers import of_structures
 
 __all__ = ["SelectiveKernelUNet"]
 

@@ -15,9 +15,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from nnunet_cardiac.architectures.blocks.eager import eager
-from nnunet_cardiac.architectures.blocks.slide import slid
 from nnunet_cardiac.architectures.contract import CaseSampling
+from nnunet_cardiac.architectures.ops.eager import eager
+from nnunet_cardiac.architectures.ops.slide import slid
 from nnunet_cardiac.cascade.crop import crop, paste
 from nnunet_cardiac.cascade.roi import Box, Region, RegionRule, bounding_box, find_region
 from nnunet_cardiac.cascade.whole_cases import WholeCase

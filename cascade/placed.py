@@ -15,7 +15,7 @@ import torch
 from acvl_utils.cropping_and_padding.bounding_boxes import crop_and_pad_nd
 from nnunetv2.training.dataloading.nnunet_dataset import nnUNetBaseDataset
 
-from nnunet_cardiac.architectures.blocks.fitting import shrunk
+from nnunet_cardiac.architectures.ops.fitting import shrunk
 
 #: `class_locations` key under which the loader finds the centre of the sample.
 _CENTRE = 1

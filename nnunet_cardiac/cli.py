@@ -20,8 +20,8 @@ from importlib import import_module
 from types import ModuleType
 
 from nnunet_cardiac.errors import UserError
-from nnunet_cardiac.signals import Ended, ending_raises
 from nnunet_cardiac.version import __version__
+from nnunet_cardiac.workflow.signals import Ended, ending_raises
 
 PROGRAM = "nnunet_cardiac"
 DEBUG_VARIABLE = "NNUNET_CARDIAC_DEBUG"

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from nnunet_cardiac.accuracy.data import prepare_data
+from nnunet_cardiac.benchmark.accuracy.data import prepare_data
 from nnunet_cardiac.checks.dataset import check_raw_dataset
 from nnunet_cardiac.cli import main
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.evaluation.labels import read_labels
 from nnunet_cardiac.files import write_json
 from nnunet_cardiac.inference.model_folder import find_stages
-from nnunet_cardiac.plans import plan_crops
+from nnunet_cardiac.planning.plan import plan_crops
 from nnunet_cardiac.trainers.crocnet import CroCNetTrainer
 
 DATASET = {

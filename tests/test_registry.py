@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from nnunet_cardiac.anatomy import TRAINERS, anatomy_labels, canonical_anatomy
 from nnunet_cardiac.errors import UserError
-from nnunet_cardiac.registry import TRAINERS, anatomy_labels, canonical_anatomy
 
 
 @pytest.mark.parametrize(

@@ -20,23 +20,28 @@ from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from torch import nn
 
-from nnunet_cardiac.batch_sizes import batch_size_for
+from nnunet_cardiac.anatomy import anatomy_labels
 from nnunet_cardiac.checks.checkpoint import check_checkpoint
 from nnunet_cardiac.checks.plans import check_patch_size, check_plans
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.files import replacing
-from nnunet_cardiac.fold_file import check_data, check_fold
-from nnunet_cardiac.losses import CrossEntropyDiceLoss, SigmoidDiceLoss, VolumeDiceLoss
-from nnunet_cardiac.plan_links import missing_links
-from nnunet_cardiac.recipes import Recipe
-from nnunet_cardiac.registry import anatomy_labels
-from nnunet_cardiac.schedules import MilestoneSchedule
-from nnunet_cardiac.trainer_plans import RESOLVED, entries_for, foreign_recipe, plans_for
-from nnunet_cardiac.trainers.early_stopping import StopsEarly
+from nnunet_cardiac.patients.fold_file import check_data, check_fold
+from nnunet_cardiac.planning.batch_size import batch_size_for
+from nnunet_cardiac.planning.links import missing_links
+from nnunet_cardiac.planning.shared_plans import RESOLVED, entries_for, foreign_recipe, plans_for
+from nnunet_cardiac.systems.recipe import Recipe
 from nnunet_cardiac.trainers.folds import write_split
-from nnunet_cardiac.trainers.precision import convolves_volumes, cpu_autocast
 from nnunet_cardiac.trainers.processes import check_shares, without_wrapper
-from nnunet_cardiac.trainers.reproducibility import epoch_seed, make_deterministic, requested_seed, seed_generators
+from nnunet_cardiac.trainers.recipe.early_stopping import StopsEarly
+from nnunet_cardiac.trainers.recipe.losses import CrossEntropyDiceLoss, SigmoidDiceLoss, VolumeDiceLoss
+from nnunet_cardiac.trainers.recipe.precision import convolves_volumes, cpu_autocast
+from nnunet_cardiac.trainers.recipe.reproducibility import (
+    epoch_seed,
+    make_deterministic,
+    requested_seed,
+    seed_generators,
+)
+from nnunet_cardiac.trainers.recipe.schedules import MilestoneSchedule
 from nnunet_cardiac.trainers.samples import TrainsOnWhatItPredicts
 from nnunet_cardiac.trainers.stock_predictor import install
 from nnunet_cardiac.trainers.workers import limit_threads, limit_workers
@@ -52,7 +57,7 @@ class CardiacTrainer(TrainsOnWhatItPredicts, StopsEarly, ABC):
 
     Attributes:
         recipe: Default recipe; entries of `recipe` in the plans' configuration replace its fields, and so does a
-            `batch_size` that a user wrote there, see `nnunet_cardiac.batch_sizes`.
+            `batch_size` that a user wrote there, see `nnunet_cardiac.planning.batch_size`.
         epochs: Number of epochs of a `_Nepochs` variant, or None.
         required_anatomies: Structures that `dataset.json` has to name.
     """

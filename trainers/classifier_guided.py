@@ -14,20 +14,20 @@ from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 from torch import nn
 
-from nnunet_cardiac.architectures.blocks.stack_packing import pack, real_slices
+from nnunet_cardiac.anatomy import TRAINERS, anatomy_labels
 from nnunet_cardiac.architectures.classifier_guided import ClassifierGuidedNet
-from nnunet_cardiac.augmentation import ZerosStayZero, stack_transforms
+from nnunet_cardiac.architectures.ops.stack_packing import pack, real_slices
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.evaluation.presence import ALL_LEVELS, add_presence_report, presence_score, presence_table
 from nnunet_cardiac.evaluation.slice_levels import slice_levels
-from nnunet_cardiac.gated_loss import ClassifierGuidedLoss, StagesLoss, presence_target
 from nnunet_cardiac.label_values import ignored_mask
-from nnunet_cardiac.recipes import CLASSIFIER_GUIDED as RECIPE
-from nnunet_cardiac.recipes import Recipe
-from nnunet_cardiac.registry import TRAINERS, anatomy_labels
-from nnunet_cardiac.systems import CLASSIFIER_GUIDED
+from nnunet_cardiac.systems.entries import CLASSIFIER_GUIDED
+from nnunet_cardiac.systems.recipe import CLASSIFIER_GUIDED as RECIPE
+from nnunet_cardiac.systems.recipe import Recipe
 from nnunet_cardiac.trainers.base import CardiacTrainer
 from nnunet_cardiac.trainers.processes import gathered
+from nnunet_cardiac.trainers.recipe.augmentation import ZerosStayZero, stack_transforms
+from nnunet_cardiac.trainers.recipe.gated_loss import ClassifierGuidedLoss, StagesLoss, presence_target
 
 
 class ClassifierGuidedTrainer(CardiacTrainer):

@@ -12,11 +12,11 @@ from typing import Any, ClassVar
 from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 
-from nnunet_cardiac.augmentation import crocnet_transforms
+from nnunet_cardiac.anatomy import TRAINERS
 from nnunet_cardiac.cascade.roi import RegionRule
-from nnunet_cardiac.recipes import CROCNET, Recipe
-from nnunet_cardiac.registry import TRAINERS
+from nnunet_cardiac.systems.recipe import CROCNET, Recipe
 from nnunet_cardiac.trainers.crop import CropTrainer
+from nnunet_cardiac.trainers.recipe.augmentation import crocnet_transforms
 
 
 class CroCNetTrainer(CropTrainer):

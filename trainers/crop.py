@@ -11,17 +11,17 @@ import torch
 from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 
-from nnunet_cardiac.augmentation import ZerosStayZero
-from nnunet_cardiac.cascade.configurations import CROP_NETWORK
+from nnunet_cardiac.anatomy import anatomy_labels
 from nnunet_cardiac.cascade.loader import RegionDataset
 from nnunet_cardiac.cascade.roi import RegionRule
 from nnunet_cardiac.cascade.simulation import CoarseSimulation
-from nnunet_cardiac.coarse_predictions import folder_of_all, predicted, predicted_out_of_fold
 from nnunet_cardiac.errors import UserError
-from nnunet_cardiac.fold_file import DRAWN_FOLDS, read_folds
-from nnunet_cardiac.registry import anatomy_labels
-from nnunet_cardiac.systems import GCAM_LOCALISER, ROI_REGRESSOR, SYSTEMS
+from nnunet_cardiac.patients.fold_file import DRAWN_FOLDS, read_folds
+from nnunet_cardiac.planning.coarse_predictions import folder_of_all, predicted, predicted_out_of_fold
+from nnunet_cardiac.planning.slice_crops import CROP_NETWORK
+from nnunet_cardiac.systems.entries import GCAM_LOCALISER, ROI_REGRESSOR, SYSTEMS
 from nnunet_cardiac.trainers.base import CardiacTrainer
+from nnunet_cardiac.trainers.recipe.augmentation import ZerosStayZero
 
 _SHOWN_CASES = 10
 

@@ -13,17 +13,17 @@ import torch
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 from torch import nn
 
+from nnunet_cardiac.anatomy import anatomy_labels
 from nnunet_cardiac.architectures.gcam_localiser import GCAMLocaliser
-from nnunet_cardiac.cascade.volume_configurations import BASE, keeps_z
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.evaluation.agreement import add_volume_agreement
 from nnunet_cardiac.evaluation.localisation import add_localisation_report
 from nnunet_cardiac.label_values import ignored_mask, structure_mask
-from nnunet_cardiac.losses import SummedLoss
-from nnunet_cardiac.recipes import DRUNET, Recipe
-from nnunet_cardiac.registry import anatomy_labels
-from nnunet_cardiac.systems import DR_UNET, GCAM_LOCALISER, JOINT_DR_UNET
+from nnunet_cardiac.planning.volumes import BASE, keeps_z
+from nnunet_cardiac.systems.entries import DR_UNET, GCAM_LOCALISER, JOINT_DR_UNET
+from nnunet_cardiac.systems.recipe import DRUNET, Recipe
 from nnunet_cardiac.trainers.crop import CropTrainer, rule_of
+from nnunet_cardiac.trainers.recipe.losses import SummedLoss
 
 _NETWORKS = (DR_UNET, GCAM_LOCALISER, JOINT_DR_UNET)
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.files import write_json
-from nnunet_cardiac.fold_file import FILE_NAME, fold_warnings, read_cohort
-from nnunet_cardiac.splits import patient_splits
+from nnunet_cardiac.patients.fold_file import FILE_NAME, fold_warnings, read_cohort
+from nnunet_cardiac.patients.splits import patient_splits
 
 
 def write_split(preprocessed: Path, fold: int | str, say: Callable[[str], object]) -> None:

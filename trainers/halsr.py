@@ -16,16 +16,16 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from nnunet_cardiac.anatomy import TRAINERS, anatomy_labels
 from nnunet_cardiac.architectures.blocks.box_corners import corners_of_mask, draw_corners
 from nnunet_cardiac.architectures.roi_regressor import ROIRegressor
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.evaluation.regions import Boxes, add_roi_reports, compare_boxes, known_boxes, slice_boxes
 from nnunet_cardiac.evaluation.regressed_boxes import regressed_boxes
 from nnunet_cardiac.label_values import ignored_mask
-from nnunet_cardiac.losses import CornerLoss
-from nnunet_cardiac.recipes import HALSR, Recipe
-from nnunet_cardiac.registry import TRAINERS, anatomy_labels
+from nnunet_cardiac.systems.recipe import HALSR, Recipe
 from nnunet_cardiac.trainers.crop import CropTrainer
+from nnunet_cardiac.trainers.recipe.losses import CornerLoss
 
 
 class HALSRNetTrainer(CropTrainer):

@@ -15,9 +15,9 @@ from batchgeneratorsv2.transforms.utils.nnunet_masking import MaskImageTransform
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 
-from nnunet_cardiac.augmentation import crop_transforms, flipped_axes, mild_transforms
 from nnunet_cardiac.cascade.placed import PlacedDataset
-from nnunet_cardiac.recipes import Recipe
+from nnunet_cardiac.systems.recipe import Recipe
+from nnunet_cardiac.trainers.recipe.augmentation import crop_transforms, flipped_axes, mild_transforms
 
 #: Share of the parts of larger images that are drawn around a foreground voxel; nnU-Net's own.
 _FOREGROUND_SHARE = 0.33

@@ -12,9 +12,9 @@ import re
 import torch
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
-from nnunet_cardiac.recipes import NNUNET
+from nnunet_cardiac.benchmark.accuracy.budgeted_training import BudgetedTraining
+from nnunet_cardiac.systems.recipe import NNUNET
 from nnunet_cardiac.trainers.base import CardiacTrainer
-from nnunet_cardiac.trainers.budget import BudgetedTraining
 from nnunet_cardiac.trainers.classifier_guided import ClassifierGuidedTrainer
 from nnunet_cardiac.trainers.crocnet import CroCNetTrainer
 from nnunet_cardiac.trainers.dilated_residual_unet import DRUNetEndToEndTrainer, DRUNetTrainer

@@ -8,8 +8,8 @@ import torch
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from nnunet_cardiac.devices import AUGMENTATION_VARIABLE, augmentation_workers, usable_cores
-from nnunet_cardiac.other_jobs import busy_cores
 from nnunet_cardiac.trainers.processes import number_of_processes
+from nnunet_cardiac.workflow.other_jobs import busy_cores
 
 
 def limit_threads(trainer: nnUNetTrainer) -> None:

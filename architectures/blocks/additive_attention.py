@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from nnunet_cardiac.architectures.blocks.pooled_query import PooledQueryAttention
-from nnunet_cardiac.architectures.blocks.precision import matmul_dtype, without_autocast
+from nnunet_cardiac.architectures.ops.mixed_precision import matmul_dtype, without_autocast
+from nnunet_cardiac.architectures.ops.pooled_query import PooledQueryAttention
 
 __all__ = ["AdditiveProjections", "EfficientAdditiveAttention", "TokenNorm", "additive_attention"]
 

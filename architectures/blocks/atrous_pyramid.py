@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from nnunet_cardiac.architectures.blocks.conv_norm_relu import PointwiseNormReLU, PooledBatchNorm2d
-from nnunet_cardiac.architectures.blocks.pointwise_conv import PointwiseConv, pointwise
-from nnunet_cardiac.architectures.blocks.separable_conv import DenseConv, SeparableConv
+from nnunet_cardiac.architectures.ops.pointwise_conv import PointwiseConv, pointwise
+from nnunet_cardiac.architectures.ops.separable_conv import DenseConv, SeparableConv
 
 __all__ = ["AtrousPyramid", "atrous_rates"]
 

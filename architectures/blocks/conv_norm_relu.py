@@ -4,8 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from nnunet_cardiac.architectures.blocks.pointwise_conv import PointwiseConv
-from nnunet_cardiac.architectures.blocks.separable_conv import DenseConv, SeparableConv
+from nnunet_cardiac.architectures.ops.pointwise_conv import PointwiseConv
+from nnunet_cardiac.architectures.ops.separable_conv import DenseConv, SeparableConv
 
 __all__ = ["ConvNormReLU", "PointwiseNormReLU", "PooledBatchNorm2d"]
 

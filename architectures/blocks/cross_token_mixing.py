@@ -4,9 +4,9 @@ import torch
 from torch import nn
 
 from nnunet_cardiac.architectures.blocks.cross_additive_attention import CrossEfficientAdditiveAttention
-from nnunet_cardiac.architectures.blocks.layout import to_map, to_tokens
 from nnunet_cardiac.architectures.blocks.pointwise_mlp import ResidualPointwiseMLP
 from nnunet_cardiac.architectures.blocks.token_mixing import MLP_EXPANSION
+from nnunet_cardiac.architectures.ops.layout import to_map, to_tokens
 
 __all__ = ["CrossTokenMixing"]
 

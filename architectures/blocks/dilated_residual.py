@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from nnunet_cardiac.architectures.blocks.volume_conv import VolumeConv
+from nnunet_cardiac.architectures.ops.volume_conv import VolumeConv
 
 __all__ = ["ConcatResidual", "ConvUnit", "DilatedSum", "double_unit"]
 

@@ -18,7 +18,7 @@ all but zero where the network is sure, and only the rim of the heart remains.
 import torch
 import torch.nn.functional as F
 
-from nnunet_cardiac.architectures.blocks.precision import statistics_dtype, without_autocast
+from nnunet_cardiac.architectures.ops.mixed_precision import statistics_dtype, without_autocast
 
 __all__ = ["SCORES", "gcam"]
 

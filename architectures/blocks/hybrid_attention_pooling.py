@@ -10,12 +10,12 @@ import torch.nn.functional as F
 from torch import nn
 
 from nnunet_cardiac.architectures.blocks.atrous_pyramid import AtrousPyramid
-from nnunet_cardiac.architectures.blocks.grid_pooling import average_grids
-from nnunet_cardiac.architectures.blocks.layout import to_map, to_tokens
-from nnunet_cardiac.architectures.blocks.pointwise_conv import PointwiseConv, pointwise
 from nnunet_cardiac.architectures.blocks.spatial_attention import ExcitePixels
 from nnunet_cardiac.architectures.blocks.spatial_pyramid import SpatialPyramid
 from nnunet_cardiac.architectures.blocks.squeeze_excite import ExciteChannels
+from nnunet_cardiac.architectures.ops.grid_pooling import average_grids
+from nnunet_cardiac.architectures.ops.layout import to_map, to_tokens
+from nnunet_cardiac.architectures.ops.pointwise_conv import PointwiseConv, pointwise
 
 __all__ = ["HybridAttentionPooling"]
 

@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from nnunet_cardiac.architectures.blocks.pointwise_conv import PointwiseConv
 from nnunet_cardiac.architectures.blocks.squeeze_excite import ExciteChannels
-from nnunet_cardiac.architectures.blocks.structure_layers import of_structures
+from nnunet_cardiac.architectures.ops.pointwise_conv import PointwiseConv
+from nnunet_cardiac.architectures.ops.structure_layers import of_structures
 
 __all__ = ["LatentReconstruction"]
 

@@ -11,9 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from nnunet_cardiac.architectures.blocks.chunking import chunks
-from nnunet_cardiac.architectures.blocks.layout import to_map, to_tokens
-from nnunet_cardiac.architectures.blocks.precision import matmul_dtype, statistics_dtype, without_autocast
+from nnunet_cardiac.architectures.ops.chunking import chunks
+from nnunet_cardiac.architectures.ops.layout import to_map, to_tokens
+from nnunet_cardiac.architectures.ops.mixed_precision import matmul_dtype, statistics_dtype, without_autocast
 
 __all__ = ["ResidualPointwiseMLP"]
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from nnunet_cardiac.architectures.blocks.conv_norm_relu import ConvNormReLU, PointwiseNormReLU, PooledBatchNorm2d
-from nnunet_cardiac.architectures.blocks.pointwise_conv import PointwiseConv
+from nnunet_cardiac.architectures.ops.pointwise_conv import PointwiseConv
 
 __all__ = ["SQUEEZES", "SelectiveKernel"]
 

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from nnunet_cardiac.architectures.blocks.layout import to_map, to_tokens
+from nnunet_cardiac.architectures.ops.layout import to_map, to_tokens
 
 __all__ = ["SliceFusionTransformer", "TransformerBlock"]
 

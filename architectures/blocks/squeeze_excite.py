@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from nnunet_cardiac.architectures.blocks.pointwise_conv import PointwiseConv
+from nnunet_cardiac.architectures.ops.pointwise_conv import PointwiseConv
 
 __all__ = ["ExciteChannels"]
 

@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from nnunet_cardiac.architectures.blocks.conv_norm_relu import ConvNormReLU
-from nnunet_cardiac.architectures.blocks.separable_conv import DenseConv
 from nnunet_cardiac.architectures.blocks.squeeze_excite import ExciteChannels
+from nnunet_cardiac.architectures.ops.separable_conv import DenseConv
 
 __all__ = ["SqueezeExciteResidual"]
 

@@ -8,8 +8,8 @@ from torch import nn
 
 from nnunet_cardiac.architectures.blocks.additive_attention import EfficientAdditiveAttention
 from nnunet_cardiac.architectures.blocks.depthwise_residual import DepthwiseResidual
-from nnunet_cardiac.architectures.blocks.layout import to_map, to_tokens
 from nnunet_cardiac.architectures.blocks.pointwise_mlp import ResidualPointwiseMLP
+from nnunet_cardiac.architectures.ops.layout import to_map, to_tokens
 
 __all__ = ["MLP_EXPANSION", "TokenMixing"]
 

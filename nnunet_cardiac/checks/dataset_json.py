@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nnunet_cardiac.anatomy import anatomy_labels
 from nnunet_cardiac.checks.problems import Problems
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.label_values import ignore_label
-from nnunet_cardiac.registry import anatomy_labels
 
 _REQUIRED_KEYS = ("labels", "channel_names", "numTraining", "file_ending")
 

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from nnunet_cardiac.checks.finding import Finding, fail, ok, warn
-from nnunet_cardiac.environment import NNUNET_FOLDERS
 from nnunet_cardiac.errors import UserError
-from nnunet_cardiac.folders import find_dataset
+from nnunet_cardiac.workflow.environment import NNUNET_FOLDERS
+from nnunet_cardiac.workflow.folders import find_dataset
 
 #: A preprocessed cardiac data set of 200 volumes takes some 0.5 GB, a trained fold with its checkpoints 0.5 GB.
 ENOUGH_FREE_BYTES = 5 * 10**9

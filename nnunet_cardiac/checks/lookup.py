@@ -9,8 +9,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from nnunet_cardiac.checks.finding import Finding, fail, ok, warn
-from nnunet_cardiac.environment import EXTERNAL_TRAINERS, external_trainer_folders, trainer_folder, with_trainers
 from nnunet_cardiac.errors import UserError
+from nnunet_cardiac.workflow.environment import (
+    EXTERNAL_TRAINERS,
+    external_trainer_folders,
+    trainer_folder,
+    with_trainers,
+)
 
 _TIMEOUT_SECONDS = 180
 _FIX = (

@@ -8,7 +8,7 @@ from typing import Any
 
 from nnunet_cardiac.checks.problems import Problems
 from nnunet_cardiac.errors import UserError
-from nnunet_cardiac.folders import dataset_number
+from nnunet_cardiac.workflow.folders import dataset_number
 
 #: Top-level keys of nnU-Net v1, whose plans were pickles.
 _V1_KEYS = {"plans_per_stage", "num_stages", "base_num_features", "num_pool_per_axis"}

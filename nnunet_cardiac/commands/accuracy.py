@@ -7,8 +7,8 @@ import logging
 import os
 from pathlib import Path
 
-from nnunet_cardiac.accuracy.budgets import BUDGETS, find_budget
-from nnunet_cardiac.accuracy.rows import RECIPES, ROWS, choose_recipe, find_row
+from nnunet_cardiac.benchmark.accuracy.budgets import BUDGETS, find_budget
+from nnunet_cardiac.benchmark.accuracy.rows import RECIPES, ROWS, choose_recipe, find_row
 from nnunet_cardiac.commands.argument_types import natural, positive
 from nnunet_cardiac.errors import UserError
 
@@ -71,12 +71,12 @@ def run_accuracy(args: argparse.Namespace) -> int:
     row, budget = find_row(args.system), find_budget(args.budget)
     recipe = choose_recipe(row, args.recipe)
     hardware_class = hardware_class_of(budget.device)
-    from nnunet_cardiac.accuracy.data import prepare_data
-    from nnunet_cardiac.accuracy.record import describe, identity, key_of, read_records, shown_key, store
-    from nnunet_cardiac.accuracy.run import run_row
-    from nnunet_cardiac.accuracy.workspace import Run
+    from nnunet_cardiac.benchmark.accuracy.data import prepare_data
+    from nnunet_cardiac.benchmark.accuracy.result_line import describe, identity, key_of, read_records, shown_key, store
+    from nnunet_cardiac.benchmark.accuracy.run import run_row
+    from nnunet_cardiac.benchmark.accuracy.workspace import Run
     from nnunet_cardiac.devices import usable_cores
-    from nnunet_cardiac.other_jobs import warn_of_other_jobs
+    from nnunet_cardiac.workflow.other_jobs import warn_of_other_jobs
 
     there = {key_of(record) for record in read_records(args.results)}
     folder = args.o.expanduser().absolute()
@@ -107,8 +107,8 @@ def run_accuracy(args: argparse.Namespace) -> int:
 
 def run_table(args: argparse.Namespace) -> int:
     """Make the table."""
-    from nnunet_cardiac.accuracy.record import read_records
-    from nnunet_cardiac.accuracy.table import make_tables, replace_table
+    from nnunet_cardiac.benchmark.accuracy.result_line import read_records
+    from nnunet_cardiac.benchmark.accuracy.table import make_tables, replace_table
 
     if not args.results.is_file():
         raise UserError(f"{args.results}: no such file; nnunet_cardiac benchmark accuracy writes it (--results).")

@@ -8,13 +8,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nnunet_cardiac.benchmark.options import slice_trainers
+from nnunet_cardiac.benchmark.speed.options import slice_trainers
 from nnunet_cardiac.commands import accuracy, training
 from nnunet_cardiac.commands.argument_types import classes, positive
 from nnunet_cardiac.errors import UserError
 
 if TYPE_CHECKING:
-    from nnunet_cardiac.benchmark.options import SpeedOptions, Subject
+    from nnunet_cardiac.benchmark.speed.options import SpeedOptions, Subject
 
 HELP = "compare systems: speed and memory of their networks without a data set, accuracy on one"
 
@@ -96,17 +96,17 @@ def _add_speed_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run_speed(args: argparse.Namespace) -> int:
     """Measure, print the tables and add the run to the file."""
-    from nnunet_cardiac.benchmark.options import choose
+    from nnunet_cardiac.benchmark.speed.options import choose
 
     pairs = choose(args.tr, args.c)
     if args.json is not None:
-        from nnunet_cardiac.benchmark.record import read_runs
+        from nnunet_cardiac.benchmark.speed.run_file import read_runs
 
         read_runs(args.json)  # what is wrong with the file is said before a minute of measuring
-    from nnunet_cardiac.benchmark.networks import make_subject
-    from nnunet_cardiac.benchmark.record import append_run, describe_run
-    from nnunet_cardiac.benchmark.speed import measure_speed
-    from nnunet_cardiac.benchmark.table import speed_tables
+    from nnunet_cardiac.benchmark.speed.networks_from_plans import make_subject
+    from nnunet_cardiac.benchmark.speed.run_file import append_run, describe_run
+    from nnunet_cardiac.benchmark.speed.speed import measure_speed
+    from nnunet_cardiac.benchmark.speed.table import speed_tables
 
     options = _options(args)
     subjects = _with_references([make_subject(*pair, options) for pair in pairs])
@@ -160,9 +160,9 @@ def _run_stacks(args: argparse.Namespace) -> int:
     """Measure each length of a stack, print the tables and add the runs to the file."""
     if any(side % 16 for side in args.patch):
         raise UserError(f"--patch {' '.join(map(str, args.patch))}: expected sides that are multiples of 16.")
-    from nnunet_cardiac.benchmark.passes import passes_table
-    from nnunet_cardiac.benchmark.record import append_run, describe_run, read_runs
-    from nnunet_cardiac.benchmark.stacks import StacksOptions, measure_stacks
+    from nnunet_cardiac.benchmark.speed.passes import passes_table
+    from nnunet_cardiac.benchmark.speed.run_file import append_run, describe_run, read_runs
+    from nnunet_cardiac.benchmark.speed.stacks import StacksOptions, measure_stacks
 
     if args.json is not None:
         read_runs(args.json)
@@ -196,9 +196,9 @@ def _run_stages(args: argparse.Namespace) -> int:
         raise UserError("--volume, --low and --window: expected rows and columns that are multiples of 8.")
     if any(a > b for a, b in zip(args.window, args.volume, strict=True)):
         raise UserError(f"--window {args.window}: expected no side larger than that of --volume {args.volume}.")
-    from nnunet_cardiac.benchmark.passes import passes_table
-    from nnunet_cardiac.benchmark.record import append_run, describe_run, read_runs
-    from nnunet_cardiac.benchmark.stages import StagesOptions, measure_stages
+    from nnunet_cardiac.benchmark.speed.localise_and_crop import StagesOptions, measure_stages
+    from nnunet_cardiac.benchmark.speed.passes import passes_table
+    from nnunet_cardiac.benchmark.speed.run_file import append_run, describe_run, read_runs
 
     if args.json is not None:
         read_runs(args.json)
@@ -219,7 +219,7 @@ def _run_stages(args: argparse.Namespace) -> int:
 
 def _options(args: argparse.Namespace) -> SpeedOptions:
 
-    from nnunet_cardiac.benchmark.options import SpeedOptions
+    from nnunet_cardiac.benchmark.speed.options import SpeedOptions
     from nnunet_cardiac.devices import choose_device, usable_cores
 
     device = choose_device(args.device)
@@ -241,7 +241,7 @@ def _options(args: argparse.Namespace) -> SpeedOptions:
 
 def _precision(device: str) -> str:
     """Type in which the trainers of slices compute on a device; all networks of a table get the same."""
-    from nnunet_cardiac.trainers.precision import cpu_computes_bf16
+    from nnunet_cardiac.trainers.recipe.precision import cpu_computes_bf16
 
     if device == "cuda":
         return "fp16"

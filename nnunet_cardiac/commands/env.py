@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
-from nnunet_cardiac.environment import EXTERNAL_TRAINERS, NNUNET_FOLDERS, with_trainers
+from nnunet_cardiac.workflow.environment import EXTERNAL_TRAINERS, NNUNET_FOLDERS, with_trainers
 
 HELP = "print the environment variables that nnU-Net needs, for a shell to evaluate"
 

@@ -59,8 +59,8 @@ def run(args: argparse.Namespace) -> int:
     from nnunet_cardiac.evaluation.patients import PatientTable, read_patient_table
     from nnunet_cardiac.evaluation.results import derive, write_results
     from nnunet_cardiac.evaluation.table import evaluate
-    from nnunet_cardiac.patient_tables import find_tables
-    from nnunet_cardiac.patients import read_patients
+    from nnunet_cardiac.patients.cohort import read_patients
+    from nnunet_cardiac.patients.tables import find_tables
 
     if not args.tolerance >= 0:
         raise UserError(f"--tolerance {args.tolerance}: expected 0 mm or more.")

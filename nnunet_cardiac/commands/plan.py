@@ -9,14 +9,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nnunet_cardiac.anatomy import TRAINERS
 from nnunet_cardiac.files import read_json
-from nnunet_cardiac.folders import dataset_number, find_dataset
-from nnunet_cardiac.paper_notes import PAPER_SUFFIX, paper_notes
-from nnunet_cardiac.registry import TRAINERS
-from nnunet_cardiac.systems import SYSTEMS
+from nnunet_cardiac.planning.paper_notes import PAPER_SUFFIX, paper_notes
+from nnunet_cardiac.systems.entries import SYSTEMS
+from nnunet_cardiac.workflow.folders import dataset_number, find_dataset
 
 if TYPE_CHECKING:
-    from nnunet_cardiac.plans import Planned
+    from nnunet_cardiac.planning.plan import Planned
 
 HELP = "add the configurations that a trainer needs to nnU-Net's plans file"
 
@@ -86,9 +86,9 @@ def _add_crop_arguments(crop: argparse._ArgumentGroup) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Add the configurations and say what they are."""
-    from nnunet_cardiac.fold_file import known_cases, raw_tables
-    from nnunet_cardiac.patients import read_patients
-    from nnunet_cardiac.plans import CropOptions, ensure_patient_splits, plan_configurations
+    from nnunet_cardiac.patients.cohort import read_patients
+    from nnunet_cardiac.patients.fold_file import known_cases, raw_tables
+    from nnunet_cardiac.planning.plan import CropOptions, ensure_patient_splits, plan_configurations
 
     folder = find_dataset(os.environ, "nnUNet_preprocessed", args.d)
     tables = raw_tables(folder.name, os.environ) if args.patients is None else [args.patients]

@@ -106,7 +106,7 @@ def _segment_here(args: argparse.Namespace, model: dict[str, Any]) -> list[Resul
     from nnunet_cardiac.devices import choose_device, usable_cores
     from nnunet_cardiac.inference.cohort import segment
     from nnunet_cardiac.inference.predictor import CardiacPredictor
-    from nnunet_cardiac.other_jobs import warn_of_other_jobs
+    from nnunet_cardiac.workflow.other_jobs import warn_of_other_jobs
 
     torch.set_num_threads(usable_cores(args.threads))
     if choose_device(args.device) == "cpu":
@@ -173,7 +173,7 @@ def _model_folder(args: argparse.Namespace) -> Path:
         return args.m
     if not (args.d and args.c):
         raise UserError("No model: give its result folder with -m, or data set and configuration with -d and -c.")
-    from nnunet_cardiac.folders import find_dataset
+    from nnunet_cardiac.workflow.folders import find_dataset
 
     return find_dataset(os.environ, "nnUNet_results", args.d) / f"{args.tr}__{args.p}__{args.c}"
 

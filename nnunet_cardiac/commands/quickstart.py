@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nnunet_cardiac.commands.argument_types import positive
 from nnunet_cardiac.errors import UserError
-from nnunet_cardiac.quickstart.systems import SYSTEMS
+from nnunet_cardiac.quickstart.shown_systems import SYSTEMS
 
 HELP = "make phantom data, train the stages of a system briefly, predict, evaluate, write a result page"
 
@@ -29,9 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run it and say where the page is."""
     from nnunet_cardiac.devices import choose_device, usable_cores
-    from nnunet_cardiac.other_jobs import warn_of_other_jobs
     from nnunet_cardiac.quickstart.run import run_quickstart
     from nnunet_cardiac.quickstart.steps import QuickstartOptions
+    from nnunet_cardiac.workflow.other_jobs import warn_of_other_jobs
 
     chosen = {name: getattr(args, name) for name in ("epochs", "patients", "test_patients", "seed", "threads")}
     folder = (args.o or _new_folder(Path.cwd())).expanduser().absolute()

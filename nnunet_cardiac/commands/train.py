@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from nnunet_cardiac.commands.argument_types import fold, positive
 from nnunet_cardiac.devices import choose_device, thread_variables
 from nnunet_cardiac.errors import UserError
-from nnunet_cardiac.folders import find_dataset
+from nnunet_cardiac.workflow.folders import find_dataset
 
 if TYPE_CHECKING:
-    from nnunet_cardiac.stages import TrainingSetup
+    from nnunet_cardiac.planning.stages import TrainingSetup
 
 logger = logging.getLogger(__name__)
 
@@ -57,8 +57,8 @@ def run(args: argparse.Namespace) -> int:
     """Run the trainings one after the other."""
     from nnunet_cardiac.files import read_json
     from nnunet_cardiac.label_values import refuse_regions
-    from nnunet_cardiac.runner import run_command, shown
-    from nnunet_cardiac.stages import TrainingSetup
+    from nnunet_cardiac.planning.stages import TrainingSetup
+    from nnunet_cardiac.workflow.runner import run_command, shown
 
     preprocessed = find_dataset(os.environ, "nnUNet_preprocessed", args.d)
     description = preprocessed / "dataset.json"
@@ -84,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _say_what_is_wrong(setup: TrainingSetup, args: argparse.Namespace) -> None:
     """Refuse what cannot be trained, or only say it if nothing is to run; warn of folds that are unusual."""
-    from nnunet_cardiac.fold_file import fold_warnings, read_cohort
+    from nnunet_cardiac.patients.fold_file import fold_warnings, read_cohort
 
     try:
         setup.check(setup.chain(args.c) if args.all_stages else [args.c], args.f)

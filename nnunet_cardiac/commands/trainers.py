@@ -6,7 +6,7 @@ import argparse
 import json
 from dataclasses import asdict
 
-from nnunet_cardiac.registry import TRAINERS, TrainerFacts
+from nnunet_cardiac.anatomy import TRAINERS, TrainerFacts
 
 HELP = "list the trainers of this package, their configurations and sizes"
 

@@ -7,8 +7,8 @@ import os
 from dataclasses import asdict
 from pathlib import Path
 
-from nnunet_cardiac.accuracy.budgets import BUDGETS, find_budget
-from nnunet_cardiac.accuracy.rows import REFERENCE, find_row
+from nnunet_cardiac.benchmark.accuracy.budgets import BUDGETS, find_budget
+from nnunet_cardiac.benchmark.accuracy.rows import REFERENCE, find_row
 from nnunet_cardiac.commands.argument_types import positive
 from nnunet_cardiac.errors import UserError
 
@@ -57,13 +57,13 @@ def run_training(args: argparse.Namespace) -> int:
     rows = {system: find_row(system) for system in dict.fromkeys((REFERENCE, *args.system))}
     if args.steps < 2:
         raise UserError("--steps 1: the first step of a turn is not counted; give at least 2.")
-    from nnunet_cardiac.accuracy.data import prepare_data
-    from nnunet_cardiac.accuracy.training_time import Timing, measure_training, training_table
-    from nnunet_cardiac.accuracy.workspace import Run
-    from nnunet_cardiac.benchmark.record import append_run, describe_run, read_runs
+    from nnunet_cardiac.benchmark.accuracy.data import prepare_data
+    from nnunet_cardiac.benchmark.accuracy.training_time import Timing, measure_training, training_table
+    from nnunet_cardiac.benchmark.accuracy.workspace import Run
+    from nnunet_cardiac.benchmark.speed.run_file import append_run, describe_run, read_runs
     from nnunet_cardiac.commands.accuracy import hardware_class_of
     from nnunet_cardiac.devices import usable_cores
-    from nnunet_cardiac.other_jobs import warn_of_other_jobs
+    from nnunet_cardiac.workflow.other_jobs import warn_of_other_jobs
 
     hardware_class_of(budget.device)  # refuses a budget of a GPU without one
     if args.json is not None:

@@ -12,7 +12,7 @@ from itertools import permutations
 
 import numpy as np
 
-from nnunet_cardiac.registry import ANATOMIES
+from nnunet_cardiac.anatomy import ANATOMIES
 
 #: Share of the cavity's border that has to lie on the myocardium. On 160 volumes of ACDC the true order reaches 0.98
 #: and every other stays below 0.46; long-axis views, open at the mitral valve, lie lower than short-axis ones.

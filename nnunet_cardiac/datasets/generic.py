@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from nnunet_cardiac.datasets.csv_table import read_table, whole_number
 from nnunet_cardiac.datasets.image_files import file_volume
 from nnunet_cardiac.datasets.naming import case_name, patient_name
 from nnunet_cardiac.datasets.subject import FOLDER_OF_SPLIT, Case, Collection, Options, Subject, Volume
 from nnunet_cardiac.errors import UserError
+from nnunet_cardiac.patients.csv_table import read_table, whole_number
 
 _KNOWN = ("image", "label", "patient", "phase", "frame", "split", "group")
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from nnunet_cardiac.anatomy import canonical_anatomy
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.label_values import IGNORE
-from nnunet_cardiac.registry import canonical_anatomy
 
 #: Structures in the order of their values. ACDC's order, so models trained on ACDC read the others without a change.
 PROJECT_ORDER = ("RV", "MYO", "LV", "LA")

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import SimpleITK as sitk
 
-from nnunet_cardiac.datasets.csv_table import find_table, read_table, whole_number
 from nnunet_cardiac.datasets.image_files import extract_frame, file_volume, read_volume
 from nnunet_cardiac.datasets.layout import find_folder, image_in, subfolders, unknown_layout
 from nnunet_cardiac.datasets.naming import case_name, patient_name
 from nnunet_cardiac.datasets.subject import Case, Collection, Loaded, Options, Subject, Volume
 from nnunet_cardiac.errors import UserError
+from nnunet_cardiac.patients.csv_table import find_table, read_table, whole_number
 
 LAYOUT = "Training/Labeled, Validation and Testing with CODE/CODE_sa.nii.gz and CODE/CODE_sa_gt.nii.gz"
 VALUES = {"LV": (1,), "MYO": (2,), "RV": (3,)}

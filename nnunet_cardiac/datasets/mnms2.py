@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nnunet_cardiac.datasets.csv_table import find_table, read_table, whole_number
 from nnunet_cardiac.datasets.image_files import file_volume
 from nnunet_cardiac.datasets.layout import find_folder, image_in, subfolders, unknown_layout
 from nnunet_cardiac.datasets.mnms import VALUES
 from nnunet_cardiac.datasets.naming import case_name, patient_name
 from nnunet_cardiac.datasets.subject import Case, Collection, Options, Subject
 from nnunet_cardiac.errors import UserError
+from nnunet_cardiac.patients.csv_table import find_table, read_table, whole_number
 
 LAYOUT = "dataset_information.csv and dataset/NNN/NNN_SA_ED.nii.gz, NNN_SA_ED_gt.nii.gz, NNN_LA_ED.nii.gz, ..."
 VIEWS = ("SA", "LA")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from nnunet_cardiac.errors import UserError
-from nnunet_cardiac.patients import patient_of
+from nnunet_cardiac.patients.cohort import patient_of
 
 
 def patient_name(text: str) -> str:

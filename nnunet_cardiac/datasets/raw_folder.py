@@ -18,7 +18,7 @@ from nnunet_cardiac.datasets.subject import Collection, Subject
 from nnunet_cardiac.datasets.tables import Written, case_row, patient_row, write_csv
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.files import write_json
-from nnunet_cardiac.splits import check_splits, stratified_splits
+from nnunet_cardiac.patients.splits import check_splits, stratified_splits
 
 
 @dataclass(frozen=True)

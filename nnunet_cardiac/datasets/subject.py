@@ -9,7 +9,7 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from nnunet_cardiac.errors import UserError
-from nnunet_cardiac.patients import patient_of
+from nnunet_cardiac.patients.cohort import patient_of
 
 #: Split -> ending of nnU-Net's folders. nnU-Net reads Tr; Ts and Val keep the official protocol apart.
 FOLDER_OF_SPLIT: Mapping[str, str] = {"train": "Tr", "val": "Val", "test": "Ts"}
@@ -49,7 +49,8 @@ class Case:
     """One case of nnU-Net.
 
     Attributes:
-        name: Its file name without ending; :func:`nnunet_cardiac.patients.patient_of` has to give the patient back.
+        name: Its file name without ending; :func:`nnunet_cardiac.patients.cohort.patient_of` has to give
+            the patient back.
         image: The image, 3D.
         label: Label map in the values of the source, if there is one.
         phase: `ED`, `ES` or empty.

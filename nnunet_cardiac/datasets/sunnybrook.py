@@ -18,12 +18,12 @@ from tqdm import tqdm
 from nnunet_cardiac.checks.problems import Problems
 from nnunet_cardiac.datasets.contoured_stack import ContouredStack
 from nnunet_cardiac.datasets.contours import find_contours
-from nnunet_cardiac.datasets.csv_table import find_table, read_table
 from nnunet_cardiac.datasets.dicom_cine import CineStack, find_cine, read_instances
 from nnunet_cardiac.datasets.layout import unknown_layout
 from nnunet_cardiac.datasets.naming import case_name, patient_name
 from nnunet_cardiac.datasets.subject import Case, Collection, Loaded, Options, Subject, Volume
 from nnunet_cardiac.errors import UserError
+from nnunet_cardiac.patients.csv_table import find_table, read_table
 
 LAYOUT = "SC-HF-I-1/contours-manual/IRCCI-expert/IM-0001-0048-icontour-manual.txt and DICOM files of the same case"
 #: Values of this module; the contours themselves have none.

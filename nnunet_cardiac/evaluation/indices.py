@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 
 from nnunet_cardiac.errors import UserError
+from nnunet_cardiac.evaluation.ed_es import PHASES
 from nnunet_cardiac.evaluation.patients import PatientTable
-from nnunet_cardiac.evaluation.phases import PHASES
 from nnunet_cardiac.evaluation.volumes import ejection_fraction, myocardial_mass_g
-from nnunet_cardiac.patients import read_names
+from nnunet_cardiac.patients.cohort import read_names
 
 #: Formula -> body surface area in m2 from height in cm and weight in kg.
 BSA_FORMULAS = {

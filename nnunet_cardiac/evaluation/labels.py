@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from nnunet_cardiac.anatomy import canonical_anatomy
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.files import read_json
 from nnunet_cardiac.label_values import ignore_label, refuse_regions, structure_values
-from nnunet_cardiac.registry import canonical_anatomy
 
 
 @dataclass(frozen=True)

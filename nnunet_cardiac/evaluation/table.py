@@ -14,11 +14,11 @@ from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.evaluation.case_metrics import TOLERANCE_MM, CaseMetrics
 from nnunet_cardiac.evaluation.cases import match_method
 from nnunet_cardiac.evaluation.conventions import check_anatomy, check_overlap
+from nnunet_cardiac.evaluation.ed_es import assign_phases
 from nnunet_cardiac.evaluation.jobs import Job, run_jobs
 from nnunet_cardiac.evaluation.patients import PatientTable
-from nnunet_cardiac.evaluation.phases import assign_phases
 from nnunet_cardiac.evaluation.regions import ROIReport, roi_report
-from nnunet_cardiac.patients import CaseName, read_names
+from nnunet_cardiac.patients.cohort import CaseName, read_names
 
 
 @dataclass(frozen=True)
@@ -83,8 +83,9 @@ def evaluate(
         labels: Structure -> label value in the reference; value 0 is skipped.
         cases: Names to evaluate; by default all of `reference`.
         patients: Groups and phases. Phases that it does not name follow the reference volume, see
-            :func:`nnunet_cardiac.evaluation.phases.assign_phases`.
-        names: Case -> patient, as :func:`nnunet_cardiac.patients.read_patients` says; by default read from the names.
+            :func:`nnunet_cardiac.evaluation.ed_es.assign_phases`.
+        names: Case -> patient, as :func:`nnunet_cardiac.patients.cohort.read_patients` says; by default read from
+            the names.
         tolerance_mm: Of surface Dice.
         ignore_label: Value of voxels without a reference, or None; for what is reported then see
             :func:`nnunet_cardiac.evaluation.case_metrics.case_metrics`.

@@ -14,9 +14,9 @@ import numpy.typing as npt
 from nnunet_cardiac.files import write_json
 from nnunet_cardiac.inference.dicom import read_dicom
 from nnunet_cardiac.inference.existing import finished, output_files, remove_parts
+from nnunet_cardiac.inference.frame_volumes import find_phases, volume_curves
 from nnunet_cardiac.inference.images import read_series
 from nnunet_cardiac.inference.label_file import write_label_map
-from nnunet_cardiac.inference.phases import find_phases, volume_curves
 from nnunet_cardiac.inference.predictor import CardiacPredictor
 from nnunet_cardiac.inference.results import FAILURES, Options, Result, done, failed
 from nnunet_cardiac.inference.series import Series

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nnunet_cardiac.anatomy import canonical_anatomy
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.files import replacing
 from nnunet_cardiac.inference.series import Series
-from nnunet_cardiac.registry import canonical_anatomy
 from nnunet_cardiac.version import __version__
 
 #: Anatomy -> SNOMED CT code and meaning.

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nnunet_cardiac.evaluation.phases import assign_phases
+from nnunet_cardiac.evaluation.ed_es import assign_phases
 from nnunet_cardiac.evaluation.volumes import ejection_fraction, myocardial_mass_g
 from nnunet_cardiac.files import replacing
-from nnunet_cardiac.patients import read_names
+from nnunet_cardiac.patients.cohort import read_names
 
 COLUMNS = ("case", "index", "unit", "value")
 

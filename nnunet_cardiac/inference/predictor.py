@@ -18,7 +18,7 @@ from nnunet_cardiac.devices import choose_device
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.inference.model_folder import FINAL, find_stages
 from nnunet_cardiac.inference.precision import PRECISIONS
-from nnunet_cardiac.inference.stage import Prepared, Stage
+from nnunet_cardiac.inference.trained_stage import Prepared, Stage
 from nnunet_cardiac.label_values import structure_values
 
 logger = logging.getLogger(__name__)

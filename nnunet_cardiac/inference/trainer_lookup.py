@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from nnunet_cardiac.environment import EXTERNAL_TRAINERS, with_trainers
+from nnunet_cardiac.anatomy import TRAINERS
 from nnunet_cardiac.errors import UserError
-from nnunet_cardiac.registry import TRAINERS
+from nnunet_cardiac.workflow.environment import EXTERNAL_TRAINERS, with_trainers
 
 
 def find_trainer(name: str) -> Any:

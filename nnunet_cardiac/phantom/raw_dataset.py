@@ -20,13 +20,13 @@ from tqdm import tqdm
 
 from nnunet_cardiac.datasets.labels import keep_structures, project_values, renumber
 from nnunet_cardiac.errors import UserError
+from nnunet_cardiac.patients.splits import stratified_splits
 from nnunet_cardiac.phantom.groups import GROUPS
 from nnunet_cardiac.phantom.left_atrium import ATRIUM_LABELS, make_left_atrium
 from nnunet_cardiac.phantom.long_axis import make_long_axis
 from nnunet_cardiac.phantom.nifti import write_series, write_volume
 from nnunet_cardiac.phantom.short_axis import make_study
 from nnunet_cardiac.phantom.study import ACDC_LABELS, AtriumStudy, CineStudy
-from nnunet_cardiac.splits import stratified_splits
 
 KINDS = ("sax", "lax", "la")
 

@@ -15,15 +15,15 @@ import numpy.typing as npt
 import pandas as pd
 import SimpleITK as sitk
 
-from nnunet_cardiac.environment import EXTERNAL_TRAINERS, trainer_folder
+from nnunet_cardiac.anatomy import anatomy_labels
 from nnunet_cardiac.evaluation.table import evaluate_folder, mean_foreground_dice
 from nnunet_cardiac.files import read_json
-from nnunet_cardiac.patients import CaseName, read_names
+from nnunet_cardiac.patients.cohort import CaseName, read_names
 from nnunet_cardiac.quickstart.steps import QuickstartOptions
-from nnunet_cardiac.registry import anatomy_labels
 from nnunet_cardiac.report.content import CommandRun, OverlayCase, ResultPage, Stage
 from nnunet_cardiac.report.curves import read_training_log
 from nnunet_cardiac.report.page import write_result_page
+from nnunet_cardiac.workflow.environment import EXTERNAL_TRAINERS, trainer_folder
 
 #: Column of the phantom's table -> index as `evaluation.table.indices` names it.
 _EXACT = {

@@ -15,8 +15,8 @@ from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.quickstart.page import write_page
 from nnunet_cardiac.quickstart.steps import QuickstartOptions, quickstart_steps
 from nnunet_cardiac.report.content import CommandRun
-from nnunet_cardiac.runner import shown
-from nnunet_cardiac.steps import StepRunner
+from nnunet_cardiac.workflow.runner import shown
+from nnunet_cardiac.workflow.steps import StepRunner
 
 #: The result takes 0.17 GB; checkpoints are written beside the ones that they replace.
 _NEEDED_BYTES = 10**9

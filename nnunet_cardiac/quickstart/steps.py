@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nnunet_cardiac.devices import WORKERS_VARIABLE, thread_variables, usable_cores
-from nnunet_cardiac.quickstart.systems import SYSTEMS, QuickstartSystem
-from nnunet_cardiac.steps import Step
+from nnunet_cardiac.quickstart.shown_systems import SYSTEMS, QuickstartSystem
+from nnunet_cardiac.workflow.steps import Step
 
 DATASET_ID = 900
 DATASET_NAME = "CinePhantom"

@@ -7,7 +7,7 @@ from html import escape
 
 import pandas as pd
 
-from nnunet_cardiac.evaluation.phases import PHASES
+from nnunet_cardiac.evaluation.ed_es import PHASES
 from nnunet_cardiac.evaluation.summary import ALL
 from nnunet_cardiac.report.html import head_cells, number, row, table
 

@@ -7,8 +7,8 @@ from html import escape
 
 import pandas as pd
 
+from nnunet_cardiac.evaluation.ed_es import PHASES
 from nnunet_cardiac.evaluation.indices import indices
-from nnunet_cardiac.evaluation.phases import PHASES
 from nnunet_cardiac.evaluation.table import mean_foreground_dice, summarise
 from nnunet_cardiac.report.content import Stage
 from nnunet_cardiac.report.html import Markup, head_cells, number, row, table

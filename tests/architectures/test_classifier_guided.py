@@ -11,10 +11,10 @@ from nnunet_cardiac.architectures.blocks.conv_norm_relu import PooledBatchNorm2d
 from nnunet_cardiac.architectures.blocks.presence_gate import PresenceGate
 from nnunet_cardiac.architectures.blocks.selective_kernel import SelectiveKernel
 from nnunet_cardiac.architectures.blocks.slice_fusion import SliceFusionTransformer, TransformerBlock
-from nnunet_cardiac.architectures.blocks.stack_norm import StackNorm2d
-from nnunet_cardiac.architectures.blocks.stack_packing import content_box, pack, real_slices, unpack
 from nnunet_cardiac.architectures.classifier_guided import StageOutputs
-from nnunet_cardiac.benchmark.arithmetic import count_flop
+from nnunet_cardiac.architectures.ops.stack_norm import StackNorm2d
+from nnunet_cardiac.architectures.ops.stack_packing import content_box, pack, real_slices, unpack
+from nnunet_cardiac.benchmark.speed.arithmetic import count_flop
 from nnunet_cardiac.cascade.whole_cases import WholeCase
 
 NARROW = {"features": (8, 16, 16), "heads": 4, "hidden": 8}

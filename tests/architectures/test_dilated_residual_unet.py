@@ -5,8 +5,8 @@ import torch
 import torch.nn.functional as F
 
 from nnunet_cardiac.architectures import DilatedResidualUNet
-from nnunet_cardiac.architectures.blocks.checkpointing import run_block
 from nnunet_cardiac.architectures.blocks.dilated_residual import ConcatResidual, ConvUnit, DilatedSum
+from nnunet_cardiac.architectures.ops.checkpointing import run_block
 
 
 def count(module):

@@ -8,12 +8,12 @@ from torch import nn
 from nnunet_cardiac.architectures.blocks.atrous_pyramid import AtrousPyramid, atrous_rates
 from nnunet_cardiac.architectures.blocks.attention_gate import AttentionGate
 from nnunet_cardiac.architectures.blocks.conv_norm_relu import PooledBatchNorm2d
-from nnunet_cardiac.architectures.blocks.grid_pooling import average_grids
 from nnunet_cardiac.architectures.blocks.hybrid_attention_pooling import HybridAttentionPooling
 from nnunet_cardiac.architectures.blocks.latent_reconstruction import LatentReconstruction
-from nnunet_cardiac.architectures.blocks.phases import join_phases, split_phases
-from nnunet_cardiac.architectures.blocks.separable_conv import DenseConv, SeparableConv
 from nnunet_cardiac.architectures.blocks.squeeze_excite import ExciteChannels
+from nnunet_cardiac.architectures.ops.grid_pooling import average_grids
+from nnunet_cardiac.architectures.ops.polyphase import join_phases, split_phases
+from nnunet_cardiac.architectures.ops.separable_conv import DenseConv, SeparableConv
 
 FUSIONS = ("concat", "reduced")
 

@@ -10,7 +10,7 @@ import torch
 from nnunetv2.training.dataloading.data_loader import nnUNetDataLoader
 
 from nnunet_cardiac.architectures.blocks.box_corners import corners_of_mask, placed_corners
-from nnunet_cardiac.architectures.blocks.fitting import fitted_size, pad_centred, shrunk
+from nnunet_cardiac.architectures.ops.fitting import fitted_size, pad_centred, shrunk
 from nnunet_cardiac.cascade.placed import PlacedDataset
 
 

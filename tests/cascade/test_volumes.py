@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from nnunet_cardiac.architectures.blocks.slide import slid
+from nnunet_cardiac.architectures.ops.slide import slid
 from nnunet_cardiac.cascade.coarse_to_fine import CropFromCoarse
 from nnunet_cardiac.cascade.crop import crop, paste
 from nnunet_cardiac.cascade.loader import RegionDataset

@@ -9,7 +9,7 @@ import torch
 from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 from torch import nn
 
-from nnunet_cardiac.architectures.blocks.slide import slid
+from nnunet_cardiac.architectures.ops.slide import slid
 from nnunet_cardiac.cascade.whole_cases import WholeCase, bare, predict_case, predicts_cases
 from nnunet_cardiac.trainers.stock_predictor import install
 

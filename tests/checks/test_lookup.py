@@ -6,10 +6,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from nnunet_cardiac.anatomy import TRAINERS
 from nnunet_cardiac.checks import lookup, lookup_probe
 from nnunet_cardiac.checks.finding import Status
-from nnunet_cardiac.environment import EXTERNAL_TRAINERS, trainer_folder
-from nnunet_cardiac.registry import TRAINERS
+from nnunet_cardiac.workflow.environment import EXTERNAL_TRAINERS, trainer_folder
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_broken_probe(answer, monkeypatch):
 
 @pytest.mark.parametrize(
     ("module", "expected"),
-    [("flat_trainer", "nnU-Net found flat_trainer.Twin, expected"), ("nnunet_cardiac.registry", "a second copy")],
+    [("flat_trainer", "nnU-Net found flat_trainer.Twin, expected"), ("nnunet_cardiac.anatomy", "a second copy")],
 )
 def test_second_copies_are_noticed(monkeypatch, module, expected):
     from nnunetv2.utilities import find_objects
@@ -83,7 +83,7 @@ def test_second_copies_are_noticed(monkeypatch, module, expected):
 def test_installed_class_is_accepted(monkeypatch):
     from nnunetv2.utilities import find_objects
 
-    from nnunet_cardiac.registry import TrainerFacts
+    from nnunet_cardiac.anatomy import TrainerFacts
 
     monkeypatch.setattr(find_objects, "recursive_find_trainer_class_by_name", lambda name: TrainerFacts)
     assert lookup_probe.probe("TrainerFacts") == ""

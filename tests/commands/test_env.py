@@ -8,7 +8,7 @@ import pytest
 
 from nnunet_cardiac import cli
 from nnunet_cardiac.commands.env import export_line, variables
-from nnunet_cardiac.environment import EXTERNAL_TRAINERS, NNUNET_FOLDERS, trainer_folder
+from nnunet_cardiac.workflow.environment import EXTERNAL_TRAINERS, NNUNET_FOLDERS, trainer_folder
 
 AWKWARD = r"/a b/it's $HOME \ `x` é"
 

@@ -9,7 +9,7 @@ import pytest
 
 from nnunet_cardiac.cli import main
 from nnunet_cardiac.files import write_json
-from nnunet_cardiac.splits import patient_splits
+from nnunet_cardiac.patients.splits import patient_splits
 
 CASES = [f"patient{n:03d}_{phase}" for n in range(1, 8) for phase in ("ED", "ES")]
 

@@ -3,8 +3,8 @@
 import json
 
 from nnunet_cardiac import cli
+from nnunet_cardiac.anatomy import TRAINERS, TrainerFacts
 from nnunet_cardiac.commands.trainers import describe
-from nnunet_cardiac.registry import TRAINERS, TrainerFacts
 
 
 def test_json_holds_every_fact(capsys):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nnunet_cardiac.registry import anatomy_labels
+from nnunet_cardiac.anatomy import anatomy_labels
 
 TRAINING = ("Case_N006", "Case_N012", "Case_P001", "Case_P100")
 VALUES = {"LV": 1, "MYO": 2}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nnunet_cardiac.datasets.naming import patient_name
-from nnunet_cardiac.patients import patient_of
+from nnunet_cardiac.patients.cohort import patient_of
 
 LABELS = ("--labels", "LV=1", "MYO=2", "RV=3")
 

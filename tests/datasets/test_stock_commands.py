@@ -8,7 +8,7 @@ import os
 import pytest
 
 from nnunet_cardiac import cli
-from nnunet_cardiac.runner import run_command
+from nnunet_cardiac.workflow.runner import run_command
 
 
 @pytest.mark.slow

@@ -18,9 +18,9 @@ from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.evaluation.agreement import add_volume_agreement
 from nnunet_cardiac.evaluation.case_metrics import case_metrics
 from nnunet_cardiac.evaluation.cases import LabelMapPair, match_cases, read_pair
+from nnunet_cardiac.evaluation.ed_es import assign_phases
 from nnunet_cardiac.evaluation.labels import parse_labels, read_labels
 from nnunet_cardiac.evaluation.localisation import add_localisation_report
-from nnunet_cardiac.evaluation.phases import assign_phases
 from nnunet_cardiac.evaluation.presence import presence_table
 from nnunet_cardiac.evaluation.regions import ended_boxes, slice_boxes
 from nnunet_cardiac.evaluation.slice_levels import slice_levels

@@ -1,7 +1,7 @@
 import pytest
 
 from nnunet_cardiac.errors import UserError
-from nnunet_cardiac.evaluation.phases import assign_phases
+from nnunet_cardiac.evaluation.ed_es import assign_phases
 
 
 def test_larger_ventricle_is_end_diastole_even_if_its_frame_comes_later() -> None:

@@ -12,9 +12,9 @@ import torch
 from nnunetv2.utilities.label_handling.label_handling import determine_num_input_channels
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
-from nnunet_cardiac.cascade.configurations import CROP_NETWORK, architecture
 from nnunet_cardiac.files import write_json
 from nnunet_cardiac.inference.trainer_lookup import find_trainer
+from nnunet_cardiac.planning.slice_crops import CROP_NETWORK, architecture
 
 BLOCKS = "nnunet_cardiac.architectures"
 E2A_UNET = architecture(f"{BLOCKS}.e2a_unet.E2AUNet", {"features": [4, 8, 16, 32, 64]})

@@ -17,7 +17,7 @@ from nnunet_cardiac.files import read_json, write_json
 from nnunet_cardiac.inference.model_folder import find_stages
 from nnunet_cardiac.inference.network import build_network
 from nnunet_cardiac.inference.trainer_lookup import find_trainer
-from nnunet_cardiac.trainer_plans import RESOLVED
+from nnunet_cardiac.planning.shared_plans import RESOLVED
 
 
 def write_down(model: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

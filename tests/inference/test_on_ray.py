@@ -27,7 +27,7 @@ from nnunet_cardiac.inference.on_ray import segment_on_ray
 from nnunet_cardiac.inference.ray_worker import Worker
 from nnunet_cardiac.inference.results import Options, Result
 from nnunet_cardiac.inference.sources import Source, find_sources
-from nnunet_cardiac.trainer_plans import RESOLVED
+from nnunet_cardiac.planning.shared_plans import RESOLVED
 
 ray = pytest.importorskip("ray")
 

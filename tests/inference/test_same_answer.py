@@ -12,9 +12,9 @@ import SimpleITK as sitk
 import torch
 from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
-from nnunet_cardiac.environment import EXTERNAL_TRAINERS, with_trainers
 from nnunet_cardiac.inference import CardiacPredictor
 from nnunet_cardiac.inference.model_folder import find_stages
+from nnunet_cardiac.workflow.environment import EXTERNAL_TRAINERS, with_trainers
 
 SPACING = (9.0, 1.3, 1.45)
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nnunet_cardiac import system_entries
 from nnunet_cardiac.cascade import configurations, volume_configurations
 from nnunet_cardiac.files import read_json, write_json
+from nnunet_cardiac.planning import entries as system_entries
 
 STOCK = {
     "network_class_name": "dynamic_network_architectures.architectures.unet.PlainConvUNet",

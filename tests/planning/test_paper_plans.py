@@ -6,14 +6,14 @@ import pytest
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from nnunet_cardiac import cli
-from nnunet_cardiac.cascade.volume_configurations import VolumeGeometry
 from nnunet_cardiac.files import read_json, write_json
-from nnunet_cardiac.paper_notes import NOTES, paper_notes
-from nnunet_cardiac.paper_plans import STACKS, USES, on_grid
-from nnunet_cardiac.plans import CropOptions, plan_configurations
-from nnunet_cardiac.recipes import PAPER, Recipe
-from nnunet_cardiac.systems import SYSTEMS
-from nnunet_cardiac.trainer_plans import plans_for
+from nnunet_cardiac.planning.paper import STACKS, USES, on_grid
+from nnunet_cardiac.planning.paper_notes import NOTES, paper_notes
+from nnunet_cardiac.planning.plan import CropOptions, plan_configurations
+from nnunet_cardiac.planning.shared_plans import plans_for
+from nnunet_cardiac.planning.volumes import VolumeGeometry
+from nnunet_cardiac.systems.entries import SYSTEMS
+from nnunet_cardiac.systems.recipe import PAPER, Recipe
 from nnunet_cardiac.trainers import variants
 
 
@@ -215,7 +215,7 @@ def test_structures_that_differ_from_the_papers_are_named(labels, line) -> None:
 def test_halsr_net_on_the_left_ventricle_alone(preprocessed, monkeypatch, labels, window) -> None:
     import numpy as np
 
-    from nnunet_cardiac.cascade import configurations
+    from nnunet_cardiac.planning import slice_crops as configurations
 
     original = configurations.reference_labels
     shift = 3 - max(labels.values())

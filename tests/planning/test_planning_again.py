@@ -6,9 +6,9 @@ import pytest
 
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.files import read_json, write_json
-from nnunet_cardiac.plans import CropOptions, plan_configurations
-from nnunet_cardiac.systems import SYSTEMS
-from nnunet_cardiac.trainer_plans import plans_for
+from nnunet_cardiac.planning.plan import CropOptions, plan_configurations
+from nnunet_cardiac.planning.shared_plans import plans_for
+from nnunet_cardiac.systems.entries import SYSTEMS
 
 HALSR = "HALSRNetTrainer"
 
@@ -126,7 +126,7 @@ def test_a_new_margin_measures_the_window_again_unless_it_was_given(preprocessed
 
 
 def test_new_data_change_what_was_measured_and_not_what_was_written(preprocessed, edit, monkeypatch) -> None:
-    from nnunet_cardiac.cascade import configurations as module
+    from nnunet_cardiac.planning import slice_crops as module
 
     plan(preprocessed)
     edit(lambda found: found["2d_crop_single"]["architecture"]["arch_kwargs"].update(window=[160, 160]))

@@ -8,11 +8,11 @@ import pytest
 import torch
 from nnunetv2.training.nnUNetTrainer import nnUNetTrainer as stock_module
 
-from nnunet_cardiac.batch_sizes import batch_size_for
 from nnunet_cardiac.files import read_json
-from nnunet_cardiac.plans import plan_configurations
-from nnunet_cardiac.recipes import CROCNET, HALSR
-from nnunet_cardiac.trainer_plans import plans_for
+from nnunet_cardiac.planning.batch_size import batch_size_for
+from nnunet_cardiac.planning.plan import plan_configurations
+from nnunet_cardiac.planning.shared_plans import plans_for
+from nnunet_cardiac.systems.recipe import CROCNET, HALSR
 from nnunet_cardiac.trainers import variants
 
 CROC, HALSR_NET = "CroCNetTrainer", "HALSRNetTrainer"

@@ -20,11 +20,11 @@ from nnunetv2.training.dataloading.nnunet_dataset import nnUNetDatasetBlosc2
 from torch import nn
 
 from nnunet_cardiac.architectures import ClassifierGuidedNet, GCAMLocaliser, ROIRegressor
-from nnunet_cardiac.augmentation import crop_transforms
 from nnunet_cardiac.cascade import simulation
 from nnunet_cardiac.cascade.coarse_to_fine import CropFromCoarse
-from nnunet_cardiac.plans import CropOptions, plan_crops
+from nnunet_cardiac.planning.plan import CropOptions, plan_crops
 from nnunet_cardiac.trainers import variants
+from nnunet_cardiac.trainers.recipe.augmentation import crop_transforms
 
 NAME = "Dataset990_Seam"
 LABELS = {"background": 0, "RV": 1, "MYO": 2, "LV": 3}

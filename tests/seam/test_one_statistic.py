@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from nnunet_cardiac.architectures import ClassifierGuidedNet, GCAMLocaliser
-from nnunet_cardiac.architectures.blocks.clahe import SliceEqualisation
+from nnunet_cardiac.architectures.ops.clahe import SliceEqualisation
 
 NARROW = {"features": (8, 16, 16), "heads": 4, "hidden": 8, "dropout": 0.0}
 

@@ -22,7 +22,7 @@ import numpy as np
 import pytest
 import torch
 
-from nnunet_cardiac.architectures.blocks.fitting import pad_centred
+from nnunet_cardiac.architectures.ops.fitting import pad_centred
 from nnunet_cardiac.cascade.roi import RegionRule, find_region
 
 E2A = "nnunet_cardiac.architectures.e2a_unet.E2AUNet"

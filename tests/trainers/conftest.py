@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from nnunet_cardiac.cascade.configurations import architecture
 from nnunet_cardiac.files import read_json, write_json
 from nnunet_cardiac.phantom.raw_dataset import write_nnunet_dataset
-from nnunet_cardiac.plans import CropOptions, ensure_patient_splits, plan_crops
-from nnunet_cardiac.runner import run_command
+from nnunet_cardiac.planning.plan import CropOptions, ensure_patient_splits, plan_crops
+from nnunet_cardiac.planning.slice_crops import architecture
+from nnunet_cardiac.workflow.runner import run_command
 
 DATASET_ID = 921
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from nnunet_cardiac.architectures.classifier_guided import ClassifierGuidedNet
-from nnunet_cardiac.gated_loss import ClassifierGuidedLoss, StagesLoss
-from nnunet_cardiac.recipes import CLASSIFIER_GUIDED, NNUNET, Recipe
+from nnunet_cardiac.systems.recipe import CLASSIFIER_GUIDED, NNUNET, Recipe
 from nnunet_cardiac.trainers.classifier_guided import ClassifierGuidedTrainer
+from nnunet_cardiac.trainers.recipe.gated_loss import ClassifierGuidedLoss, StagesLoss
 
 
 @pytest.fixture(params=[CLASSIFIER_GUIDED, NNUNET], ids=["paper", "nnunet"])

@@ -14,12 +14,12 @@ from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 
 from nnunet_cardiac.architectures import E2AUNet, SpecialistNetworks
 from nnunet_cardiac.cascade.coarse_to_fine import CropFromCoarse
-from nnunet_cardiac.environment import trainer_folder
 from nnunet_cardiac.errors import UserError
-from nnunet_cardiac.recipes import CROCNET, NNUNET
+from nnunet_cardiac.systems.recipe import CROCNET, NNUNET
 from nnunet_cardiac.trainers import variants
 from nnunet_cardiac.trainers.base import CardiacTrainer
 from nnunet_cardiac.trainers.crocnet import CroCNetTrainer
+from nnunet_cardiac.workflow.environment import trainer_folder
 
 NAMES = [
     "CroCNetTrainer",

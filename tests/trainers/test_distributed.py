@@ -177,7 +177,7 @@ def run_together(environ: dict[str, str], results: Path) -> None:
 @pytest.fixture(scope="module")
 def trained(make_workspace, tmp_path_factory) -> tuple:
     """All configurations trained by two processes, and the folder of what each of these did."""
-    from nnunet_cardiac.plans import CropOptions, plan_crops
+    from nnunet_cardiac.planning.plan import CropOptions, plan_crops
 
     space = make_workspace("sax", number=951, configurations=("2d", "3d_fullres"))
     for trainer in ("CroCNetTrainer", "HALSRNetTrainer"):

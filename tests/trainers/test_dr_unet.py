@@ -14,12 +14,12 @@ from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 
 from nnunet_cardiac.architectures import DilatedResidualUNet, GCAMLocaliser, JointDilatedResidualUNet
 from nnunet_cardiac.cascade.coarse_to_fine import CropFromCoarse
-from nnunet_cardiac.cascade.configurations import architecture
-from nnunet_cardiac.losses import VolumeDiceLoss
-from nnunet_cardiac.recipes import DRUNET, NNUNET, Recipe
-from nnunet_cardiac.systems import DR_UNET, GCAM_LOCALISER
+from nnunet_cardiac.planning.slice_crops import architecture
+from nnunet_cardiac.systems.entries import DR_UNET, GCAM_LOCALISER
+from nnunet_cardiac.systems.recipe import DRUNET, NNUNET, Recipe
 from nnunet_cardiac.trainers import variants
 from nnunet_cardiac.trainers.dilated_residual_unet import DRUNetEndToEndTrainer, DRUNetTrainer
+from nnunet_cardiac.trainers.recipe.losses import VolumeDiceLoss
 
 CINE, ISOTROPIC = [10.0, 1.5, 1.5], [1.25, 1.25, 1.25]
 

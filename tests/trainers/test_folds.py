@@ -10,7 +10,7 @@ import pytest
 
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.files import read_json, write_json
-from nnunet_cardiac.splits import patient_splits
+from nnunet_cardiac.patients.splits import patient_splits
 from nnunet_cardiac.trainers.crocnet import CroCNetTrainer
 
 CASES = [f"patient{n:03d}-{phase}" for n in range(1, 7) for phase in ("dia", "sys")]

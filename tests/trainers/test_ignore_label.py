@@ -13,13 +13,13 @@ from torch import nn
 from nnunet_cardiac.architectures import GCAMLocaliser
 from nnunet_cardiac.architectures.classifier_guided import ClassifierGuidedNet
 from nnunet_cardiac.architectures.roi_regressor import ROIRegressor
-from nnunet_cardiac.gated_loss import ClassifierGuidedLoss
-from nnunet_cardiac.losses import CornerLoss, SummedLoss
-from nnunet_cardiac.recipes import CLASSIFIER_GUIDED, Recipe
+from nnunet_cardiac.systems.recipe import CLASSIFIER_GUIDED, Recipe
 from nnunet_cardiac.trainers.classifier_guided import ClassifierGuidedTrainer
 from nnunet_cardiac.trainers.crocnet import CroCNetTrainer
 from nnunet_cardiac.trainers.dilated_residual_unet import DRUNetEndToEndTrainer, DRUNetTrainer
 from nnunet_cardiac.trainers.halsr import HALSRNetTrainer
+from nnunet_cardiac.trainers.recipe.gated_loss import ClassifierGuidedLoss
+from nnunet_cardiac.trainers.recipe.losses import CornerLoss, SummedLoss
 
 IGNORE = 4
 LABELS = {"background": 0, "RV": 1, "MYO": 2, "LV": 3, "ignore": IGNORE}

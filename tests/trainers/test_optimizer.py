@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from nnunet_cardiac.recipes import Recipe
+from nnunet_cardiac.systems.recipe import Recipe
 from nnunet_cardiac.trainers.crocnet import CroCNetTrainer
 
 

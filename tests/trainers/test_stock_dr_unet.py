@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from nnunet_cardiac.cascade.configurations import architecture
 from nnunet_cardiac.files import read_json, write_json
-from nnunet_cardiac.plans import CropOptions, plan_crops
-from nnunet_cardiac.systems import DR_UNET
+from nnunet_cardiac.planning.plan import CropOptions, plan_crops
+from nnunet_cardiac.planning.slice_crops import architecture
+from nnunet_cardiac.systems.entries import DR_UNET
 
 pytestmark = pytest.mark.slow
 

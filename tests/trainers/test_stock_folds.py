@@ -8,7 +8,7 @@ import pytest
 
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.files import read_json, write_json
-from nnunet_cardiac.splits import patient_splits
+from nnunet_cardiac.patients.splits import patient_splits
 
 pytestmark = pytest.mark.slow
 

@@ -14,7 +14,7 @@ import SimpleITK as sitk
 from nnunet_cardiac.evaluation.table import evaluate_folder
 from nnunet_cardiac.files import read_json, write_json
 from nnunet_cardiac.inference.predictor import CardiacPredictor
-from nnunet_cardiac.plans import CropOptions, plan_crops
+from nnunet_cardiac.planning.plan import CropOptions, plan_crops
 
 pytestmark = pytest.mark.slow
 

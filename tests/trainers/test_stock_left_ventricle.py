@@ -9,9 +9,9 @@ import pytest
 import SimpleITK as sitk
 
 from nnunet_cardiac.files import read_json, write_json
-from nnunet_cardiac.plans import CropOptions, plan_crops
-from nnunet_cardiac.runner import run_command
-from nnunet_cardiac.systems import HALSR_NET
+from nnunet_cardiac.planning.plan import CropOptions, plan_crops
+from nnunet_cardiac.systems.entries import HALSR_NET
+from nnunet_cardiac.workflow.runner import run_command
 
 pytestmark = pytest.mark.slow
 

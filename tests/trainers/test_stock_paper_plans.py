@@ -8,7 +8,7 @@ import pytest
 from nnunetv2.training.dataloading.nnunet_dataset import infer_dataset_class
 
 from nnunet_cardiac.files import read_json, write_json
-from nnunet_cardiac.runner import run_command
+from nnunet_cardiac.workflow.runner import run_command
 
 pytestmark = pytest.mark.slow
 

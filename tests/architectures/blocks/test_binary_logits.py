@@ -2,7 +2,7 @@
 
 import torch
 
-from nnunet_cardiac.architectures.blocks.binary_logits import fuse_binary_logits
+from nnunet_cardiac.architectures.ops.binary_logits import fuse_binary_logits
 
 
 def test_argmax_is_the_natural_decision():

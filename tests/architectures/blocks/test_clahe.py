@@ -6,7 +6,7 @@ import torch
 from skimage import data, exposure, transform
 
 from nnunet_cardiac.architectures import DilatedResidualUNet, GCAMLocaliser, JointDilatedResidualUNet
-from nnunet_cardiac.architectures.blocks.clahe import SliceEqualisation, equalise_slices
+from nnunet_cardiac.architectures.ops.clahe import SliceEqualisation, equalise_slices
 
 
 def picture(shape: tuple[int, int]) -> np.ndarray:

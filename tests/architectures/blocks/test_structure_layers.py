@@ -21,7 +21,7 @@ from nnunet_cardiac.architectures import (
     JointDilatedResidualUNet,
     ROIRegressor,
 )
-from nnunet_cardiac.architectures.blocks.structure_layers import of_structures
+from nnunet_cardiac.architectures.ops.structure_layers import of_structures
 from nnunet_cardiac.cascade.coarse_to_fine import CropFromCoarse
 
 MARK = ".seg_layers."

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from nnunet_cardiac.architectures.blocks.volume_conv import VolumeConv
+from nnunet_cardiac.architectures.ops.volume_conv import VolumeConv
 
 
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last_3d])

@@ -1,0 +1,97 @@
+"""Networks of a budget: nnU-Net's own for another patch and width, switches of ours, pooling of the slice axis."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from nnunetv2.experiment_planning.experiment_planners.network_topology import get_pool_and_conv_props
+
+from nnunet_cardiac.planning.slice_crops import CROP_NETWORK, architecture
+from nnunet_cardiac.planning.volumes import divisor_for
+
+#: Numbers of nnU-Net's planner (`ExperimentPlanner.__init__`).
+_FIRST_WIDTH, _LARGEST_WIDTH, _SHORTEST_SIDE, _NO_LIMIT = 32, {2: 512, 3: 320}, 4, 999999
+
+#: Entries of `arch_kwargs` with a number for each stage of the encoder, or of the decoder.
+_PER_STAGE = ("n_conv_per_stage", "n_blocks_per_stage")
+_PER_STAGE_DECODER = "n_conv_per_stage_decoder"
+
+
+def fitted(entry: Mapping[str, Any], patch: int | None, width: float) -> dict[str, Any]:
+    """Return a planned configuration of nnU-Net's with another patch and narrower networks.
+
+    The topology is what nnU-Net's planner derives for this patch and spacing; sides stay multiples of what it asks for.
+
+    Args:
+        entry: With `spacing`, `patch_size` and `architecture` of a plain or residual U-Net.
+        patch: Longest side in-plane in pixels; None keeps nnU-Net's.
+        width: Factor on the widths.
+    """
+    entry = copy.deepcopy(dict(entry))
+    wanted = list(entry["patch_size"])
+    if patch is not None:
+        wanted[-2:] = [min(side, patch) for side in wanted[-2:]]
+    if wanted == list(entry["patch_size"]) and width == 1:
+        return entry
+    spacing = entry["spacing"]
+    _, strides, kernels, sides, _ = get_pool_and_conv_props(spacing, wanted, _SHORTEST_SIDE, _NO_LIMIT)
+    stages, kwargs = len(strides), entry["architecture"]["arch_kwargs"]
+    largest = int(_LARGEST_WIDTH[len(spacing)] * width)
+    kwargs |= {
+        "n_stages": stages,
+        "features_per_stage": [min(int(_FIRST_WIDTH * width) * 2**stage, largest) for stage in range(stages)],
+        "strides": [[int(n) for n in stride] for stride in strides],
+        "kernel_sizes": [[int(n) for n in kernel] for kernel in kernels],
+    }
+    for name in _PER_STAGE:
+        if name in kwargs:
+            kwargs[name] = _of_length(kwargs[name], stages)
+    kwargs[_PER_STAGE_DECODER] = _of_length(kwargs[_PER_STAGE_DECODER], stages - 1)
+    entry["patch_size"] = [int(n) for n in sides]
+    return entry
+
+
+def switched(entry: Mapping[str, Any], path: str, switches: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a configuration whose network, or the one inside its window, has other switches.
+
+    Args:
+        entry: Of the plans; it may leave the network to the trainer.
+        path: Dotted path of the network.
+        switches: Arguments that differ.
+    """
+    entry = copy.deepcopy(dict(entry))
+    own = entry["architecture"]
+    kwargs = own["arch_kwargs"]
+    if own["network_class_name"] == CROP_NETWORK:
+        kwargs |= {"network_class_name": path, "network_kwargs": {**kwargs.get("network_kwargs", {}), **switches}}
+    else:
+        kept = kwargs if own["network_class_name"] == path else {}
+        entry["architecture"] = architecture(path, {**kept, **switches})
+    return entry
+
+
+def with_pooled_slices(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a configuration of volumes whose patch and window suit a network that pools the slice axis, too."""
+    entry = copy.deepcopy(dict(entry))
+    divisor = divisor_for(keep_z=False)
+    for name in ("patch_size", "training_patch_size"):
+        if name in entry:
+            entry[name] = [_rounded_up(entry[name][0], divisor[0]), *entry[name][1:]]
+    kwargs = entry["architecture"]["arch_kwargs"]
+    if "window" in kwargs:
+        kwargs["window"] = [_rounded_up(kwargs["window"][0], divisor[0]), *kwargs["window"][1:]]
+        kwargs["multiple"] = list(divisor)
+        entry["patch_size"][0] = max(entry["patch_size"][0], kwargs["window"][0])
+    return entry
+
+
+def _of_length(values: Sequence[int], length: int) -> list[int]:
+    """The first values, the last repeated where more are needed, as in the planner's own tables."""
+    return [*values[:length], *[values[-1]] * (length - len(values))]
+
+
+def _rounded_up(n: int, divisor: int) -> int:
+    return math.ceil(n / divisor) * divisor

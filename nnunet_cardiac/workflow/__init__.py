@@ -1,0 +1,1 @@
+"""nnU-Net's own commands: its environment and folders, and processes that run them."""

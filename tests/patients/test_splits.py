@@ -1,0 +1,125 @@
+"""Folds by patient."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nnunet_cardiac.errors import UserError
+from nnunet_cardiac.files import read_json, write_json
+from nnunet_cardiac.patients.cohort import patient_of
+from nnunet_cardiac.patients.splits import check_splits, patient_splits, stratified_folds, stratified_splits
+from nnunet_cardiac.planning.plan import ensure_patient_splits
+
+
+@pytest.mark.parametrize(
+    ("case", "patient"),
+    [
+        ("patient001_frame01", "patient001"),
+        ("patient001_frame12", "patient001"),
+        ("A0S9V9_ED", "A0S9V9"),
+        ("A0S9V9_es", "A0S9V9"),
+        ("161_SA_ES", "161_SA"),
+        ("la_003", "la_003"),
+        ("patient001_12", "patient001"),
+        ("Smith_frame01", "Smith"),
+        ("Smith_ED", "Smith"),
+        ("Case_N006", "Case_N006"),
+        ("case7", "case7"),
+    ],
+)
+def test_patient_of(case: str, patient: str) -> None:
+    assert patient_of(case) == patient
+
+
+def test_no_patient_is_on_both_sides_and_each_is_validated_once() -> None:
+    cases = [f"patient{p:03d}_frame{f:02d}" for p in range(1, 24) for f in (1, 9)]
+    splits = patient_splits(cases)
+    assert len(splits) == 5
+    validated = [case for split in splits for case in split["val"]]
+    assert sorted(validated) == sorted(cases)
+    for split in splits:
+        assert not {patient_of(c) for c in split["train"]} & {patient_of(c) for c in split["val"]}
+        assert sorted(split["train"] + split["val"]) == sorted(cases)
+    assert patient_splits(reversed(cases)) == splits
+
+
+def test_too_few_patients() -> None:
+    with pytest.raises(UserError, match="2 patients cannot be split into 5 folds"):
+        patient_splits(["p1_ED", "p1_ES", "p2_ED"])
+
+
+def test_folds_are_stratified() -> None:
+    groups = ["a", "b", "c"] * 10
+    for fold in stratified_folds(groups, 5, seed=1):
+        assert sorted(groups[i] for i in fold) == ["a", "a", "b", "b", "c", "c"]
+    assert stratified_folds(groups, 5, 1) == stratified_folds(groups, 5, 1) != stratified_folds(groups, 5, 2)
+
+
+def test_stratified_splits_keep_the_cases_of_a_patient_together() -> None:
+    cases = [[f"p{i}_ED", f"p{i}_ES"] for i in range(6)]
+    splits = stratified_splits(cases, ["a"] * 3 + ["b"] * 3, folds=3, seed=0)
+    for split in splits:
+        assert sorted(split["train"] + split["val"]) == sorted(name for names in cases for name in names)
+        assert len({patient_of(case) for case in split["val"]}) == 2  # one of each group
+        assert {int(patient_of(case)[1:]) // 3 for case in split["val"]} == {0, 1}
+    with pytest.raises(UserError, match="6 training patients and 7 folds"):
+        stratified_splits(cases, ["a"] * 6, folds=7, seed=0)
+
+
+def test_a_leaky_split_is_refused() -> None:
+    patients = {"p1_ED": "p1", "p1_ES": "p1", "p2_ED": "p2", "p3_ED": "p3"}
+    check_splits([{"train": ["p1_ED", "p1_ES"], "val": ["p2_ED"]}], patients)
+    with pytest.raises(UserError, match=r"Fold 1: 1 patients \(p1\) are in training and validation"):
+        check_splits(
+            [{"train": ["p3_ED"], "val": ["p2_ED"]}, {"train": ["p1_ED", "p2_ED"], "val": ["p1_ES"]}], patients
+        )
+    with pytest.raises(UserError, match="unknown cases p9_ED"):
+        check_splits([{"train": ["p9_ED"], "val": ["p2_ED"]}], patients)
+    with pytest.raises(UserError, match="found 1 and 0 cases"):
+        check_splits([{"train": ["p1_ED"], "val": []}], patients)
+
+
+def preprocessed_of(tmp_path: Path, cases: list[str]) -> Path:
+    folder = tmp_path / "pre" / "Dataset027_ACDC"
+    (folder / "gt_segmentations").mkdir(parents=True)
+    write_json(folder / "dataset.json", {"file_ending": ".nii.gz"})
+    for case in cases:
+        (folder / "gt_segmentations" / f"{case}.nii.gz").touch()
+    return folder
+
+
+@pytest.mark.parametrize("name", ["patient{:03d}-{}", "{1}_patient{0:03d}", "sub-{:02d}_phase-{}_bold", "pat_{}_{}"])
+def test_plan_keeps_the_phases_of_a_patient_together(tmp_path: Path, name: str) -> None:
+    cases = [name.format(n, phase) for n in range(1, 11) for phase in ("ed", "es")]
+    path = ensure_patient_splits(preprocessed_of(tmp_path, cases), None)
+    for fold in read_json(path):
+        assert len(fold["val"]) == 4
+        for case in fold["val"]:
+            assert case.replace("ed", "es") in fold["val"] or case.replace("es", "ed") in fold["val"]
+
+
+def test_plan_says_what_it_guessed_and_what_leaks(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    cases = [f"{site}_{n:02d}" for site in range(1, 6) for n in range(3)]
+    folder = preprocessed_of(tmp_path, cases)
+    ensure_patient_splits(folder, None)
+    assert "the patients are a guess. 1_00, 1_01, 1_02 are taken for one patient" in caplog.text
+    write_json(folder / "splits_final.json", [{"train": cases[1:-1], "val": cases[:1]}])
+    caplog.clear()
+    ensure_patient_splits(folder, None)
+    assert "1 patients (1) are in training and validation of the same fold" in caplog.text
+    assert "1 cases of 1 patients (5) are in no fold" in caplog.text
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    (raw / "cases.csv").write_text("case,patient\n" + "".join(f"{case},{case}\n" for case in cases))
+    caplog.clear()
+    ensure_patient_splits(folder, raw)
+    assert "the patients are a guess" not in caplog.text
+    assert "in training and validation" not in caplog.text
+
+
+def test_too_few_patients_name_the_table_that_helps() -> None:
+    cases = [f"{site}_{n:02d}" for site in (1, 2) for n in range(20)]
+    with pytest.raises(UserError, match=r"2 patients cannot be split into 5 folds \(1: 1_00, 1_01; .*cases\.csv"):
+        patient_splits(cases)

@@ -1,0 +1,1 @@
+"""Parts of a training recipe: losses, augmentation, schedules, early stopping, precision, seeds."""
