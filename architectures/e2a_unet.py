@@ -13,9 +13,9 @@ import torch
 from torch import nn
 
 from nnunet_cardiac.architectures.blocks.double_conv import DoubleConv
+from nnunet_cardiac.architectures.blocks.resampling import DownConv, UpMerge
 from nnunet_cardiac.architectures.blocks.token_mixing import TokenMixing
 from nnunet_cardiac.architectures.contract import SegmentationNetwork
-from nnunet_cardiac.architectures.ops.resampling import DownConv, UpMerge
 from nnunet_cardiac.architectures.ops.structure_layers import of_structures
 
 __all__ = ["E2AUNet"]

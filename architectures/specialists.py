@@ -14,10 +14,10 @@ from torch import nn
 
 from nnunet_cardiac.architectures.blocks.cross_token_mixing import CrossTokenMixing
 from nnunet_cardiac.architectures.blocks.depthwise_residual import DepthwiseResidual
+from nnunet_cardiac.architectures.blocks.resampling import DownConv, UpMerge
 from nnunet_cardiac.architectures.blocks.token_mixing import MLP_EXPANSION, TokenMixing
 from nnunet_cardiac.architectures.contract import SegmentationNetwork
 from nnunet_cardiac.architectures.ops.binary_logits import fuse_binary_logits
-from nnunet_cardiac.architectures.ops.resampling import DownConv, UpMerge
 from nnunet_cardiac.architectures.ops.structure_layers import of_structures
 
 __all__ = ["SpecialistNetworks"]

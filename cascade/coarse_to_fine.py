@@ -40,13 +40,12 @@ class CropFromCoarse(nn.Module):
         network_class_name: Dotted path of the inner network.
         network_kwargs: Its JSON arguments.
         pass_coarse: Whether the inner network sees the coarse channels behind the image.
-        window, margin, multiple, per_slice, mask_outside, centre, clamp, heart_only, all_slices: See
-            :class:`RegionRule`.
         slide: Where a region has more slices than the window (`all_slices`), let the inner network see as many as in
             training at every position, instead of at positions half a window apart.
         outside_logit: Logit of the foreground classes outside the window (background has 0). -20 is a probability of
             2e-9 and far from the float16 limit of nnU-Net's accumulator.
         strides: Read by nnU-Net from the plans for its deep-supervision scales and passed to the inner network.
+        region: How the window is found, the fields of a :class:`RegionRule`.
 
     Shape:
         Input `(B, C, Z, Y, X)`, `(B, C, Y, X)` or a window-sized patch; output the same with `num_classes` channels.
@@ -65,18 +64,10 @@ class CropFromCoarse(nn.Module):
         network_class_name: str,
         network_kwargs: Mapping[str, Any] | None = None,
         pass_coarse: bool = True,
-        window: Sequence[int] = (128, 128),
-        margin: int | Sequence[int] = 15,
-        multiple: int | Sequence[int] = 16,
-        per_slice: bool = False,
-        mask_outside: bool = False,
-        centre: str = "box",
-        clamp: bool = False,
-        heart_only: bool = True,
-        all_slices: bool = False,
         slide: bool = False,
         outside_logit: float = -20.0,
         strides: Sequence[Sequence[int]] | None = None,
+        **region: Any,
     ) -> None:
         super().__init__()
         self.image_channels = input_channels - (num_classes - 1)
@@ -85,18 +76,8 @@ class CropFromCoarse(nn.Module):
                 f"{input_channels} input channels hold no image beside {num_classes - 1} coarse channels; "
                 "does the configuration name its previous_stage?"
             )
-        self.rule = RegionRule(
-            tuple(window),
-            _as_given(margin),
-            _as_given(multiple),
-            per_slice,
-            mask_outside,
-            centre,
-            clamp,
-            heart_only,
-            all_slices,
-        )
-        if slide and not all_slices:
+        self.rule = RegionRule(**region)
+        if slide and not self.rule.all_slices:
             raise ValueError("slide needs all_slices: a window of fixed size is seen as a whole.")
         self.num_classes = num_classes
         self.pass_coarse = pass_coarse
@@ -209,7 +190,3 @@ class CropFromCoarse(nn.Module):
             heart = torch.from_numpy(region.heart).to(batch).reshape(len(batch), 1, *batch.shape[2:])
             patch[:, self.image_channels :] *= crop(heart, region.window)
         return patch
-
-
-def _as_given(value: int | Sequence[int]) -> int | tuple[int, ...]:
-    return value if isinstance(value, int) else tuple(value)

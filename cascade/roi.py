@@ -16,8 +16,9 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field, fields
+from typing import Any
 
 import numpy as np
 from scipy import ndimage
@@ -88,6 +89,7 @@ class RegionRule:
     """
 
     window: tuple[int, ...] = (128, 128)
+    _: KW_ONLY
     margin: int | tuple[int, ...] = 15
     multiple: int | tuple[int, ...] = 16
     per_slice: bool = False
@@ -117,12 +119,38 @@ class RegionRule:
         if self.all_slices and len(self.window) == 2:
             raise ValueError(f"all_slices needs a window of 3 entries, got {self.window}.")
 
+    @classmethod
+    def from_plans(cls, arguments: Mapping[str, Any]) -> RegionRule:
+        """Return the rule that arguments of `CropFromCoarse` in a plans file describe; others are left out."""
+        return cls(**{one.name: arguments[one.name] for one in fields(cls) if one.name in arguments})
+
+    def to_plans(self) -> dict[str, Any]:
+        """Return the rule as arguments of `CropFromCoarse`, JSON-ready; what plans need not say is left out."""
+        written: dict[str, Any] = {
+            "window": list(self.window),
+            "margin": _one_or_list(self.margin),
+            "multiple": _one_or_list(self.multiple),
+            "per_slice": self.per_slice,
+            "mask_outside": self.mask_outside,
+        }
+        if self.centre != "box" or self.clamp:
+            written |= {"centre": self.centre, "clamp": self.clamp}
+        if not self.heart_only:
+            written["heart_only"] = False
+        if self.all_slices:
+            written["all_slices"] = True
+        return written
+
     def least_size(self, image: Box) -> tuple[int, ...]:
         """Size of the window in an image, before it grows with the heart."""
         if not self.all_slices:
             return self.window
         slices = math.ceil(image.size[0] / self.multiple[0]) * self.multiple[0]
         return (max(self.window[0], slices), *self.window[1:])
+
+
+def _one_or_list(values: Sequence[int]) -> int | list[int]:
+    return values[0] if len(set(values)) == 1 else list(values)
 
 
 @dataclass(frozen=True)

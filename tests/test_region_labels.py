@@ -15,7 +15,7 @@ from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.evaluation.labels import read_labels
 from nnunet_cardiac.files import write_json
 from nnunet_cardiac.inference.model_folder import find_stages
-from nnunet_cardiac.planning.plan import plan_crops
+from nnunet_cardiac.planning.plan import plan_configurations
 from nnunet_cardiac.trainers.crocnet import CroCNetTrainer
 
 DATASET = {
@@ -35,7 +35,7 @@ def train(folder: Path) -> None:
 
 
 WAYS: dict[str, Callable[[Path], object]] = {
-    "plan": lambda folder: plan_crops(folder, progress=False),
+    "plan": lambda folder: plan_configurations(folder, progress=False),
     "train": train,
     "predict": lambda folder: find_stages(folder / NAME),
     "evaluate": lambda folder: read_labels(folder / "dataset.json"),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from nnunet_cardiac.anatomy import TRAINERS, anatomy_labels, canonical_anatomy
+from nnunet_cardiac.anatomy import anatomy_labels, canonical_anatomy
 from nnunet_cardiac.errors import UserError
+from nnunet_cardiac.systems import TRAINERS
 
 
 @pytest.mark.parametrize(

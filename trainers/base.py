@@ -23,18 +23,19 @@ from torch import nn
 from nnunet_cardiac.anatomy import anatomy_labels
 from nnunet_cardiac.checks.checkpoint import check_checkpoint
 from nnunet_cardiac.checks.plans import check_patch_size, check_plans
+from nnunet_cardiac.cpu_precision import convolves_volumes, cpu_autocast
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.files import replacing
 from nnunet_cardiac.patients.fold_file import check_data, check_fold
 from nnunet_cardiac.planning.batch_size import batch_size_for
 from nnunet_cardiac.planning.links import missing_links
 from nnunet_cardiac.planning.shared_plans import RESOLVED, entries_for, foreign_recipe, plans_for
+from nnunet_cardiac.systems import TrainerFacts
 from nnunet_cardiac.systems.recipe import Recipe
+from nnunet_cardiac.trainers.early_stopping import StopsEarly
 from nnunet_cardiac.trainers.folds import write_split
 from nnunet_cardiac.trainers.processes import check_shares, without_wrapper
-from nnunet_cardiac.trainers.recipe.early_stopping import StopsEarly
 from nnunet_cardiac.trainers.recipe.losses import CrossEntropyDiceLoss, SigmoidDiceLoss, VolumeDiceLoss
-from nnunet_cardiac.trainers.recipe.precision import convolves_volumes, cpu_autocast
 from nnunet_cardiac.trainers.recipe.reproducibility import (
     epoch_seed,
     make_deterministic,
@@ -56,15 +57,15 @@ class CardiacTrainer(TrainsOnWhatItPredicts, StopsEarly, ABC):
     """Base of all trainers of this package; not for use as `-tr` itself.
 
     Attributes:
-        recipe: Default recipe; entries of `recipe` in the plans' configuration replace its fields, and so does a
-            `batch_size` that a user wrote there, see `nnunet_cardiac.planning.batch_size`.
+        facts: What the file of the system says of the trainer.
+        recipe: Recipe in the place of the system's. Entries of `recipe` in the plans' configuration replace its fields,
+            and so does a `batch_size` that a user wrote there, see `nnunet_cardiac.planning.batch_size`.
         epochs: Number of epochs of a `_Nepochs` variant, or None.
-        required_anatomies: Structures that `dataset.json` has to name.
     """
 
-    recipe: ClassVar[Recipe] = Recipe()
+    facts: ClassVar[TrainerFacts]
+    recipe: Recipe | None = None
     epochs: ClassVar[int | None] = None
-    required_anatomies: ClassVar[tuple[str, ...]] = ()
     _unlinked: bool = False
     _split_is_checked: bool = False
 
@@ -83,16 +84,25 @@ class CardiacTrainer(TrainsOnWhatItPredicts, StopsEarly, ABC):
             name for _, name in missing_links(entries_for(names, plans["configurations"]))
         }
         plans = plans_for(names, plans)
-        anatomy_labels(dataset_json["labels"], self.required_anatomies)
+        anatomy_labels(dataset_json["labels"], self.facts.anatomies)
         super().__init__(plans, configuration, fold, dataset_json, device)
         self._write_down_network()
-        self.recipe = type(self).recipe.with_plans(self.configuration_manager.configuration, type(self).epochs)
+        self.recipe = (type(self).recipe or self.facts.recipe).with_plans(
+            self.configuration_manager.configuration, type(self).epochs
+        )
         self.initial_lr = self.recipe.initial_lr
         self.weight_decay = self.recipe.weight_decay
         self.num_epochs = self.recipe.epochs
         self.enable_deep_supervision = False  # none of the papers has it
         self.save_every = 10
         self.seed = requested_seed()
+        self.on_configured()
+
+    def on_configured(self) -> None:
+        """Last step of construction: subclasses refuse configurations that they cannot train.
+
+        They have no `__init__` of their own, so that nnU-Net's five parameters are spelled out once.
+        """
 
     # ---------------------------------------------------------------------------------------------------- networks
 

@@ -14,16 +14,15 @@ from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 from torch import nn
 
-from nnunet_cardiac.anatomy import TRAINERS, anatomy_labels
+from nnunet_cardiac.anatomy import anatomy_labels
 from nnunet_cardiac.architectures.classifier_guided import ClassifierGuidedNet
 from nnunet_cardiac.architectures.ops.stack_packing import pack, real_slices
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.evaluation.presence import ALL_LEVELS, add_presence_report, presence_score, presence_table
 from nnunet_cardiac.evaluation.slice_levels import slice_levels
 from nnunet_cardiac.label_values import ignored_mask
-from nnunet_cardiac.systems.entries import CLASSIFIER_GUIDED
-from nnunet_cardiac.systems.recipe import CLASSIFIER_GUIDED as RECIPE
-from nnunet_cardiac.systems.recipe import Recipe
+from nnunet_cardiac.systems import TRAINERS, TrainerFacts
+from nnunet_cardiac.systems.classifier_guided import CLASSIFIER_GUIDED, TRAINER
 from nnunet_cardiac.trainers.base import CardiacTrainer
 from nnunet_cardiac.trainers.processes import gathered
 from nnunet_cardiac.trainers.recipe.augmentation import ZerosStayZero, stack_transforms
@@ -37,22 +36,16 @@ class ClassifierGuidedTrainer(CardiacTrainer):
     name a network of this package train that.
     """
 
-    recipe: ClassVar[Recipe] = RECIPE
-    required_anatomies: ClassVar[tuple[str, ...]] = TRAINERS["ClassifierGuidedTrainer"].anatomies
+    facts: ClassVar[TrainerFacts] = TRAINERS[TRAINER]
 
-    def __init__(
-        self,
-        plans: dict,
-        configuration: str,
-        fold: int,
-        dataset_json: dict,
-        device: torch.device = torch.device("cuda"),  # noqa: B008 nnU-Net's signature
-    ) -> None:
-        super().__init__(plans, configuration, fold, dataset_json, device)
+    def on_configured(self) -> None:
+        """Refuse configurations that are not of whole stacks."""
+        super().on_configured()
         if len(self.configuration_manager.spacing) != 2 or len(self.configuration_manager.patch_size) != 3:
             raise UserError(
-                f"{type(self).__name__} trains on whole stacks of slices, and configuration {configuration!r} is none "
-                "(expected a spacing of 2 numbers and a patch_size of 3). Train 2d_stack; if the plans have none: "
+                f"{type(self).__name__} trains on whole stacks of slices, and configuration "
+                f"{self.configuration_name!r} is none (expected a spacing of 2 numbers and a patch_size of 3). Train "
+                "2d_stack; if the plans have none: "
                 f"{self.plan_command}"
             )
         self._presence: list[tuple[torch.Tensor, ...]] = []
@@ -62,7 +55,7 @@ class ClassifierGuidedTrainer(CardiacTrainer):
         """Return the full network."""
         kwargs: dict[str, Any] = {}
         cls.complete_architecture(kwargs, configuration_manager)
-        return CLASSIFIER_GUIDED, kwargs
+        return cls.facts.network, kwargs
 
     @classmethod
     def complete_architecture(cls, kwargs: dict[str, Any], configuration_manager: ConfigurationManager) -> None:
@@ -75,7 +68,7 @@ class ClassifierGuidedTrainer(CardiacTrainer):
     @property
     def structures(self) -> dict[str, int]:
         """Structure -> label value, in the order of the network's foreground channels."""
-        return anatomy_labels(self.dataset_json["labels"], self.required_anatomies)
+        return anatomy_labels(self.dataset_json["labels"], self.facts.anatomies)
 
     @property
     def classifies(self) -> bool:

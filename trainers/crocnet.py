@@ -12,9 +12,9 @@ from typing import Any, ClassVar
 from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 
-from nnunet_cardiac.anatomy import TRAINERS
 from nnunet_cardiac.cascade.roi import RegionRule
-from nnunet_cardiac.systems.recipe import CROCNET, Recipe
+from nnunet_cardiac.systems import TRAINERS, TrainerFacts
+from nnunet_cardiac.systems.crocnet import SPECIALISTS, TRAINER
 from nnunet_cardiac.trainers.crop import CropTrainer
 from nnunet_cardiac.trainers.recipe.augmentation import crocnet_transforms
 
@@ -26,10 +26,8 @@ class CroCNetTrainer(CropTrainer):
     `2d_crop_single` its ablations (Table 2). Plans that name a network of this package train that one instead.
     """
 
-    recipe: ClassVar[Recipe] = CROCNET
-    required_anatomies: ClassVar[tuple[str, ...]] = TRAINERS["CroCNetTrainer"].anatomies
-    coarse_network: ClassVar[str] = "nnunet_cardiac.architectures.e2a_unet.E2AUNet"
-    segmenter: ClassVar[str] = "nnunet_cardiac.architectures.specialists.SpecialistNetworks"
+    facts: ClassVar[TrainerFacts] = TRAINERS[TRAINER]
+    segmenter: ClassVar[str] = SPECIALISTS
 
     @classmethod
     def complete_architecture(cls, kwargs: dict[str, Any], configuration_manager: ConfigurationManager) -> None:
@@ -37,7 +35,7 @@ class CroCNetTrainer(CropTrainer):
         super().complete_architecture(kwargs, configuration_manager)
         named = configuration_manager.network_arch_class_name
         if configuration_manager.previous_stage_name is None:
-            if named.startswith("nnunet_cardiac.") and named != cls.coarse_network:
+            if named.startswith("nnunet_cardiac.") and named != cls.facts.network:
                 return  # the plans name a network of another system
             kwargs.setdefault("reference_size", list(configuration_manager.patch_size))
         elif kwargs["network_class_name"] == cls.segmenter:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-import torch
 from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 
@@ -17,18 +16,15 @@ from nnunet_cardiac.cascade.roi import RegionRule
 from nnunet_cardiac.cascade.simulation import CoarseSimulation
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.patients.fold_file import DRAWN_FOLDS, read_folds
-from nnunet_cardiac.planning.coarse_predictions import folder_of_all, predicted, predicted_out_of_fold
+from nnunet_cardiac.planning.coarse_predictions import folder_of_all, predicted, predicted_out_of_fold, shared_folder
 from nnunet_cardiac.planning.slice_crops import CROP_NETWORK
-from nnunet_cardiac.systems.entries import GCAM_LOCALISER, ROI_REGRESSOR, SYSTEMS
+from nnunet_cardiac.systems import TRAINERS
+from nnunet_cardiac.systems.dr_unet import GCAM_LOCALISER
+from nnunet_cardiac.systems.halsr import ROI_REGRESSOR
 from nnunet_cardiac.trainers.base import CardiacTrainer
 from nnunet_cardiac.trainers.recipe.augmentation import ZerosStayZero
 
 _SHOWN_CASES = 10
-
-
-def rule_of(kwargs: Mapping[str, Any]) -> RegionRule:
-    """Return the rule that the arguments of a `CropFromCoarse` describe."""
-    return RegionRule(**{name: kwargs[name] for name in RegionRule.__dataclass_fields__ if name in kwargs})
 
 
 class CropTrainer(CardiacTrainer):
@@ -36,27 +32,19 @@ class CropTrainer(CardiacTrainer):
 
     Attributes:
         segmenter: Dotted path of the paper's network inside the window.
-        coarse_network: Dotted path of the paper's network on whole images.
         pass_coarse: Whether the segmenter sees the coarse labels beside the image.
     """
 
     segmenter: ClassVar[str]
-    coarse_network: ClassVar[str]
     pass_coarse: ClassVar[bool] = True
 
-    def __init__(
-        self,
-        plans: dict,
-        configuration: str,
-        fold: int,
-        dataset_json: dict,
-        device: torch.device = torch.device("cuda"),  # noqa: B008 nnU-Net's signature
-    ) -> None:
-        super().__init__(plans, configuration, fold, dataset_json, device)
+    def on_configured(self) -> None:
+        """Find the coarse predictions where the plans name another trainer of the first stage."""
+        super().on_configured()
         if self.crops and self.coarse_trainer != type(self).__name__:
             stage = f"{self.coarse_trainer}__{self.plans_manager.plans_name}__{self._previous_stage}"
             base = Path(self.output_folder_base).parent
-            self.folder_with_segs_from_previous_stage = str(base / stage / "predicted_next_stage" / configuration)
+            self.folder_with_segs_from_previous_stage = str(shared_folder(base / stage, self.configuration_name))
 
     @property
     def coarse_trainer(self) -> str:
@@ -75,7 +63,7 @@ class CropTrainer(CardiacTrainer):
     @property
     def region_rule(self) -> RegionRule:
         """How the window is found: the arguments of the network in the plans."""
-        return rule_of(self._crop_kwargs(self.configuration_manager))
+        return RegionRule.from_plans(self._crop_kwargs(self.configuration_manager))
 
     @property
     def training_patch_size(self) -> tuple[int, ...]:
@@ -90,7 +78,7 @@ class CropTrainer(CardiacTrainer):
         if configuration_manager.previous_stage_name is None:
             kwargs: dict[str, Any] = {}
             cls.complete_architecture(kwargs, configuration_manager)
-            return cls.coarse_network, kwargs
+            return cls.facts.network, kwargs
         kwargs = cls._crop_kwargs(configuration_manager)
         cls.complete_architecture(kwargs, configuration_manager)
         return CROP_NETWORK, kwargs
@@ -164,7 +152,7 @@ class CropTrainer(CardiacTrainer):
         if network != ROI_REGRESSOR:
             return CoarseSimulation("labels", structures)
         named = anatomy_labels(self.dataset_json["labels"])
-        centre = SYSTEMS[self.coarse_trainer.split("_")[0]].centre or tuple(named)
+        centre = TRAINERS[self.coarse_trainer.split("_")[0]].boxed or tuple(named)
         boxed = tuple(named[anatomy] for anatomy in centre if anatomy in named)
         per_slice = bool(configuration.network_arch_init_kwargs.get("per_slice"))
         return CoarseSimulation("box", structures, boxed, per_slice)

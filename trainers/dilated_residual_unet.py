@@ -15,14 +15,15 @@ from torch import nn
 
 from nnunet_cardiac.anatomy import anatomy_labels
 from nnunet_cardiac.architectures.gcam_localiser import GCAMLocaliser
+from nnunet_cardiac.cascade.roi import RegionRule
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.evaluation.agreement import add_volume_agreement
 from nnunet_cardiac.evaluation.localisation import add_localisation_report
 from nnunet_cardiac.label_values import ignored_mask, structure_mask
-from nnunet_cardiac.planning.volumes import BASE, keeps_z
-from nnunet_cardiac.systems.entries import DR_UNET, GCAM_LOCALISER, JOINT_DR_UNET
-from nnunet_cardiac.systems.recipe import DRUNET, Recipe
-from nnunet_cardiac.trainers.crop import CropTrainer, rule_of
+from nnunet_cardiac.planning.volume_sizes import BASE, keeps_z
+from nnunet_cardiac.systems import TRAINERS, TrainerFacts
+from nnunet_cardiac.systems.dr_unet import DR_UNET, END_TO_END, GCAM_LOCALISER, JOINT_DR_UNET, TRAINER
+from nnunet_cardiac.trainers.crop import CropTrainer
 from nnunet_cardiac.trainers.recipe.losses import SummedLoss
 
 _NETWORKS = (DR_UNET, GCAM_LOCALISER, JOINT_DR_UNET)
@@ -36,24 +37,17 @@ class DRUNetTrainer(CropTrainer):
     patches. Any structures will do. Plans that name a network of this package train that.
     """
 
-    recipe: ClassVar[Recipe] = DRUNET
-    coarse_network: ClassVar[str] = DR_UNET
+    facts: ClassVar[TrainerFacts] = TRAINERS[TRAINER]
     segmenter: ClassVar[str] = DR_UNET
     pass_coarse: ClassVar[bool] = False
 
-    def __init__(
-        self,
-        plans: dict,
-        configuration: str,
-        fold: int,
-        dataset_json: dict,
-        device: torch.device = torch.device("cuda"),  # noqa: B008 nnU-Net's signature
-    ) -> None:
-        super().__init__(plans, configuration, fold, dataset_json, device)
+    def on_configured(self) -> None:
+        """Refuse configurations of slices."""
+        super().on_configured()
         if len(self.configuration_manager.spacing) != 3:
             raise UserError(
-                f"{type(self).__name__} trains networks for volumes, and configuration {configuration!r} is for "
-                f"slices. Train {BASE}, or plan others: {self.plan_command}"
+                f"{type(self).__name__} trains networks for volumes, and configuration "
+                f"{self.configuration_name!r} is for slices. Train {BASE}, or plan others: {self.plan_command}"
             )
 
     # ---------------------------------------------------------------------------------------------------- networks
@@ -171,7 +165,7 @@ class DRUNetTrainer(CropTrainer):
         reports: dict[str, object] = {}
         for name in [followers] if isinstance(followers, str) else followers:
             configuration = self.plans_manager.get_configuration(name)
-            rule = rule_of(self._crop_kwargs(configuration))
+            rule = RegionRule.from_plans(self._crop_kwargs(configuration))
             if len(rule.window) == 3:
                 options = rule, configuration.spacing, ending, self.label_manager.ignore_label
                 report = add_localisation_report(validation, references, *options)
@@ -185,7 +179,7 @@ class DRUNetEndToEndTrainer(DRUNetTrainer):
     Configuration `3d_joint`, or `3d_fullres`, trains the `JointDilatedResidualUNet` on nnU-Net's patches.
     """
 
-    coarse_network: ClassVar[str] = JOINT_DR_UNET
+    facts: ClassVar[TrainerFacts] = TRAINERS[END_TO_END]
 
     def _build_loss(self) -> nn.Module:
         return SummedLoss(super()._build_loss())

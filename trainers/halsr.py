@@ -16,14 +16,15 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from nnunet_cardiac.anatomy import TRAINERS, anatomy_labels
+from nnunet_cardiac.anatomy import anatomy_labels
 from nnunet_cardiac.architectures.blocks.box_corners import corners_of_mask, draw_corners
 from nnunet_cardiac.architectures.roi_regressor import ROIRegressor
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.evaluation.regions import Boxes, add_roi_reports, compare_boxes, known_boxes, slice_boxes
 from nnunet_cardiac.evaluation.regressed_boxes import regressed_boxes
 from nnunet_cardiac.label_values import ignored_mask
-from nnunet_cardiac.systems.recipe import HALSR, Recipe
+from nnunet_cardiac.systems import TRAINERS, TrainerFacts
+from nnunet_cardiac.systems.halsr import HALSR_NET, TRAINER
 from nnunet_cardiac.trainers.crop import CropTrainer
 from nnunet_cardiac.trainers.recipe.losses import CornerLoss
 
@@ -35,10 +36,8 @@ class HALSRNetTrainer(CropTrainer):
     window around the regressed box, which sees the image alone. Plans that name a network of this package train that.
     """
 
-    recipe: ClassVar[Recipe] = HALSR
-    required_anatomies: ClassVar[tuple[str, ...]] = TRAINERS["HALSRNetTrainer"].anatomies
-    coarse_network: ClassVar[str] = "nnunet_cardiac.architectures.halsr_net.HALSRNet"
-    segmenter: ClassVar[str] = "nnunet_cardiac.architectures.halsr_net.HALSRNet"
+    facts: ClassVar[TrainerFacts] = TRAINERS[TRAINER]
+    segmenter: ClassVar[str] = HALSR_NET
     pass_coarse: ClassVar[bool] = False
 
     @property
@@ -49,9 +48,8 @@ class HALSRNetTrainer(CropTrainer):
     @property
     def target_labels(self) -> list[int]:
         """Labels whose common box is regressed: left ventricular cavity and, if it is labelled, myocardium."""
-        facts = TRAINERS["HALSRNetTrainer"]
-        labels = anatomy_labels(self.dataset_json["labels"], facts.anatomies)
-        return [labels[anatomy] for anatomy in (*facts.anatomies, *facts.optional) if anatomy in labels]
+        labels = anatomy_labels(self.dataset_json["labels"], self.facts.anatomies)
+        return [labels[anatomy] for anatomy in self.facts.boxed or labels if anatomy in labels]
 
     @property
     def places_samples(self) -> bool:

@@ -1,5 +1,4 @@
-"""Trainers that exist by their name: `CroCNetTrainer_20epochs`, `CroCNetTrainer_nnUNetRecipe_100epochs`,
-`CroCNetTrainer_Budget`.
+"""Trainers that exist by their name: `CroCNetTrainer_20epochs`, `CroCNetTrainer_nnUNetRecipe_100epochs`.
 
 nnU-Net keys result folders and checkpoints by the class name, so a variant must be a class of its own. They are made
 when they are asked for, here, in an importable module, so that they survive pickling into spawned workers.
@@ -8,48 +7,50 @@ when they are asked for, here, in an importable module, so that they survive pic
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import torch
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
-from nnunet_cardiac.benchmark.accuracy.budgeted_training import BudgetedTraining
+from nnunet_cardiac.systems import TRAINERS
 from nnunet_cardiac.systems.recipe import NNUNET
-from nnunet_cardiac.trainers.base import CardiacTrainer
-from nnunet_cardiac.trainers.classifier_guided import ClassifierGuidedTrainer
-from nnunet_cardiac.trainers.crocnet import CroCNetTrainer
-from nnunet_cardiac.trainers.dilated_residual_unet import DRUNetEndToEndTrainer, DRUNetTrainer
-from nnunet_cardiac.trainers.halsr import HALSRNetTrainer
 
-BASES: dict[str, type[CardiacTrainer]] = {
-    trainer.__name__: trainer
-    for trainer in (
-        CroCNetTrainer,
-        HALSRNetTrainer,
-        ClassifierGuidedTrainer,
-        DRUNetTrainer,
-        DRUNetEndToEndTrainer,
-    )
-}
-
-_NAME = re.compile(
-    r"(?P<base>[A-Za-z0-9]+?)(?P<nnunet>_nnUNetRecipe)?(?:_(?P<epochs>[1-9]\d*)epochs)?(?P<budget>_Budget)?"
-)
+_NAME = re.compile(r"(?P<base>[A-Za-z0-9]+?)(?P<nnunet>_nnUNetRecipe)?(?:_(?P<epochs>[1-9]\d*)epochs)?")
 
 
 def __getattr__(name: str) -> type[nnUNetTrainer]:
-    """Make the trainer class that a name describes.
+    """Return a trainer of the systems, or make the variant of one that a name describes.
 
     Raises:
         AttributeError: If it describes none; nnU-Net asks for foreign names, too.
     """
     match = _NAME.fullmatch(name)
-    base = BASES.get(match["base"]) if match else None
-    if name == "nnUNetTrainer_Budget":  # the baseline: nnU-Net's own trainer, nothing but its length changed
-        base = nnUNetTrainer
-    if base is None:
+    if match is None or match["base"] not in TRAINERS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    base = TRAINERS[match["base"]].load()
+    if name == match["base"]:
+        return base
+    members: dict[str, Any] = {}
+    if match["nnunet"]:
+        members["recipe"] = NNUNET
+    if match["epochs"]:
+        members["epochs"] = int(match["epochs"])
+    variant = derived(name, (base,), members, __name__)
+    globals()[name] = variant  # the same class each time, so that pickle finds it again
+    return variant
 
-    bases = (BudgetedTraining, base) if match["budget"] else (base,)
+
+def derived(
+    name: str, bases: tuple[type[nnUNetTrainer], ...], members: dict[str, Any], module: str
+) -> type[nnUNetTrainer]:
+    """Make a trainer class; nnU-Net reads the names of its parameters from the signature.
+
+    Args:
+        name: Of the class.
+        bases: First the class whose methods win.
+        members: Of the class.
+        module: Dotted path under which pickle finds it.
+    """
 
     def __init__(  # noqa: N807 becomes the method of the class made below
         self: nnUNetTrainer,
@@ -61,11 +62,5 @@ def __getattr__(name: str) -> type[nnUNetTrainer]:
     ) -> None:
         bases[0].__init__(self, plans, configuration, fold, dataset_json, device)
 
-    members = {"__init__": __init__, "__module__": __name__, "__doc__": f"Variant of {base.__name__}."}
-    if match["nnunet"]:
-        members["recipe"] = NNUNET
-    if match["epochs"]:
-        members["epochs"] = int(match["epochs"])
-    variant = type(name, bases, members)
-    globals()[name] = variant  # the same class each time, so that pickle finds it again
-    return variant
+    own = {"__init__": __init__, "__module__": module, "__doc__": f"Variant of {bases[-1].__name__}."}
+    return type(name, bases, {**members, **own})

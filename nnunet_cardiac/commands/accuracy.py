@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 from nnunet_cardiac.benchmark.accuracy.budgets import BUDGETS, find_budget
-from nnunet_cardiac.benchmark.accuracy.rows import RECIPES, ROWS, choose_recipe, find_row
+from nnunet_cardiac.benchmark.accuracy.rows import RECIPES, ROWS, choose_recipe, find_row, heading
 from nnunet_cardiac.commands.argument_types import natural, positive
 from nnunet_cardiac.errors import UserError
 
@@ -141,7 +141,7 @@ def hardware_class_of(device: str) -> str:
 
 def _listing() -> str:
     width = max(map(len, ROWS))
-    lines = ["rows (--system)", *(f"  {name:{width}}  {row.system}: {row.title}" for name, row in ROWS.items())]
+    lines = ["rows (--system)", *(f"  {name:{width}}  {heading(row)}: {row.title}" for name, row in ROWS.items())]
     lines += ["budgets (--budget)", *(f"  {name:{width}}  {budget.purpose}" for name, budget in BUDGETS.items())]
     return "\n".join([*lines, "recipes (--recipe)", *(f"  {name:{width}}  {text}" for name, text in RECIPES.items())])
 

@@ -14,7 +14,7 @@ from nnunet_cardiac.commands.argument_types import classes, positive
 from nnunet_cardiac.errors import UserError
 
 if TYPE_CHECKING:
-    from nnunet_cardiac.benchmark.speed.options import SpeedOptions, Subject
+    from nnunet_cardiac.benchmark.speed.options import MeasuredNetwork, SpeedOptions
 
 HELP = "compare systems: speed and memory of their networks without a data set, accuracy on one"
 
@@ -241,14 +241,14 @@ def _options(args: argparse.Namespace) -> SpeedOptions:
 
 def _precision(device: str) -> str:
     """Type in which the trainers of slices compute on a device; all networks of a table get the same."""
-    from nnunet_cardiac.trainers.recipe.precision import cpu_computes_bf16
+    from nnunet_cardiac.cpu_precision import cpu_computes_bf16
 
     if device == "cuda":
         return "fp16"
     return "bf16" if device == "cpu" and cpu_computes_bf16() else "float32"
 
 
-def _with_references(subjects: list[Subject]) -> list[Subject]:
+def _with_references(subjects: list[MeasuredNetwork]) -> list[MeasuredNetwork]:
     """Put nnU-Net's network for the same input before the networks of each input."""
     ordered = dict.fromkeys(subject.reference for subject in subjects)
     return [s for reference in ordered for s in (reference, *(s for s in subjects if s.reference == reference))]

@@ -7,7 +7,7 @@ import json
 import os
 from typing import TYPE_CHECKING
 
-from nnunet_cardiac.anatomy import TRAINERS
+from nnunet_cardiac.systems import TRAINERS
 
 if TYPE_CHECKING:
     from nnunet_cardiac.checks.finding import Finding

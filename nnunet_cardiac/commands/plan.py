@@ -9,10 +9,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nnunet_cardiac.anatomy import TRAINERS
 from nnunet_cardiac.files import read_json
-from nnunet_cardiac.planning.paper_notes import PAPER_SUFFIX, paper_notes
-from nnunet_cardiac.systems.entries import SYSTEMS
+from nnunet_cardiac.systems import FIRST_TRAINER, TRAINERS
+from nnunet_cardiac.systems.kinds import WholeStack
 from nnunet_cardiac.workflow.folders import dataset_number, find_dataset
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "keeps what you wrote into it, and the options of earlier runs hold unless they are given anew."
     )
     parser.add_argument("-d", required=True, metavar="DATASET", help="number or name of the data set")
-    parser.add_argument("-tr", choices=tuple(TRAINERS), default="CroCNetTrainer", help="default: %(default)s")
+    parser.add_argument("-tr", choices=tuple(TRAINERS), default=FIRST_TRAINER, help="default: %(default)s")
     parser.add_argument("-p", default="nnUNetPlans", metavar="PLANS", help="name of the plans file (%(default)s)")
     parser.add_argument(
         "--anew", action="store_true", help="forget what you wrote into this trainer's entries, and earlier options"
@@ -88,7 +87,9 @@ def run(args: argparse.Namespace) -> int:
     """Add the configurations and say what they are."""
     from nnunet_cardiac.patients.cohort import read_patients
     from nnunet_cardiac.patients.fold_file import known_cases, raw_tables
-    from nnunet_cardiac.planning.plan import CropOptions, ensure_patient_splits, plan_configurations
+    from nnunet_cardiac.planning.options import PAPER, CropOptions
+    from nnunet_cardiac.planning.paper import paper_notes
+    from nnunet_cardiac.planning.plan import ensure_patient_splits, plan_configurations
 
     folder = find_dataset(os.environ, "nnUNet_preprocessed", args.d)
     tables = raw_tables(folder.name, os.environ) if args.patients is None else [args.patients]
@@ -111,8 +112,8 @@ def run(args: argparse.Namespace) -> int:
     raw = Path(os.environ.get("nnUNet_raw", "")) / folder.name
     splits = ensure_patient_splits(folder, raw if raw.is_dir() else None, cohort)
     print("\n".join(_report(planned, args.tr)))
-    if planned.kind == PAPER_SUFFIX:
-        print("\n".join(paper_notes(args.tr, read_json(folder / "dataset.json")["labels"])))
+    if planned.kind == PAPER:
+        print("\n".join(paper_notes(TRAINERS[args.tr], read_json(folder / "dataset.json")["labels"])))
     print("".join(_to_preprocess(planned, folder)), end="")
     origin = f", by {', '.join(map(str, cohort.tables))}" if cohort.tables else ""
     print(f"Plans: {planned.path}\nFolds: {splits}\nPatients: {cohort}{origin}")
@@ -122,7 +123,7 @@ def run(args: argparse.Namespace) -> int:
 def _report(planned: Planned, trainer: str) -> Iterator[str]:
     """What was planned, what changed and what the user wrote."""
     for name, entry in planned.entries.items():
-        yield f"{name}: {_facts(entry, name in SYSTEMS[trainer].stacks)}"
+        yield f"{name}: {_facts(entry, isinstance(TRAINERS[trainer].find(name), WholeStack))}"
     for change in planned.changed:
         yield f"Changed: {change.place} {_shown(change.old)} -> {_shown(change.new)}"
     for change in planned.kept:

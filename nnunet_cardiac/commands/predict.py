@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nnunet_cardiac.errors import UserError
+from nnunet_cardiac.systems import FIRST_TRAINER
 
 if TYPE_CHECKING:
     from nnunet_cardiac.inference.results import Options, Result
@@ -30,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     model.add_argument("-d", metavar="DATASET", help="number or name of the data set")
     model.add_argument("-c", metavar="CONFIGURATION", help="last stage, such as 2d_crop")
-    model.add_argument("-tr", default="CroCNetTrainer", metavar="TRAINER", help="default: %(default)s")
+    model.add_argument("-tr", default=FIRST_TRAINER, metavar="TRAINER", help="default: %(default)s")
     model.add_argument("-p", default="nnUNetPlans", metavar="PLANS", help="default: %(default)s")
     model.add_argument("-f", nargs="+", metavar="FOLD", help="folds to average (default: all that are trained)")
     model.add_argument("-chk", default="checkpoint_final.pth", metavar="FILE", help="default: %(default)s")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nnunet_cardiac.commands.argument_types import positive
 from nnunet_cardiac.errors import UserError
-from nnunet_cardiac.quickstart.shown_systems import SYSTEMS
+from nnunet_cardiac.systems import SYSTEMS
 
 HELP = "make phantom data, train the stages of a system briefly, predict, evaluate, write a result page"
 
@@ -17,7 +17,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `quickstart`."""
     parser.epilog = "On two processor cores it takes five to six minutes, 2 GB of memory a process and 0.2 GB of disk."
     parser.add_argument("-o", type=Path, metavar="FOLDER", help="new folder (default: quickstart, quickstart2, ...)")
-    parser.add_argument("--system", choices=tuple(SYSTEMS), default="crocnet", help="default: %(default)s")
+    parser.add_argument(
+        "--system",
+        choices=[key for key, system in SYSTEMS.items() if system.shown],
+        default=next(iter(SYSTEMS)),
+        help="default: %(default)s",
+    )
     parser.add_argument("-device", choices=("auto", "cuda", "cpu", "mps"), default="auto", help="default: %(default)s")
     parser.add_argument("--epochs", type=int, metavar="N", help="epochs of each stage (default: a few)")
     parser.add_argument("--patients", type=int, metavar="N", help="patients to train and validate on")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from nnunet_cardiac.commands.argument_types import fold, positive
 from nnunet_cardiac.devices import choose_device, thread_variables
 from nnunet_cardiac.errors import UserError
+from nnunet_cardiac.systems import FIRST_TRAINER
 from nnunet_cardiac.workflow.folders import find_dataset
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folds of splits_final.json, or all: one network trained on all cases (0)",
     )
     parser.add_argument(
-        "-tr", default="CroCNetTrainer", metavar="TRAINER", help="also NAME_20epochs, NAME_nnUNetRecipe (%(default)s)"
+        "-tr", default=FIRST_TRAINER, metavar="TRAINER", help="also NAME_20epochs, NAME_nnUNetRecipe (%(default)s)"
     )
     parser.add_argument("-p", default="nnUNetPlans", metavar="PLANS", help="name of the plans file (%(default)s)")
     parser.add_argument("-device", choices=("auto", "cuda", "cpu", "mps"), default="auto", help="default: %(default)s")

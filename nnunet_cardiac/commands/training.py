@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from nnunet_cardiac.benchmark.accuracy.budgets import BUDGETS, find_budget
-from nnunet_cardiac.benchmark.accuracy.rows import REFERENCE, find_row
+from nnunet_cardiac.benchmark.accuracy.rows import REFERENCE, find_row, recipes_of
 from nnunet_cardiac.commands.argument_types import positive
 from nnunet_cardiac.errors import UserError
 
@@ -74,7 +74,7 @@ def run_training(args: argparse.Namespace) -> int:
     if budget.device == "cpu":
         warn_of_other_jobs(threads)
     runs = {
-        system: Run(folder, system, args.budget, row.recipes[0], budget.coarse_labels, 0, 0, threads)
+        system: Run(folder, system, args.budget, recipes_of(row)[0], budget.coarse_labels, 0, 0, threads)
         for system, row in rows.items()
     }
     timing = Timing(args.rounds, args.steps, args.profile)

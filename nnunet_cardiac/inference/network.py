@@ -8,9 +8,9 @@ from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from torch import nn
 
-from nnunet_cardiac.anatomy import TRAINERS
 from nnunet_cardiac.inference.trainer_lookup import find_trainer
 from nnunet_cardiac.planning.shared_plans import RESOLVED
+from nnunet_cardiac.systems import TRAINERS
 
 
 def build_network(

@@ -6,7 +6,7 @@ import contextlib
 
 import torch
 
-from nnunet_cardiac.trainers.recipe.precision import cpu_autocast
+from nnunet_cardiac.cpu_precision import cpu_autocast
 
 #: `auto`: float16 on CUDA as nnU-Net has it, bfloat16 on processors that compute in it, else float32.
 PRECISIONS = ("auto", "fp32", "bf16")

@@ -5,28 +5,28 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from nnunet_cardiac.anatomy import TRAINERS
 from nnunet_cardiac.errors import UserError
+from nnunet_cardiac.systems import TRAINERS
 from nnunet_cardiac.workflow.environment import EXTERNAL_TRAINERS, with_trainers
 
 
 def find_trainer(name: str) -> Any:
-    """Return the trainer class of a name.
+    """Return the trainer class that builds the networks of a name.
 
-    Trainers of this package are imported directly. nnU-Net's search for others imports each of its trainer files.
+    Trainers of the systems are imported directly, without the ending of their name, which changes the training alone:
+    `_20epochs`, `_nnUNetRecipe`, `_Budget`. nnU-Net's search for others imports each of its trainer files.
 
     Raises:
         UserError: If no one has the class.
     """
-    if name.split("_")[0] in TRAINERS:
-        from nnunet_cardiac.trainers import variants
-
-        return getattr(variants, name)
+    base = name.split("_")[0]
+    if base in TRAINERS:
+        return TRAINERS[base].load()
     from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
 
     os.environ[EXTERNAL_TRAINERS] = with_trainers(os.environ)[EXTERNAL_TRAINERS]
     try:
-        return recursive_find_trainer_class_by_name(name)
+        return recursive_find_trainer_class_by_name(name.removesuffix("_Budget"))
     except RuntimeError as error:
         raise UserError(
             f"Trainer {name} of the checkpoint is not installed. Install the package that brings it, and name its "

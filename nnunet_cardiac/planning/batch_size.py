@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from nnunet_cardiac.planning.links import ancestry
 from nnunet_cardiac.planning.replanning import planned_values
 from nnunet_cardiac.planning.shared_plans import OWNER, is_derived
 from nnunet_cardiac.systems.recipe import PLANS_KEY
@@ -46,13 +47,9 @@ def batch_size_for(plans: Mapping[str, Any], configuration: str, usual: int | No
 
 def _of_the_plans_recipe(configurations: Mapping[str, Any], name: str | None) -> bool:
     """Whether the recipe that a configuration has or inherits says a batch size."""
-    seen: list[str] = []
-    while name in configurations and name not in seen:
-        if PLANS_KEY in configurations[name]:
-            return _KEY in configurations[name][PLANS_KEY]
-        seen.append(name)
-        name = configurations[name].get("inherits_from")
-    return False
+    with_recipe = (one for one in ancestry(configurations, name) if PLANS_KEY in configurations[one])
+    nearest = next(with_recipe, None)
+    return nearest is not None and _KEY in configurations[nearest][PLANS_KEY]
 
 
 def users_batch_size(configurations: Mapping[str, Any], name: str | None) -> tuple[int, str] | None:
@@ -65,15 +62,12 @@ def users_batch_size(configurations: Mapping[str, Any], name: str | None) -> tup
         configurations: Those of a plans file, as one trainer sees them.
         name: Which one.
     """
-    seen: list[str] = []
-    while name in configurations and name not in seen:
-        entry = configurations[name]
+    for one in ancestry(configurations, name):
+        entry = configurations[one]
         if _KEY in entry and not _was_planned(entry):
-            return entry[_KEY], name
+            return entry[_KEY], one
         if not is_derived(entry) or OWNER in entry:
             return None
-        seen.append(name)
-        name = entry["inherits_from"]
     return None
 
 

@@ -19,15 +19,24 @@ def resolved_entry(configurations: Mapping[str, Any], name: str) -> dict[str, An
         configurations: Those of a plans file.
         name: Which one.
     """
-    chain: list[str] = []
-    current: str | None = name
-    while current in configurations and current not in chain:
-        chain.append(current)
-        current = configurations[current].get("inherits_from")
     merged: dict[str, Any] = {}
-    for ancestor in reversed(chain):
+    for ancestor in reversed(list(ancestry(configurations, name))):
         merged |= configurations[ancestor]
     return merged
+
+
+def ancestry(configurations: Mapping[str, Any], name: str | None) -> Iterator[str]:
+    """Yield a configuration, the one that it inherits from, and so on; those that are not there end it.
+
+    Args:
+        configurations: Those of a plans file.
+        name: Where to start.
+    """
+    seen: set[str] = set()
+    while name is not None and name in configurations and name not in seen:
+        yield name
+        seen.add(name)
+        name = configurations[name].get("inherits_from")
 
 
 def missing_links(configurations: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -22,6 +22,10 @@ _DECIDES: dict[str, tuple[tuple[str, ...], ...]] = {
 }
 
 
+#: Kinds of plans that `plan` writes beside nnU-Net's own; endings of the names of their files.
+KINDS = SMALL, SHORT, PAPER = "Small", "Short", "Paper"
+
+
 @dataclass(frozen=True)
 class CropOptions:
     """What a user may say of the crop; see :class:`nnunet_cardiac.cascade.roi.RegionRule`.
@@ -60,7 +64,16 @@ class CropOptions:
     @property
     def kind(self) -> str:
         """Kind of the plans, which is the ending of their name: `Small`, `Short`, `Paper` or empty."""
-        return "Small" if self.small else "Short" if self.short else "Paper" if self.paper else ""
+        return SMALL if self.small else SHORT if self.short else PAPER if self.paper else ""
+
+    @property
+    def shown(self) -> dict[str, bool]:
+        """What a window of slices shows, as arguments of a region rule, with defaults filled in."""
+        return {
+            "per_slice": bool(self.per_slice),
+            "mask_outside": bool(self.mask_outside),
+            "heart_only": self.heart_only is not False,
+        }
 
     @property
     def given(self) -> dict[str, Any]:

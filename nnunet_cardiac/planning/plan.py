@@ -17,8 +17,7 @@ from nnunet_cardiac.patients.splits import patient_splits
 from nnunet_cardiac.patients.tables import find_tables
 from nnunet_cardiac.planning.entries import fresh_entries
 from nnunet_cardiac.planning.links import link, missing_links, resolved_entry, unlink_missing
-from nnunet_cardiac.planning.options import CropOptions, decided_values, remembered, with_options
-from nnunet_cardiac.planning.paper_notes import PAPER_SUFFIX
+from nnunet_cardiac.planning.options import PAPER, CropOptions, decided_values, remembered, with_options
 from nnunet_cardiac.planning.replanning import (
     Change,
     as_json,
@@ -34,11 +33,11 @@ from nnunet_cardiac.planning.shared_plans import (
     entries_for,
     planned_entry,
     planned_trainers,
+    with_configurations,
     with_data_of,
 )
-from nnunet_cardiac.planning.slice_crops import with_configurations
 from nnunet_cardiac.planning.targets import Target, current_entries, find_target
-from nnunet_cardiac.systems.entries import SYSTEMS
+from nnunet_cardiac.systems import FIRST_TRAINER, TRAINERS
 
 logger = logging.getLogger(__name__)
 
@@ -68,26 +67,10 @@ class Planned:
     unlinked: Sequence[tuple[str, str]]
 
 
-def plan_crops(
-    preprocessed: Path,
-    plans_name: str = "nnUNetPlans",
-    trainer: str = "CroCNetTrainer",
-    options: CropOptions = _NOTHING_SAID,
-    progress: bool = True,
-) -> tuple[Path, dict[str, dict[str, Any]]]:
-    """Add a trainer's configurations to a plans file, see :func:`plan_configurations`.
-
-    Returns:
-        The plans file and the configurations that were added or kept, by name.
-    """
-    planned = plan_configurations(preprocessed, plans_name, trainer, options, progress)
-    return planned.path, planned.entries
-
-
 def plan_configurations(
     preprocessed: Path,
     plans_name: str = "nnUNetPlans",
-    trainer: str = "CroCNetTrainer",
+    trainer: str = FIRST_TRAINER,
     options: CropOptions = _NOTHING_SAID,
     progress: bool = True,
     anew: bool = False,
@@ -115,8 +98,8 @@ def plan_configurations(
     Raises:
         UserError: If the plans file or the preprocessed data is missing or of another kind, or labels do not fit.
     """
-    system = SYSTEMS[trainer]
-    target = find_target(preprocessed, plans_name, options.kind, system.base)
+    base = TRAINERS[trainer].base
+    target = find_target(preprocessed, plans_name, options.kind, base)
     names = read_json(preprocessed / "dataset.json")["labels"]
     current = {} if anew else current_entries(target, trainer)
     earlier = {name: value for entry in current.values() for name, value in planned_options(entry).items()}
@@ -138,7 +121,7 @@ def plan_configurations(
     return Planned(
         target.path,
         target.kind,
-        {name: entry for name, entry in entries.items() if name != system.base or target.kind == PAPER_SUFFIX},
+        {name: entry for name, entry in entries.items() if name != base or target.kind == PAPER},
         [*(change for name in old for change in changes(name, old[name], entries[name])), *moved],
         [change for name in current if name in fresh for change in _kept(name, entries[name], fresh[name])],
         linked,
@@ -157,8 +140,8 @@ def _with_entries(
     target: Target, entries: Mapping[str, Mapping[str, Any]], trainer: str
 ) -> tuple[dict[str, Any], list[Change]]:
     """Plans with the entries, and the data folders that moving plans had left behind in entries of single trainers."""
-    plans, base = target.plans, SYSTEMS[trainer].base
-    if target.kind == PAPER_SUFFIX and SYSTEMS[trainer].volumes:
+    plans, base = target.plans, TRAINERS[trainer].base
+    if target.kind == PAPER and TRAINERS[trainer].is_for_volumes:
         # nnU-Net preprocesses what it finds outside `trainers`, so the paper's grid has to be there.
         plans["configurations"][base].setdefault(OWNER, trainer)
     new = with_configurations(plans, entries, trainer)

@@ -14,15 +14,14 @@ A `recipe` belongs to the configuration and the trainer it was written for:
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nnunet_cardiac.anatomy import TRAINERS
-from nnunet_cardiac.planning.links import link_followers
+from nnunet_cardiac.errors import UserError
+from nnunet_cardiac.planning.links import link, link_followers
+from nnunet_cardiac.systems import FIRST_TRAINER, TRAINERS
 from nnunet_cardiac.systems.recipe import PLANS_KEY
-
-#: Owner of entries that do not say.
-FIRST_TRAINER = "CroCNetTrainer"
 
 #: Key of an entry in the plans of a result folder: the network that was trained, with what its trainer filled in.
 RESOLVED = "resolved_architecture"
@@ -49,6 +48,38 @@ def put_entry(configurations: dict[str, Any], name: str, entry: Mapping[str, Any
         configurations[name] = {**entry, **kept}
     else:
         current.setdefault(OTHERS, {})[trainer] = entry
+
+
+def with_configurations(
+    plans: Mapping[str, Any], entries: Mapping[str, Mapping[str, Any]], trainer: str = FIRST_TRAINER
+) -> dict[str, Any]:
+    """Return plans with a trainer's configurations added or replaced, and their first stages pointing at them.
+
+    Args:
+        plans: Content of a plans file; stays as it is.
+        entries: Configuration name -> entry; cropping ones have a `previous_stage`.
+        trainer: Trainer they are for. Entries of the same name that are another trainer's stay.
+
+    Returns:
+        New plans. Adding the same entries again changes nothing.
+
+    Raises:
+        UserError: If a previous stage is not in the plans.
+    """
+    plans = copy.deepcopy(dict(plans))
+    configurations = plans["configurations"]
+    for name, entry in entries.items():
+        put_entry(configurations, name, copy.deepcopy(dict(entry)), trainer)
+        coarse = entry.get("previous_stage")
+        if coarse is None:
+            continue
+        if coarse not in configurations:
+            raise UserError(
+                f"plans {plans.get('plans_name')!r}: configuration {coarse!r}, the first stage of {name!r}, is "
+                f"missing; it has {', '.join(configurations)}. Plan it first: nnUNetv2_plan_experiment"
+            )
+        link(configurations[coarse], name)
+    return plans
 
 
 def planned_entry(configurations: Mapping[str, Any], name: str, trainer: str) -> dict[str, Any] | None:
@@ -85,7 +116,7 @@ def planned_trainers(configurations: Mapping[str, Any]) -> list[str]:
 
 def _of_an_early_version(name: str, entry: Mapping[str, Any]) -> bool:
     """Whether an entry was planned before entries named their trainer."""
-    return is_derived(entry) and OWNER not in entry and name in TRAINERS[FIRST_TRAINER].configurations
+    return is_derived(entry) and OWNER not in entry and TRAINERS[FIRST_TRAINER].find(name) is not None
 
 
 def plans_for(trainers: Sequence[str], plans: Mapping[str, Any]) -> dict[str, Any]:
@@ -168,5 +199,5 @@ def foreign_recipe(trainers: Sequence[str], plans: Mapping[str, Any], name: str)
     owner = within or entry.get(OWNER)
     if owner is None and not is_derived(entry):
         planned = planned_trainers(plans["configurations"])
-        owner = next((trainer for trainer in planned if name in TRAINERS[trainer].configurations), None)
+        owner = next((trainer for trainer in planned if TRAINERS[trainer].find(name) is not None), None)
     return owner if owner in TRAINERS and owner != asking else None

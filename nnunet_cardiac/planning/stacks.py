@@ -9,13 +9,15 @@ a network that was trained on patches finds hearts where there are none.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from nnunet_cardiac.errors import UserError
-from nnunet_cardiac.planning.slice_crops import architecture
+from nnunet_cardiac.planning.options import SMALL
+from nnunet_cardiac.planning.request import Request
+from nnunet_cardiac.systems.kinds import Network, WholeStack
 
 #: In-plane pixel size in mm and side of a training patch in pixels (classifier-guided network, section 3).
 PIXEL_MM, _SIDE = 1.3, 192
@@ -27,23 +29,34 @@ _ROOM, _LEAST_SLICES, _DIVISOR = 1.25, 24, 16
 _MOST_SLICES = 60
 
 
+def stack_entry(kind: WholeStack, request: Request) -> dict[str, Any]:
+    """Plan a network of whole stacks on the paper's in-plane grid."""
+    spacing = request.base["spacing"]
+    small = request.target.kind == SMALL
+    # Without a GPU there is no time to compute between pixels that nobody measured.
+    pixel_mm = max(PIXEL_MM, *spacing) if small else PIXEL_MM
+    # One for all of a grid: they share the data.
+    identifier = f"{request.target.plans['plans_name'] if small else request.target.data_prefix}_2d_stack"
+    return stack_configuration(
+        kind.network, request.stack_shapes, spacing, identifier, pixel_mm, request.training_slices
+    )
+
+
 def stack_configuration(
-    network_class_name: str,
+    network: Network,
     shapes: Sequence[Sequence[int]],
     spacing: Sequence[float],
     data_identifier: str,
-    network_kwargs: Mapping[str, Any] = {},
     pixel_mm: float = PIXEL_MM,
     training_slices: int | None = None,
 ) -> dict[str, Any]:
     """Make the entry of a network for whole stacks.
 
     Args:
-        network_class_name: Dotted path of the network.
+        network: Which network.
         shapes: Shapes (z, y, x) of the cases as preprocessed for `2d`.
         spacing: In-plane spacing (y, x) in mm of these.
         data_identifier: Folder of its own preprocessed data.
-        network_kwargs: Arguments of the network.
         pixel_mm: In-plane spacing to preprocess for.
         training_slices: Slices in a row that a training sample has; None takes whole stacks.
 
@@ -72,7 +85,7 @@ def stack_configuration(
         "training_patch_size": [training_slices or slices, *(min(_rounded_up(n), _SIDE) for n in largest)],
         "batch_size": 1,
         "batch_dice": False,
-        "architecture": architecture(network_class_name, network_kwargs),
+        "architecture": network.to_plans(),
     }
 
 

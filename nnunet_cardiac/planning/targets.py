@@ -11,14 +11,11 @@ from typing import Any
 from nnunet_cardiac.checks.plans import check_plans
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.files import read_json
-from nnunet_cardiac.planning.paper import PAPER_SUFFIX
+from nnunet_cardiac.planning.options import KINDS
 from nnunet_cardiac.planning.replanning import planned_kind
 from nnunet_cardiac.planning.shared_plans import OTHERS, OWNER, planned_entry
-from nnunet_cardiac.planning.short import SHORT_SUFFIX, SMALL_SUFFIX
 from nnunet_cardiac.systems.recipe import PLANS_KEY
 from nnunet_cardiac.workflow.folders import dataset_number
-
-KINDS = (SMALL_SUFFIX, SHORT_SUFFIX, PAPER_SUFFIX)
 
 
 @dataclass(frozen=True)

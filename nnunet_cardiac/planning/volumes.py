@@ -1,140 +1,90 @@
-"""Configurations of networks for volumes: localisation on a low-resolution grid, a crop at full resolution.
-
-Vesal et al. 2020 print neither the low resolution nor the size of the crop. Here the first is the grid on which the
-median volume has 128 pixels in-plane, and the second holds 99 percent of the hearts of the training set with 15 mm
-around them.
-"""
+"""Entries of networks for volumes: localisation on a low-resolution grid, a crop at full resolution, both as one."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from nnunet_cardiac.cascade.roi import RegionRule, bounding_box, centred_size, centroid, largest_component
-from nnunet_cardiac.planning.slice_crops import (
-    architecture,
-    crop_configuration,
-    reference_labels,
-    require_hearts,
+from nnunet_cardiac.cascade.roi import RegionRule
+from nnunet_cardiac.errors import UserError
+from nnunet_cardiac.planning.request import Request
+from nnunet_cardiac.planning.slice_crops import crop_configuration
+from nnunet_cardiac.planning.volume_sizes import (
+    BASE,
+    DEFAULT_MARGIN_MM,
+    VolumeGeometry,
+    divisor_for,
+    keeps_z,
+    rounded_up,
 )
+from nnunet_cardiac.systems.kinds import JointVolume, Network, VolumeCrop, VolumeLocaliser
 
-#: Configuration whose plans and preprocessed data those of this module derive from.
-BASE = "3d_fullres"
-
-#: Slices more than this many times farther apart than pixels are not pooled: three poolings of a stack of ten slices
-#: would leave one. nnU-Net calls data anisotropic from the same factor on.
-_ANISOTROPY = 3.0
-
-_LOW_RESOLUTION = 128
-_COVERED_PERCENT = 99
 _JITTER_MM = 10.0
 
 #: Room in the inference patches for volumes larger than any of the training set.
 _ROOM = 1.25
 
-_POOLINGS = 3
-_DEFAULT_MARGIN_MM = 15.0
+
+def volume_localiser_entry(kind: VolumeLocaliser, request: Request) -> dict[str, Any]:
+    """Plan a localiser on whole volumes of low resolution."""
+    return locate_configuration(kind.network, request.volumes, f"{request.volume_data}_{kind.name}")
 
 
-def keeps_z(spacing: Sequence[float]) -> bool:
-    """Tell whether slices lie so far apart that a network should pool in-plane alone ("Keep Z").
-
-    Args:
-        spacing: (z, y, x) in mm.
-    """
-    return spacing[0] > _ANISOTROPY * max(spacing[1:])
-
-
-def divisor_for(keep_z: bool) -> tuple[int, int, int]:
-    """What the sides (z, y, x) of an input of the 3D DR-UNet must be multiples of."""
-    side = 2**_POOLINGS
-    return (1 if keep_z else side, side, side)
-
-
-@dataclass(frozen=True)
-class VolumeGeometry:
-    """Sizes of a preprocessed data set in voxels (z, y, x).
-
-    Attributes:
-        spacing: Of the grid, in mm.
-        hearts: For each labelled case the smallest box around the centroid of the heart that holds the heart.
-        shapes: Image shape of each case.
-    """
-
-    spacing: tuple[float, float, float]
-    hearts: list[tuple[int, ...]]
-    shapes: list[tuple[int, ...]]
-
-    def window(self, divisor: Sequence[int], margin_mm: float = _DEFAULT_MARGIN_MM) -> tuple[int, ...]:
-        """Window, square in-plane, that holds 99 percent of the hearts with a margin; no larger than the volumes.
-
-        Args:
-            divisor: What its sides are multiples of.
-            margin_mm: On each side of the heart.
-        """
-        sizes = np.percentile(np.array(self.hearts), _COVERED_PERCENT, axis=0) + 2 * margin_mm / np.array(self.spacing)
-        sizes[1:] = sizes[1:].max()
-        largest = np.max(self.shapes, axis=0)
-        largest[1:] = largest[1:].max()
-        return rounded_up(np.minimum(sizes, largest), divisor)
-
-    def patch(self, divisor: Sequence[int], room: float = 1.0) -> tuple[int, ...]:
-        """Patch in which every volume fits, with a factor of room for others."""
-        return rounded_up(np.max(self.shapes, axis=0) * room, divisor)
-
-    def resampled(self, spacing: Sequence[float]) -> VolumeGeometry:
-        """The same volumes on another grid; the hearts are left out."""
-        factor = np.array(self.spacing) / np.array(spacing)
-        shapes = [tuple(int(n) for n in np.maximum(np.round(np.array(s) * factor), 1)) for s in self.shapes]
-        return VolumeGeometry(tuple(spacing), [], shapes)
-
-    def low_resolution(self) -> tuple[float, float, float]:
-        """Spacing in mm on which the median volume has 128 pixels in-plane, and slices are no closer than pixels."""
-        factor = max(1.0, float(np.median(np.array(self.shapes)[:, 1:].max(1))) / _LOW_RESOLUTION)
-        in_plane = [round(s * factor, 4) for s in self.spacing[1:]]
-        return (max(self.spacing[0], *in_plane), *in_plane)
-
-
-def measure_volumes(
-    folder: Path | str, spacing: Sequence[float], progress: bool = True, ignore: int | None = None
-) -> VolumeGeometry:
-    """Measure volumes and hearts of a data set preprocessed for `BASE`.
-
-    Args:
-        folder: `nnUNet_preprocessed/<dataset>/<data_identifier>`.
-        spacing: Of its grid (z, y, x) in mm.
-        progress: Whether to show a progress bar.
-        ignore: Value of voxels without a reference, which are no heart.
+def volume_crop_entry(kind: VolumeCrop, request: Request) -> dict[str, Any]:
+    """Plan a crop: the window holds 99 percent of the hearts of the data set, with a margin.
 
     Raises:
-        UserError: If the folder is missing or no case has a label.
+        UserError: If the window does not fit.
     """
-    hearts, shapes = [], []
-    for labels in reference_labels(folder, BASE, progress, ignore):
-        shapes.append(tuple(labels.shape))
-        heart = largest_component(labels > 0)
-        box = bounding_box(heart)
-        if box is not None:
-            hearts.append(centred_size(box, centroid(heart)))
-    require_hearts(folder, hearts, shapes)
-    return VolumeGeometry(tuple(spacing), hearts, shapes)
+    options, volumes = request.options, request.volumes
+    margin_mm = kind.margin_mm if options.margin is None else options.margin
+    try:
+        return volume_crop_configuration(
+            options.localiser or kind.localiser,
+            kind.network,
+            volumes,
+            _window(volumes, options.window, margin_mm),
+            margin_mm,
+            jitter=options.jitter,
+            training_slices=request.training_slices,
+            mask_outside=bool(options.mask_outside),
+            heart_only=options.heart_only is not False,
+            coarse_labels=options.coarse_labels or request.trainer.coarse_labels,
+            coarse_trainer=options.localiser_trainer,
+        )
+    except ValueError as error:
+        raise UserError(f"--window {options.window}: {error}") from error
 
 
-def locate_configuration(
-    network_class_name: str, volumes: VolumeGeometry, data_identifier: str, network_kwargs: Mapping[str, Any] = {}
-) -> dict[str, Any]:
+def joint_volume_entry(kind: JointVolume, request: Request) -> dict[str, Any]:
+    """Plan localiser and segmenter as one network, on patches or on whole volumes of low resolution."""
+    if kind.low_resolution:
+        entry = locate_configuration(kind.network, request.volumes, f"{request.volume_data}_{kind.name}")
+        # Larger volumes are predicted in tiles of what it has seen.
+        entry["patch_size"] = entry.pop("training_patch_size")
+        return entry
+    if request.grid is not None:
+        return joint_configuration(kind.network, request.grid.spacing, request.grid.patch)
+    return joint_configuration(kind.network, request.base["spacing"], request.base["patch_size"])
+
+
+def _window(volumes: VolumeGeometry, side: int | None, margin_mm: float) -> tuple[int, ...] | None:
+    """Window (z, y, x) with a given side in-plane; along z it is that of the data set."""
+    if side is None:
+        return None
+    depth = volumes.window(divisor_for(keeps_z(volumes.spacing)), margin_mm)[0]
+    return depth, side, side
+
+
+def locate_configuration(network_path: str, volumes: VolumeGeometry, data_identifier: str) -> dict[str, Any]:
     """Make the entry of a localiser that sees whole volumes on a low-resolution grid.
 
     Args:
-        network_class_name: Dotted path of the localiser.
+        network_path: Dotted path of the localiser.
         volumes: Measured at full resolution.
         data_identifier: Folder of its own preprocessed data.
-        network_kwargs: Further arguments of the network.
 
     Returns:
         The entry, JSON-ready.
@@ -151,16 +101,16 @@ def locate_configuration(
         "patch_size": list(low.patch(divisor, _ROOM)),
         "training_patch_size": list(low.patch(divisor)),
         "batch_dice": False,
-        "architecture": architecture(network_class_name, {"keep_z": keep_z, **network_kwargs}),
+        "architecture": Network(network_path, {"keep_z": keep_z}).to_plans(),
     }
 
 
 def volume_crop_configuration(
     coarse: str,
-    network_class_name: str,
+    network_path: str,
     volumes: VolumeGeometry,
     window: Sequence[int] | None = None,
-    margin_mm: float = _DEFAULT_MARGIN_MM,
+    margin_mm: float = DEFAULT_MARGIN_MM,
     jitter: int | None = None,
     training_slices: int | None = None,
     **options: Any,
@@ -169,7 +119,7 @@ def volume_crop_configuration(
 
     Args:
         coarse: Configuration of the first stage.
-        network_class_name: Dotted path of the inner network, a 3D DR-UNet or one with its arguments.
+        network_path: Dotted path of the inner network, a 3D DR-UNet or one with its arguments.
         volumes: Measured at full resolution.
         window: (z, y, x) in voxels; None takes it from the hearts.
         margin_mm: Around the heart, if the window is taken from there.
@@ -191,13 +141,14 @@ def volume_crop_configuration(
     # The margin is in the window: the map marks the middle of the heart, a box around that says nothing of its size.
     holds_all = window[0] >= max(shape[0] for shape in volumes.shapes)  # then a deeper volume is not cut either
     slices = sampled_slices(window[0], keep_z, training_slices if holds_all else None)
-    rule = RegionRule((slices, *window[1:]), 0, divisor, centre="centroid", clamp=True, all_slices=holds_all, **shown)
+    rule = RegionRule(
+        (slices, *window[1:]), margin=0, multiple=divisor, centre="centroid", clamp=True, all_slices=holds_all, **shown
+    )
     entry = crop_configuration(
         coarse,
         rule,
         volumes.patch((1, 1, 1), _ROOM),
-        network_class_name=network_class_name,
-        network_kwargs={"keep_z": keep_z},
+        network=Network(network_path, {"keep_z": keep_z}),
         jitter=[round(_JITTER_MM / s) for s in volumes.spacing] if jitter is None else [0, jitter, jitter],
         inherits_from=BASE,
         **options,
@@ -236,11 +187,11 @@ def with_fewer_slices(
     return {**entry, **({"patch_size": [slices, *in_plane], "batch_dice": True} if slices < depth else {})}
 
 
-def joint_configuration(network_class_name: str, spacing: Sequence[float], patch_size: Sequence[int]) -> dict[str, Any]:
+def joint_configuration(network_path: str, spacing: Sequence[float], patch_size: Sequence[int]) -> dict[str, Any]:
     """Make the entry of a network on the grid and patch of `BASE`.
 
     Args:
-        network_class_name: Dotted path of a network with the arguments of the 3D DR-UNet.
+        network_path: Dotted path of a network with the arguments of the 3D DR-UNet.
         spacing: Of the grid (z, y, x) in mm.
         patch_size: nnU-Net's patch; it is rounded up to what the network takes.
 
@@ -254,10 +205,5 @@ def joint_configuration(network_class_name: str, spacing: Sequence[float], patch
         "next_stage": None,
         "patch_size": list(rounded_up(patch_size, divisor_for(keep_z))),
         "batch_dice": False,
-        "architecture": architecture(network_class_name, {"keep_z": keep_z}),
+        "architecture": Network(network_path, {"keep_z": keep_z}).to_plans(),
     }
-
-
-def rounded_up(sizes: Sequence[float] | np.ndarray, divisor: Sequence[int]) -> tuple[int, ...]:
-    """Smallest multiples that are not below `sizes`."""
-    return tuple(math.ceil(n / d - 1e-9) * d for n, d in zip(sizes, divisor, strict=True))

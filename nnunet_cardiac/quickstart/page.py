@@ -59,7 +59,7 @@ def write_page(options: QuickstartOptions, runs: Sequence[CommandRun], seconds: 
     """
     labels = anatomy_labels(read_json(options.raw / "dataset.json")["labels"])
     patients = pd.read_csv(options.raw / "patients.csv", dtype={"patient": str}).set_index("patient")
-    stages = [_evaluate(options, stage, labels, patients) for stage in options.system.shown]
+    stages = [_evaluate(options, stage, labels, patients) for stage in options.system.names]
     dice = {stage.name: mean_foreground_dice(stage.table) for stage in stages}
     page = options.folder / "result.html"
     content = ResultPage(
@@ -78,7 +78,7 @@ def write_page(options: QuickstartOptions, runs: Sequence[CommandRun], seconds: 
         overlays=_overlays(options, labels, patients),
         exact_indices=_exact_indices(patients),
         curves={
-            options.system.shown.get(stage, stage): read_training_log(options.fold(stage))
+            options.system.names.get(stage, stage): read_training_log(options.fold(stage))
             for stage in options.system.trained
         },
         commands=[*_exports(options), *runs],
@@ -92,7 +92,7 @@ def write_page(options: QuickstartOptions, runs: Sequence[CommandRun], seconds: 
 def _evaluate(options: QuickstartOptions, stage: str, labels: Mapping[str, int], patients: pd.DataFrame) -> Stage:
     frames = {name: {"ED": int(row.ed_frame), "ES": int(row.es_frame)} for name, row in patients.iterrows()}
     table = evaluate_folder(options.raw / "labelsTs", options.predictions(stage), labels, progress=False, frames=frames)
-    return Stage(options.system.shown[stage], table)
+    return Stage(options.system.names[stage], table)
 
 
 def _overlays(options: QuickstartOptions, labels: Mapping[str, int], patients: pd.DataFrame) -> list[OverlayCase]:
@@ -112,7 +112,7 @@ def _overlay(
         image=sitk.GetArrayFromImage(image),
         reference=_array(options.raw / "labelsTs" / f"{case}.nii.gz"),
         predictions={
-            name: _array(options.predictions(stage) / f"{case}.nii.gz") for stage, name in options.system.shown.items()
+            name: _array(options.predictions(stage) / f"{case}.nii.gz") for stage, name in options.system.names.items()
         },
         spacing_mm=tuple(image.GetSpacing()[::-1]),
         labels=labels,

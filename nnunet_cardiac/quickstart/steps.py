@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nnunet_cardiac.devices import WORKERS_VARIABLE, thread_variables, usable_cores
-from nnunet_cardiac.quickstart.shown_systems import SYSTEMS, QuickstartSystem
+from nnunet_cardiac.errors import UserError
+from nnunet_cardiac.systems import SYSTEMS
+from nnunet_cardiac.systems.shown import Shown
 from nnunet_cardiac.workflow.steps import Step
 
 DATASET_ID = 900
@@ -45,9 +47,16 @@ class QuickstartOptions:
     threads: int | None = None
 
     @property
-    def system(self) -> QuickstartSystem:
-        """What is trained and shown."""
-        return SYSTEMS[self.system_name]
+    def system(self) -> Shown:
+        """What is trained and shown.
+
+        Raises:
+            UserError: If the system is not for the quickstart.
+        """
+        shown = SYSTEMS[self.system_name].shown
+        if shown is None:
+            raise UserError(f"--system {self.system_name}: its file does not say what the quickstart should show.")
+        return shown
 
     @property
     def trainer(self) -> str:

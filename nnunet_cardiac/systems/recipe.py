@@ -1,4 +1,4 @@
-"""Training recipes: the numbers of the papers and of nnU-Net, and how a plans file changes them."""
+"""Training recipes: what one is made of, nnU-Net's own, and how a plans file changes one."""
 
 from __future__ import annotations
 
@@ -10,6 +10,21 @@ from nnunet_cardiac.errors import UserError
 
 #: Key of a configuration in the plans file whose entries replace fields of the recipe.
 PLANS_KEY = "recipe"
+
+#: Fields of a recipe that say how a network learns; the others say how long, and in which batches.
+DECIDED = (
+    "optimizer",
+    "initial_lr",
+    "weight_decay",
+    "schedule",
+    "milestones",
+    "gamma",
+    "loss",
+    "augmentation",
+    "gate_source",
+    "gate_warmup",
+    "max_gradient_norm",
+)
 
 
 @dataclass(frozen=True)
@@ -119,29 +134,6 @@ _POSITIVE = (
     "patience",
     "max_gradient_norm",
 )
-
-#: Khan et al. 2024, section 4.2; batch size and length of an epoch are not stated there (8 and one pass, ours).
-CROCNET = Recipe(milestones=(100, 200))
-
-#: HALSR-Net: Adam 1e-3, batch 32, early stopping, no augmentation; patience and longest training are ours.
-HALSR = Recipe(initial_lr=1e-3, batch_size=32, loss="bce_dice", patience=20)
-
-#: Vesal et al. 2020, section 3.3: Adam 1e-4, constant, until validation stops improving, the best weights kept, no
-#: augmentation; batch, patience and longest training are ours.
-DRUNET = Recipe(batch_size=2, loss="softmax_dice", patience=20)
-
-#: Classifier-guided network: Adam 1e-4, constant, 200 epochs; one stack a step is ours, the paper names no batch size.
-#: So is the warm-up of ten epochs: at random weights the classifier shuts a class on every slice in most starts.
-CLASSIFIER_GUIDED = Recipe(epochs=200, batch_size=1, loss="gated", gate_warmup=10)
-
-#: Trainer -> recipe of its paper.
-PAPER: dict[str, Recipe] = {
-    "CroCNetTrainer": CROCNET,
-    "HALSRNetTrainer": HALSR,
-    "ClassifierGuidedTrainer": replace(CLASSIFIER_GUIDED, gate_warmup=0),
-    "DRUNetTrainer": DRUNET,
-    "DRUNetEndToEndTrainer": DRUNET,
-}
 
 #: nnU-Net 2.8.1's own recipe.
 NNUNET = Recipe(

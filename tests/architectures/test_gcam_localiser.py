@@ -72,7 +72,9 @@ def test_a_map_is_empty_where_everything_is_alike(localiser: GCAMLocaliser) -> N
 def test_an_all_zero_map_is_background_and_its_window_the_centre(localiser, monkeypatch, caplog) -> None:
     labels = lit(localiser, monkeypatch, torch.zeros(4, 16, 16))
     assert not labels.any()
-    region = find_region((labels > 0).numpy(), RegionRule((4, 8, 8), 0, (1, 8, 8), centre="centroid", clamp=True))
+    region = find_region(
+        (labels > 0).numpy(), RegionRule((4, 8, 8), margin=0, multiple=(1, 8, 8), centre="centroid", clamp=True)
+    )
     assert (region.found, region.window.start, region.window.stop) == (False, (0, 4, 4), (4, 12, 12))
     assert "Empty coarse prediction" in caplog.text
 
@@ -85,7 +87,9 @@ def test_of_two_hot_spots_the_larger_is_the_heart(localiser, monkeypatch) -> Non
     labels = lit(localiser, monkeypatch, heat)
     assert labels.unique().tolist() == [0, 1]
     assert labels.sum() == 4 + 2 * 8 * 8
-    window = find_region((labels > 0).numpy(), RegionRule((4, 16, 16), 0, (1, 8, 8), centre="centroid")).window
+    window = find_region(
+        (labels > 0).numpy(), RegionRule((4, 16, 16), margin=0, multiple=(1, 8, 8), centre="centroid")
+    ).window
     assert (window.start, window.stop) == ((0, 20, 16), (4, 36, 32))
 
 

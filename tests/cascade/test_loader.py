@@ -91,7 +91,9 @@ def test_missing_predictions_are_simulated_and_differ_between_draws() -> None:
 
 
 def test_volume_window_hands_out_volumes() -> None:
-    regions = dataset({"a": make_case(20, 30)}, rule=RegionRule((4, 32, 32), 4, (2, 16, 16)), size=(4, 48, 48))
+    regions = dataset(
+        {"a": make_case(20, 30)}, rule=RegionRule((4, 32, 32), margin=4, multiple=(2, 16, 16)), size=(4, 48, 48)
+    )
     image, _, coarse, properties = regions.load_case("a")
     assert image.shape == (1, 4, 48, 48)
     assert coarse.shape == (4, 48, 48)
@@ -103,7 +105,7 @@ def test_per_slice_rule_follows_each_slice() -> None:
     coarse[2] = 0
     coarse[2, 40:48, 50:60] = 3
     np.random.seed(0)
-    regions = dataset({"a": (image, labels, coarse)}, rule=RegionRule((32, 32), 4, per_slice=True))
+    regions = dataset({"a": (image, labels, coarse)}, rule=RegionRule((32, 32), margin=4, per_slice=True))
     for _ in range(20):
         assert regions.load_case("a")[2][0, 20:28, 19:29].all()
 
@@ -111,10 +113,10 @@ def test_per_slice_rule_follows_each_slice() -> None:
 @pytest.mark.parametrize(
     ("rule", "shown"),
     [
-        (RegionRule((32, 32), 4), 80),
-        (RegionRule((32, 32), 4, per_slice=True), 80),
-        (RegionRule((32, 32), 4, heart_only=False), 80 + 9),
-        (RegionRule((5, 32, 32), 4, (1, 16, 16)), 5 * 80),
+        (RegionRule((32, 32), margin=4), 80),
+        (RegionRule((32, 32), margin=4, per_slice=True), 80),
+        (RegionRule((32, 32), margin=4, heart_only=False), 80 + 9),
+        (RegionRule((5, 32, 32), margin=4, multiple=(1, 16, 16)), 5 * 80),
     ],
 )
 def test_predictions_are_shown_as_at_inference(rule: RegionRule, shown: int) -> None:
@@ -129,7 +131,7 @@ def test_slices_in_a_row_are_drawn_from_all_slices() -> None:
     """A window of three slices that has all of them at prediction: every run of three is as likely."""
     np.random.seed(4)
     image, labels, coarse = make_case(20, 30)
-    rule = RegionRule((3, 32, 32), 4, (1, 16, 16), centre="centroid", clamp=True, all_slices=True)
+    rule = RegionRule((3, 32, 32), margin=4, multiple=(1, 16, 16), centre="centroid", clamp=True, all_slices=True)
     regions = dataset({"a": (image, labels, coarse)}, rule=rule, size=(3, 48, 48), jitter=(1, 0, 0))
     firsts = []
     for _ in range(600):

@@ -10,7 +10,7 @@ from nnunet_cardiac.cascade.crop import crop, paste
 from nnunet_cardiac.cascade.loader import RegionDataset
 from nnunet_cardiac.cascade.roi import Box, RegionRule, centred_size, find_region, largest_component
 
-RULE = RegionRule((4, 16, 16), 0, (1, 8, 8), centre="centroid", clamp=True)
+RULE = RegionRule((4, 16, 16), margin=0, multiple=(1, 8, 8), centre="centroid", clamp=True)
 
 
 def volume(*blobs: tuple[slice, ...], shape=(9, 40, 50)) -> np.ndarray:
@@ -28,7 +28,11 @@ def test_the_window_is_centred_on_the_centroid() -> None:
     centre = (5.0, (128 * 24 + 16 * 24.5) / n, (128 * 24 + 16 * 32) / n)
     assert window.start == (3, int(centre[1] - 8), int(centre[2] - 12))  # the tail ends 11.1 from the centroid: 24 wide
     assert window.size == (4, 16, 24)
-    assert find_region(mask, RegionRule((4, 16, 16), 0, (1, 8, 8))).window.start == (3, 16, 20)  # middle of the box
+    assert find_region(mask, RegionRule((4, 16, 16), margin=0, multiple=(1, 8, 8))).window.start == (
+        3,
+        16,
+        20,
+    )  # middle of the box
 
 
 @pytest.mark.parametrize(
@@ -63,7 +67,7 @@ def test_clamping_counts_the_image_and_not_its_padding() -> None:
 
 @pytest.mark.parametrize(("multiple", "slices"), [(1, 11), (2, 12), (4, 12)])
 def test_a_window_gets_all_slices_of_a_deeper_image(multiple: int, slices: int) -> None:
-    rule = RegionRule((4, 16, 16), 0, (multiple, 8, 8), centre="centroid", clamp=True, all_slices=True)
+    rule = RegionRule((4, 16, 16), margin=0, multiple=(multiple, 8, 8), centre="centroid", clamp=True, all_slices=True)
     image = Box((4, 8, 8), (15, 56, 56))  # 11 slices
     for mask in volume(np.s_[5:7, 30:34, 30:34], shape=(20, 64, 64)), np.zeros((20, 64, 64), dtype=bool):
         window = find_region(mask, rule, image).window

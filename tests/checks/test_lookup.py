@@ -6,9 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from nnunet_cardiac.anatomy import TRAINERS
 from nnunet_cardiac.checks import lookup, lookup_probe
 from nnunet_cardiac.checks.finding import Status
+from nnunet_cardiac.systems import TRAINERS
 from nnunet_cardiac.workflow.environment import EXTERNAL_TRAINERS, trainer_folder
 
 
@@ -83,7 +83,7 @@ def test_second_copies_are_noticed(monkeypatch, module, expected):
 def test_installed_class_is_accepted(monkeypatch):
     from nnunetv2.utilities import find_objects
 
-    from nnunet_cardiac.anatomy import TrainerFacts
+    from nnunet_cardiac.systems.facts import TrainerFacts
 
     monkeypatch.setattr(find_objects, "recursive_find_trainer_class_by_name", lambda name: TrainerFacts)
     assert lookup_probe.probe("TrainerFacts") == ""

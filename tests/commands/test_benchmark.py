@@ -6,7 +6,7 @@ import time
 import pytest
 
 from nnunet_cardiac import cli
-from nnunet_cardiac.benchmark.speed.speed import speed
+from nnunet_cardiac.benchmark.speed import speed
 
 SMALL = ["--patch", "32", "64", "--window", "32", "--batch", "2", "--rounds", "2", "--precision", "float32"]
 

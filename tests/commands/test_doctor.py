@@ -6,9 +6,9 @@ import sys
 import pytest
 
 from nnunet_cardiac import cli
-from nnunet_cardiac.anatomy import TRAINERS
 from nnunet_cardiac.checks import devices, folders, lookup, requirements, threads
 from nnunet_cardiac.checks.finding import fail, ok, warn
+from nnunet_cardiac.systems import TRAINERS
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from nnunet_cardiac.cascade.roi import RegionRule
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.evaluation.localisation import localisation_report
 
-RULE = RegionRule((4, 8, 8), 0, (1, 8, 8), centre="centroid", clamp=True)
+RULE = RegionRule((4, 8, 8), margin=0, multiple=(1, 8, 8), centre="centroid", clamp=True)
 
 
 def box(*slices: slice) -> np.ndarray:
@@ -36,7 +36,7 @@ def test_a_window_of_slices_has_all_of_them() -> None:
     heart = box(slice(0, 6), slice(10, 18), slice(20, 28))
     near, off = (box(slice(2, 4), slice(13, 15), slice(x, x + 2)) for x in (23, 25))  # 2 of 8 columns are outside
     cases = [(coarse, heart, (8.0, 1.5, 1.5)) for coarse in (near, off)]
-    report = localisation_report(cases, RegionRule((4, 4), 0, 4), (3.0, 3.0))
+    report = localisation_report(cases, RegionRule((4, 4), margin=0, multiple=4), (3.0, 3.0))
     assert (report.whole, report.least_share) == (0.5, 0.75)
 
 

@@ -14,16 +14,20 @@ from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from nnunet_cardiac.files import write_json
 from nnunet_cardiac.inference.trainer_lookup import find_trainer
-from nnunet_cardiac.planning.slice_crops import CROP_NETWORK, architecture
+from nnunet_cardiac.planning.slice_crops import CROP_NETWORK
+from nnunet_cardiac.systems.kinds import Network
 
 BLOCKS = "nnunet_cardiac.architectures"
-E2A_UNET = architecture(f"{BLOCKS}.e2a_unet.E2AUNet", {"features": [4, 8, 16, 32, 64]})
+E2A_UNET = Network(f"{BLOCKS}.e2a_unet.E2AUNet", {"features": [4, 8, 16, 32, 64]}).to_plans()
 HALSR_NET = f"{BLOCKS}.halsr_net.HALSRNet", {"features": [16, 32, 64]}
 SPECIALISTS = f"{BLOCKS}.specialists.SpecialistNetworks", {"base_width": 4}
-GUIDED_NET = architecture(f"{BLOCKS}.classifier_guided.ClassifierGuidedNet", {"features": [8, 16, 16], "heads": 4})
-LOCALISER = architecture(f"{BLOCKS}.gcam_localiser.GCAMLocaliser", {"filters": 2})
+GUIDED_NET = Network(
+    f"{BLOCKS}.classifier_guided.ClassifierGuidedNet", {"features": [8, 16, 16], "heads": 4}
+).to_plans()
+REGRESSOR = Network(f"{BLOCKS}.roi_regressor.ROIRegressor", {"grid": 2}).to_plans()
+LOCALISER = Network(f"{BLOCKS}.gcam_localiser.GCAMLocaliser", {"filters": 2}).to_plans()
 DR_UNET = f"{BLOCKS}.dilated_residual_unet.DilatedResidualUNet", {"filters": 4}
-JOINT_DR_UNET = architecture(f"{BLOCKS}.dilated_residual_joint.JointDilatedResidualUNet", {"filters": 2})
+JOINT_DR_UNET = Network(f"{BLOCKS}.dilated_residual_joint.JointDilatedResidualUNet", {"filters": 2}).to_plans()
 PLAIN = {
     "network_class_name": "dynamic_network_architectures.architectures.unet.PlainConvUNet",
     "arch_kwargs": {
@@ -81,7 +85,7 @@ def configuration(network: dict[str, Any], patch_size: list[int], **others: Any)
 
 def crop_network(inner: tuple[str, dict[str, Any]], **rule: Any) -> dict[str, Any]:
     rule = rule or {"window": [64, 64], "margin": 5}
-    return architecture(CROP_NETWORK, {"network_class_name": inner[0], "network_kwargs": inner[1], **rule})
+    return Network(CROP_NETWORK, {"network_class_name": inner[0], "network_kwargs": inner[1], **rule}).to_plans()
 
 
 def volume_crop_network() -> dict[str, Any]:
@@ -101,7 +105,9 @@ SYSTEMS: dict[str, tuple[str, dict[str, Any]]] = {
         "HALSRNetTrainer",
         {
             "2d_roi": configuration(
-                architecture(f"{BLOCKS}.roi_regressor.ROIRegressor", {"grid": 2}), [12, 96, 96], next_stage="2d_crop"
+                Network(f"{BLOCKS}.roi_regressor.ROIRegressor", {"grid": 2}).to_plans(),
+                [12, 96, 96],
+                next_stage="2d_crop",
             ),
             "2d_crop": configuration(crop_network(HALSR_NET), [12, 96, 96], previous_stage="2d_roi"),
         },

@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nnunet_cardiac.cascade import configurations, volume_configurations
 from nnunet_cardiac.files import read_json, write_json
-from nnunet_cardiac.planning import entries as system_entries
+from nnunet_cardiac.planning import hearts, request, volume_sizes
 
 STOCK = {
     "network_class_name": "dynamic_network_architectures.architectures.unet.PlainConvUNet",
@@ -57,7 +56,7 @@ def stack(depth: int) -> np.ndarray:
 @pytest.fixture
 def preprocessed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """`nnUNet_preprocessed/<dataset>` with nnU-Net's plans."""
-    for module in (system_entries, configurations, volume_configurations):
+    for module in (hearts, request, volume_sizes):
         monkeypatch.setattr(module, "reference_labels", lambda *_: (stack(depth) for depth in (8, 12)))
     folder = tmp_path / "Dataset901_Test"
     folder.mkdir()

@@ -13,7 +13,8 @@ from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.files import read_json, write_json
-from nnunet_cardiac.planning.plan import CropOptions, plan_configurations
+from nnunet_cardiac.planning.options import CropOptions
+from nnunet_cardiac.planning.plan import plan_configurations
 from nnunet_cardiac.planning.shared_plans import plans_for
 
 CROC, HALSR = "CroCNetTrainer", "HALSRNetTrainer"

@@ -7,13 +7,15 @@ from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from nnunet_cardiac import cli
 from nnunet_cardiac.files import read_json, write_json
-from nnunet_cardiac.planning.paper import STACKS, USES, on_grid
-from nnunet_cardiac.planning.paper_notes import NOTES, paper_notes
-from nnunet_cardiac.planning.plan import CropOptions, plan_configurations
+from nnunet_cardiac.planning.options import CropOptions
+from nnunet_cardiac.planning.paper import paper_notes
+from nnunet_cardiac.planning.paper_grid import STACKS
+from nnunet_cardiac.planning.plan import plan_configurations
+from nnunet_cardiac.planning.request import on_grid
 from nnunet_cardiac.planning.shared_plans import plans_for
-from nnunet_cardiac.planning.volumes import VolumeGeometry
-from nnunet_cardiac.systems.entries import SYSTEMS
-from nnunet_cardiac.systems.recipe import PAPER, Recipe
+from nnunet_cardiac.planning.volume_sizes import VolumeGeometry
+from nnunet_cardiac.systems import TRAINERS
+from nnunet_cardiac.systems.recipe import Recipe
 from nnunet_cardiac.trainers import variants
 
 
@@ -31,7 +33,7 @@ def network(manager, trainer, configuration, channels=None):
     return getattr(variants, trainer).build_network_architecture(manager, own, channels, 4, False)
 
 
-@pytest.mark.parametrize("trainer", SYSTEMS)
+@pytest.mark.parametrize("trainer", TRAINERS)
 def test_every_system_has_plans_of_its_paper(preprocessed, trainer) -> None:
     given = (preprocessed / "nnUNetPlans.json").read_bytes()
     planned = plan(preprocessed, trainer)
@@ -39,9 +41,8 @@ def test_every_system_has_plans_of_its_paper(preprocessed, trainer) -> None:
     assert (preprocessed / "nnUNetPlans.json").read_bytes() == given
     manager = read(planned, trainer)
     for name in planned.entries:
-        assert Recipe().with_plans(manager.get_configuration(name).configuration) == PAPER[trainer]
+        assert Recipe().with_plans(manager.get_configuration(name).configuration) == TRAINERS[trainer].paper.recipe
         network(manager, trainer, name)
-    assert set(NOTES) == set(USES) == set(PAPER) == set(SYSTEMS)
 
 
 def test_crocnet(preprocessed) -> None:
@@ -200,8 +201,10 @@ def test_the_command_names_what_changed_and_what_was_kept(preprocessed, monkeypa
     ],
 )
 def test_structures_that_differ_from_the_papers_are_named(labels, line) -> None:
-    assert any(found.startswith(line) for found in paper_notes("HALSRNetTrainer", labels))
-    assert not any("Not of" in found for found in paper_notes("HALSRNetTrainer", {"background": 0, "LV": 2, "MYO": 1}))
+    assert any(found.startswith(line) for found in paper_notes(TRAINERS["HALSRNetTrainer"], labels))
+    assert not any(
+        "Not of" in found for found in paper_notes(TRAINERS["HALSRNetTrainer"], {"background": 0, "LV": 2, "MYO": 1})
+    )
 
 
 @pytest.mark.parametrize(
@@ -215,7 +218,7 @@ def test_structures_that_differ_from_the_papers_are_named(labels, line) -> None:
 def test_halsr_net_on_the_left_ventricle_alone(preprocessed, monkeypatch, labels, window) -> None:
     import numpy as np
 
-    from nnunet_cardiac.planning import slice_crops as configurations
+    from nnunet_cardiac.planning import hearts as configurations
 
     original = configurations.reference_labels
     shift = 3 - max(labels.values())

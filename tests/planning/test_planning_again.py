@@ -6,9 +6,10 @@ import pytest
 
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.files import read_json, write_json
-from nnunet_cardiac.planning.plan import CropOptions, plan_configurations
+from nnunet_cardiac.planning.options import CropOptions
+from nnunet_cardiac.planning.plan import plan_configurations
 from nnunet_cardiac.planning.shared_plans import plans_for
-from nnunet_cardiac.systems.entries import SYSTEMS
+from nnunet_cardiac.systems import TRAINERS
 
 HALSR = "HALSRNetTrainer"
 
@@ -25,7 +26,7 @@ def places(found) -> dict:
     return {change.place: (change.old, change.new) for change in found}
 
 
-@pytest.mark.parametrize("trainer", SYSTEMS)
+@pytest.mark.parametrize("trainer", TRAINERS)
 @pytest.mark.parametrize("kind", ["", "small", "short", "paper"])
 def test_planning_again_changes_nothing(preprocessed, trainer, kind) -> None:
     options = {kind: True} if kind else {}
@@ -126,7 +127,7 @@ def test_a_new_margin_measures_the_window_again_unless_it_was_given(preprocessed
 
 
 def test_new_data_change_what_was_measured_and_not_what_was_written(preprocessed, edit, monkeypatch) -> None:
-    from nnunet_cardiac.planning import slice_crops as module
+    from nnunet_cardiac.planning import hearts as module
 
     plan(preprocessed)
     edit(lambda found: found["2d_crop_single"]["architecture"]["arch_kwargs"].update(window=[160, 160]))
@@ -171,7 +172,7 @@ def test_plans_of_a_kind_stay_of_that_kind(preprocessed, kind) -> None:
     again = plan(preprocessed, first.path.stem, coarse_labels="simulated")
     assert again.path == first.path
     after = configurations(again)
-    for name in SYSTEMS["CroCNetTrainer"].crops:
+    for name in ("2d_crop", "2d_crop_uncoupled", "2d_crop_single"):
         assert after[name]["coarse_labels"] == "simulated"
         assert after[name]["architecture"] == before[name]["architecture"]
         assert after[name]["recipe"] == before[name]["recipe"]
@@ -192,7 +193,7 @@ def test_small_plans_of_earlier_versions_stay_small(preprocessed, edit) -> None:
     assert configurations(again)["2d_crop"]["coarse_labels"] == "simulated"
 
 
-@pytest.mark.parametrize("trainer", SYSTEMS)
+@pytest.mark.parametrize("trainer", TRAINERS)
 def test_plans_of_a_kind_need_not_those_they_came_from(preprocessed, trainer) -> None:
     """As after moving them to another data set."""
     first = plan(preprocessed, trainer=trainer, small=True)

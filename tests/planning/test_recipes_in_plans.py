@@ -12,7 +12,8 @@ from nnunet_cardiac.files import read_json
 from nnunet_cardiac.planning.batch_size import batch_size_for
 from nnunet_cardiac.planning.plan import plan_configurations
 from nnunet_cardiac.planning.shared_plans import plans_for
-from nnunet_cardiac.systems.recipe import CROCNET, HALSR
+from nnunet_cardiac.systems.crocnet import RECIPE as CROCNET
+from nnunet_cardiac.systems.halsr import RECIPE as HALSR
 from nnunet_cardiac.trainers import variants
 
 CROC, HALSR_NET = "CroCNetTrainer", "HALSRNetTrainer"

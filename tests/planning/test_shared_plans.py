@@ -5,8 +5,8 @@ import copy
 import pytest
 
 from nnunet_cardiac.cascade.roi import RegionRule
-from nnunet_cardiac.planning.shared_plans import plans_for
-from nnunet_cardiac.planning.slice_crops import crop_configuration, roi_configuration, with_configurations
+from nnunet_cardiac.planning.shared_plans import plans_for, with_configurations
+from nnunet_cardiac.planning.slice_crops import crop_configuration, roi_configuration
 
 PLANS = {"plans_name": "nnUNetPlans", "configurations": {"2d": {"patch_size": [96, 96], "spacing": [1.5, 1.5]}}}
 

@@ -12,16 +12,14 @@ from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from nnunet_cardiac.cascade.roi import RegionRule
 from nnunet_cardiac.errors import UserError
+from nnunet_cardiac.planning.hearts import HeartGeometry, centred_box, measure_hearts
+from nnunet_cardiac.planning.shared_plans import with_configurations
 from nnunet_cardiac.planning.slice_crops import (
     CROP_NETWORK,
-    HeartGeometry,
-    centred_box,
     crop_configuration,
-    measure_hearts,
     roi_configuration,
-    with_configurations,
 )
-from nnunet_cardiac.trainers.crop import rule_of
+from nnunet_cardiac.systems.kinds import Network
 
 
 @pytest.fixture
@@ -54,7 +52,7 @@ def test_inference_patch_has_room() -> None:
 @pytest.mark.parametrize("heart_only", [True, False])
 def test_plans_say_what_the_network_is_shown(heart_only: bool) -> None:
     entry = crop_configuration("2d", RegionRule((96, 96), heart_only=heart_only), [24, 320, 320])
-    assert rule_of(entry["architecture"]["arch_kwargs"]).heart_only is heart_only
+    assert RegionRule.from_plans(entry["architecture"]["arch_kwargs"]).heart_only is heart_only
 
 
 def test_configuration_inherits_and_is_json(plans: dict) -> None:
@@ -75,7 +73,7 @@ def test_configuration_inherits_and_is_json(plans: dict) -> None:
 def test_adding_again_changes_nothing_and_the_input_stays(plans: dict) -> None:
     before = copy.deepcopy(plans)
     entries = {
-        name: crop_configuration("2d", RegionRule(), [24, 320, 320], network_class_name="a.B", network_kwargs={"k": 1})
+        name: crop_configuration("2d", RegionRule(), [24, 320, 320], network=Network("a.B", {"k": 1}))
         for name in ("2d_crop", "2d_crop_single")
     }
     once = with_configurations(plans, entries)

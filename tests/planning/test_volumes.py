@@ -8,21 +8,23 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from nnunet_cardiac.cascade import configurations, volume_configurations
+from nnunet_cardiac.cascade.roi import RegionRule
 from nnunet_cardiac.errors import UserError
-from nnunet_cardiac.planning.volumes import (
+from nnunet_cardiac.planning import hearts, volume_sizes
+from nnunet_cardiac.planning.volume_sizes import (
     VolumeGeometry,
     divisor_for,
-    joint_configuration,
     keeps_z,
-    locate_configuration,
     measure_volumes,
     rounded_up,
+)
+from nnunet_cardiac.planning.volumes import (
+    joint_configuration,
+    locate_configuration,
     volume_crop_configuration,
     with_fewer_slices,
 )
-from nnunet_cardiac.systems.entries import DR_UNET, GCAM_LOCALISER, JOINT_DR_UNET
-from nnunet_cardiac.trainers.crop import rule_of
+from nnunet_cardiac.systems.dr_unet import DR_UNET, GCAM_LOCALISER, JOINT_DR_UNET
 
 CINE = VolumeGeometry((10.0, 1.5, 1.5), [(9, 70, 80)] * 99 + [(11, 90, 60)], [(10, 256, 216)] * 3 + [(14, 300, 280)])
 ATRIUM = VolumeGeometry((1.25, 1.25, 1.25), [(40, 60, 70)], [(88, 320, 300)])
@@ -93,7 +95,7 @@ def test_a_window_of_all_slices_cuts_no_deeper_stack() -> None:
     kwargs = volume_crop_configuration("3d_locate", DR_UNET, small)["architecture"]["arch_kwargs"]
     assert kwargs["window"] == [8, 64, 64]
     assert kwargs["all_slices"] is True
-    assert rule_of(kwargs).all_slices
+    assert RegionRule.from_plans(kwargs).all_slices
 
 
 def test_stacks_are_trained_with_fewer_slices_than_they_are_predicted_with() -> None:
@@ -131,14 +133,14 @@ def test_hearts_are_measured_around_their_centroid(tmp_path, monkeypatch) -> Non
     labels["a"][1:3, 4:8, 10:20] = 2  # centred
     labels["a"][5, 19, 29] = 1  # another piece, smaller
     dataset = SimpleNamespace(identifiers=list(labels), load_case=lambda case: (None, labels[case][None], None, {}))
-    monkeypatch.setattr(configurations, "infer_dataset_class", lambda folder: lambda folder: dataset)
+    monkeypatch.setattr(hearts, "infer_dataset_class", lambda folder: lambda folder: dataset)
     (tmp_path / "case").touch()
     found = measure_volumes(tmp_path, (8.0, 1.5, 1.5), progress=False)
     assert found.hearts == [(2, 4, 10)]
     assert found.shapes == [(6, 20, 30), (4, 20, 20)]
     labels["a"][:] = 0
     with pytest.raises(UserError, match="none of 2 cases has a labelled voxel"):
-        volume_configurations.measure_volumes(tmp_path, (8.0, 1.5, 1.5), progress=False)
+        volume_sizes.measure_volumes(tmp_path, (8.0, 1.5, 1.5), progress=False)
 
 
 def test_missing_data_are_named_with_the_command(tmp_path) -> None:

@@ -12,15 +12,15 @@ from pathlib import Path
 
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
+from nnunet_cardiac.cascade.roi import RegionRule
 from nnunet_cardiac.evaluation.localisation import add_localisation_report
 from nnunet_cardiac.files import read_json
-from nnunet_cardiac.trainers.crop import rule_of
 
 
 def main(plans: Path, configuration: str, maps: Path, labels: Path) -> None:
     """Compare the maps of a folder with the references of another."""
     crop = PlansManager(plans).get_configuration(configuration)
-    rule = rule_of(crop.network_arch_init_kwargs)
+    rule = RegionRule.from_plans(crop.network_arch_init_kwargs)
     ending = read_json(maps / "dataset.json")["file_ending"]
     print(add_localisation_report(maps, labels, rule, crop.spacing, ending))
 

@@ -22,7 +22,8 @@ from torch import nn
 from nnunet_cardiac.architectures import ClassifierGuidedNet, GCAMLocaliser, ROIRegressor
 from nnunet_cardiac.cascade import simulation
 from nnunet_cardiac.cascade.coarse_to_fine import CropFromCoarse
-from nnunet_cardiac.planning.plan import CropOptions, plan_crops
+from nnunet_cardiac.planning.options import CropOptions
+from nnunet_cardiac.planning.plan import plan_configurations
 from nnunet_cardiac.trainers import variants
 from nnunet_cardiac.trainers.recipe.augmentation import crop_transforms
 
@@ -85,8 +86,10 @@ class Seam:
         }
         (self.folder / "nnUNetPlans.json").write_text(json.dumps(plans))
         if options.get("localiser") == "2d_roi":  # another system's, in the same plans
-            plan_crops(self.folder, trainer="HALSRNetTrainer", progress=False)
-        return plan_crops(self.folder, trainer=trainer, options=CropOptions(**options), progress=False)[0].stem
+            plan_configurations(self.folder, trainer="HALSRNetTrainer", progress=False)
+        return plan_configurations(
+            self.folder, trainer=trainer, options=CropOptions(**options), progress=False
+        ).path.stem
 
     def trainer(
         self,

@@ -166,7 +166,7 @@ def test_a_heart_larger_than_the_window(seam, spied) -> None:
     trained = training_inputs(trainer, spy)
     predicted, _ = prediction_inputs(trainer, spy, image, labels)
     assert {tuple(batch.shape[2:]) for batch in [*trained, *predicted]} == {(32, 32)}
-    region = find_region(labels > 0, RegionRule((32, 32), 3, 16)).window
+    region = find_region(labels > 0, RegionRule((32, 32), margin=3, multiple=16)).window
     assert max(region.size) > 32
     drawn = torch.stack([batch[0, 0] for batch in trained])
     for values in (drawn, torch.cat([batch[:, 0] for batch in predicted])):

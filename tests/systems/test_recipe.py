@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from nnunet_cardiac.errors import UserError
-from nnunet_cardiac.systems.recipe import CLASSIFIER_GUIDED, CROCNET, NNUNET, PAPER
+from nnunet_cardiac.systems.crocnet import RECIPE as CROCNET
+from nnunet_cardiac.systems.recipe import NNUNET, Recipe
 from nnunet_cardiac.trainers.recipe.schedules import MilestoneSchedule
 
 
@@ -73,8 +74,7 @@ def test_milestones_move_with_the_number_of_epochs(
 
 
 def test_the_warm_up_of_the_gates_keeps_its_share() -> None:
-    assert CLASSIFIER_GUIDED.gate_warmup == 10
-    assert [CLASSIFIER_GUIDED.with_plans({}, n).gate_warmup for n in (200, 100, 30, 1)] == [10, 5, 2, 1]
-    assert CLASSIFIER_GUIDED.with_plans({"recipe": {"epochs": 40}}).gate_warmup == 2
-    assert CLASSIFIER_GUIDED.with_plans({"recipe": {"gate_warmup": 0}}, 40).gate_warmup == 0
-    assert PAPER["ClassifierGuidedTrainer"].with_plans({}, 40).gate_warmup == 0  # the paper names none
+    recipe = Recipe(epochs=200, loss="gated", gate_warmup=10)
+    assert [recipe.with_plans({}, n).gate_warmup for n in (200, 100, 30, 1)] == [10, 5, 2, 1]
+    assert recipe.with_plans({"recipe": {"epochs": 40}}).gate_warmup == 2
+    assert recipe.with_plans({"recipe": {"gate_warmup": 0}}, 40).gate_warmup == 0

@@ -11,8 +11,9 @@ import pytest
 
 from nnunet_cardiac.files import read_json, write_json
 from nnunet_cardiac.phantom.raw_dataset import write_nnunet_dataset
-from nnunet_cardiac.planning.plan import CropOptions, ensure_patient_splits, plan_crops
-from nnunet_cardiac.planning.slice_crops import architecture
+from nnunet_cardiac.planning.options import CropOptions
+from nnunet_cardiac.planning.plan import ensure_patient_splits, plan_configurations
+from nnunet_cardiac.systems.kinds import Network
 from nnunet_cardiac.workflow.runner import run_command
 
 DATASET_ID = 921
@@ -99,7 +100,9 @@ def workspace(make_workspace: Callable[..., Workspace]) -> Workspace:
     """`2d` and cropping configurations on cine, narrow networks, two steps an epoch."""
     space = make_workspace("sax", DATASET_ID, ("2d",))
     for trainer in ("CroCNetTrainer", "HALSRNetTrainer"):
-        plan_crops(space.preprocessed, trainer=trainer, options=CropOptions(coarse_labels="simulated"), progress=False)
+        plan_configurations(
+            space.preprocessed, trainer=trainer, options=CropOptions(coarse_labels="simulated"), progress=False
+        )
     make_narrow(space.preprocessed / "nnUNetPlans.json")
     return space
 
@@ -115,8 +118,8 @@ def make_narrow(path: Path) -> None:
     plans = read_json(path)
     configurations = plans["configurations"]
     halsr_kwargs = {"features": [16, 32, 64]}
-    configurations["2d"]["architecture"] = architecture(E2A_UNET, {"features": [4, 8, 16, 32, 64]})
-    own = {**configurations["2d"], "architecture": architecture(HALSR_NET, halsr_kwargs), "recipe": SHORT}
+    configurations["2d"]["architecture"] = Network(E2A_UNET, {"features": [4, 8, 16, 32, 64]}).to_plans()
+    own = {**configurations["2d"], "architecture": Network(HALSR_NET, halsr_kwargs).to_plans(), "recipe": SHORT}
     configurations["2d"]["trainers"] = {"HALSRNetTrainer": own}
     for name, configuration in configurations.items():
         if name.startswith("3d"):

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from nnunet_cardiac.architectures.classifier_guided import ClassifierGuidedNet
-from nnunet_cardiac.systems.recipe import CLASSIFIER_GUIDED, NNUNET, Recipe
+from nnunet_cardiac.systems.classifier_guided import RECIPE as CLASSIFIER_GUIDED
+from nnunet_cardiac.systems.recipe import NNUNET, Recipe
 from nnunet_cardiac.trainers.classifier_guided import ClassifierGuidedTrainer
 from nnunet_cardiac.trainers.recipe.gated_loss import ClassifierGuidedLoss, StagesLoss
 

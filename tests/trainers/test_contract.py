@@ -15,7 +15,9 @@ from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 from nnunet_cardiac.architectures import E2AUNet, SpecialistNetworks
 from nnunet_cardiac.cascade.coarse_to_fine import CropFromCoarse
 from nnunet_cardiac.errors import UserError
-from nnunet_cardiac.systems.recipe import CROCNET, NNUNET
+from nnunet_cardiac.systems import TRAINERS
+from nnunet_cardiac.systems.crocnet import RECIPE as CROCNET
+from nnunet_cardiac.systems.recipe import NNUNET
 from nnunet_cardiac.trainers import variants
 from nnunet_cardiac.trainers.base import CardiacTrainer
 from nnunet_cardiac.trainers.crocnet import CroCNetTrainer
@@ -35,7 +37,7 @@ def parameters(method) -> list[str]:
 
 def overridden() -> list[tuple[type, str]]:
     trainers = [CardiacTrainer, variants.CroCNetTrainer_3epochs]
-    trainers += [parent for trainer in variants.BASES.values() for parent in trainer.__mro__]
+    trainers += [parent for facts in TRAINERS.values() for parent in facts.load().__mro__]
     ours = {t for t in trainers if t.__module__.startswith("nnunet_cardiac.")}
     return sorted(
         (
@@ -71,7 +73,7 @@ def test_variants_are_picklable_classes_of_their_own_name(name: str) -> None:
 def test_names_say_recipe_and_epochs() -> None:
     assert variants.CroCNetTrainer_nnUNetRecipe_20epochs.recipe == NNUNET
     assert variants.CroCNetTrainer_nnUNetRecipe_20epochs.epochs == 20
-    assert variants.CroCNetTrainer_3epochs.recipe == CROCNET
+    assert variants.CroCNetTrainer_3epochs.facts.recipe == CROCNET
     for wrong in ("CroCNetTrainer_0epochs", "CroCNetTrainer_epochs", "Other_3epochs", "__path__"):
         with pytest.raises(AttributeError, match=wrong):
             getattr(variants, wrong)

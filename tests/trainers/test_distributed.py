@@ -177,13 +177,16 @@ def run_together(environ: dict[str, str], results: Path) -> None:
 @pytest.fixture(scope="module")
 def trained(make_workspace, tmp_path_factory) -> tuple:
     """All configurations trained by two processes, and the folder of what each of these did."""
-    from nnunet_cardiac.planning.plan import CropOptions, plan_crops
+    from nnunet_cardiac.planning.options import CropOptions
+    from nnunet_cardiac.planning.plan import plan_configurations
 
     space = make_workspace("sax", number=951, configurations=("2d", "3d_fullres"))
     for trainer in ("CroCNetTrainer", "HALSRNetTrainer"):
-        plan_crops(space.preprocessed, trainer=trainer, options=CropOptions(coarse_labels="simulated"), progress=False)
+        plan_configurations(
+            space.preprocessed, trainer=trainer, options=CropOptions(coarse_labels="simulated"), progress=False
+        )
     for trainer in ("ClassifierGuidedTrainer", "DRUNetTrainer", "DRUNetEndToEndTrainer"):
-        plan_crops(space.preprocessed, trainer=trainer, progress=False)
+        plan_configurations(space.preprocessed, trainer=trainer, progress=False)
     make_narrow(space)
     space.run("nnUNetv2_preprocess", "-d", space.number, "-c", "2d_stack", "3d_locate", "-np", 1, 1)
     results = tmp_path_factory.mktemp("processes")

@@ -14,9 +14,10 @@ from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 
 from nnunet_cardiac.architectures import DilatedResidualUNet, GCAMLocaliser, JointDilatedResidualUNet
 from nnunet_cardiac.cascade.coarse_to_fine import CropFromCoarse
-from nnunet_cardiac.planning.slice_crops import architecture
-from nnunet_cardiac.systems.entries import DR_UNET, GCAM_LOCALISER
-from nnunet_cardiac.systems.recipe import DRUNET, NNUNET, Recipe
+from nnunet_cardiac.systems.dr_unet import DR_UNET, GCAM_LOCALISER
+from nnunet_cardiac.systems.dr_unet import RECIPE as DRUNET
+from nnunet_cardiac.systems.kinds import Network
+from nnunet_cardiac.systems.recipe import NNUNET, Recipe
 from nnunet_cardiac.trainers import variants
 from nnunet_cardiac.trainers.dilated_residual_unet import DRUNetEndToEndTrainer, DRUNetTrainer
 from nnunet_cardiac.trainers.recipe.losses import VolumeDiceLoss
@@ -25,7 +26,7 @@ CINE, ISOTROPIC = [10.0, 1.5, 1.5], [1.25, 1.25, 1.25]
 
 
 def configuration(spacing=CINE, network=("foreign.Net", {"n_stages": 6}), **changes) -> ConfigurationManager:
-    entry = {"patch_size": [16, 128, 128], "spacing": spacing, "architecture": architecture(*network)}
+    entry = {"patch_size": [16, 128, 128], "spacing": spacing, "architecture": Network(*network).to_plans()}
     return ConfigurationManager({**entry, **changes})
 
 
@@ -50,7 +51,7 @@ def test_variants_are_picklable_classes_of_their_own_name(name: str) -> None:
     trainer = getattr(variants, name)
     assert trainer.__name__ == name
     assert pickle.loads(pickle.dumps(trainer)) is trainer
-    assert trainer.recipe == (NNUNET if "nnUNetRecipe" in name else DRUNET)
+    assert (trainer.recipe or trainer.facts.recipe) == (NNUNET if "nnUNetRecipe" in name else DRUNET)
 
 
 def test_plans_of_nnunet_give_the_papers_networks() -> None:

@@ -13,7 +13,8 @@ from torch import nn
 from nnunet_cardiac.architectures import GCAMLocaliser
 from nnunet_cardiac.architectures.classifier_guided import ClassifierGuidedNet
 from nnunet_cardiac.architectures.roi_regressor import ROIRegressor
-from nnunet_cardiac.systems.recipe import CLASSIFIER_GUIDED, Recipe
+from nnunet_cardiac.systems.classifier_guided import RECIPE as CLASSIFIER_GUIDED
+from nnunet_cardiac.systems.recipe import Recipe
 from nnunet_cardiac.trainers.classifier_guided import ClassifierGuidedTrainer
 from nnunet_cardiac.trainers.crocnet import CroCNetTrainer
 from nnunet_cardiac.trainers.dilated_residual_unet import DRUNetEndToEndTrainer, DRUNetTrainer

@@ -11,6 +11,7 @@ import torch
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch import nn
 
+from nnunet_cardiac.benchmark.accuracy.budget_variants import CroCNetTrainer_Budget, nnUNetTrainer_Budget
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.systems.recipe import Recipe
 from nnunet_cardiac.trainers import base, processes, workers
@@ -18,7 +19,6 @@ from nnunet_cardiac.trainers.classifier_guided import ClassifierGuidedTrainer
 from nnunet_cardiac.trainers.crocnet import CroCNetTrainer
 from nnunet_cardiac.trainers.processes import agreed, check_shares, gathered, without_wrapper
 from nnunet_cardiac.trainers.recipe.reproducibility import epoch_seed
-from nnunet_cardiac.trainers.variants import CroCNetTrainer_Budget, nnUNetTrainer_Budget
 
 
 def bare(trainer: type = CroCNetTrainer, **values):

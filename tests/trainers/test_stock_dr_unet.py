@@ -9,9 +9,10 @@ import pytest
 import SimpleITK as sitk
 
 from nnunet_cardiac.files import read_json, write_json
-from nnunet_cardiac.planning.plan import CropOptions, plan_crops
-from nnunet_cardiac.planning.slice_crops import architecture
-from nnunet_cardiac.systems.entries import DR_UNET
+from nnunet_cardiac.planning.options import CropOptions
+from nnunet_cardiac.planning.plan import plan_configurations
+from nnunet_cardiac.systems.dr_unet import DR_UNET
+from nnunet_cardiac.systems.kinds import Network
 
 pytestmark = pytest.mark.slow
 
@@ -34,7 +35,11 @@ def make_narrow(path: Path) -> None:
             arguments = arguments["network_kwargs"]
         arguments.update(kwargs)
         configurations[name]["recipe"] = SHORT
-    whole = {**configurations["3d_fullres"], "architecture": architecture(DR_UNET, {"filters": 2}), "recipe": SHORT}
+    whole = {
+        **configurations["3d_fullres"],
+        "architecture": Network(DR_UNET, {"filters": 2}).to_plans(),
+        "recipe": SHORT,
+    }
     configurations["3d_fullres"]["trainers"] = {"DRUNetTrainer": whole}
     write_json(path, plans)
 
@@ -49,7 +54,7 @@ def trained(request, make_workspace):
     kind = request.param
     space = make_workspace(kind, number=931 if kind == "sax" else 932, configurations=("3d_fullres",))
     for trainer in ("DRUNetTrainer", "DRUNetEndToEndTrainer"):
-        plan_crops(space.preprocessed, trainer=trainer, progress=False)
+        plan_configurations(space.preprocessed, trainer=trainer, progress=False)
     make_narrow(space.preprocessed / "nnUNetPlans.json")
     preprocess(space, "3d_locate")
     space.train("3d_locate", 0, trainer=TRAINER)
@@ -109,9 +114,9 @@ def test_mixed_pairs(trained, tmp_path: Path) -> None:
     preprocess(trained, "2d")
     path = trained.preprocessed / "nnUNetPlans.json"
     options = CropOptions(coarse_labels="simulated", localiser="3d_locate", localiser_trainer=TRAINER)
-    plan_crops(trained.preprocessed, options=options, progress=False)
+    plan_configurations(trained.preprocessed, options=options, progress=False)
     options = CropOptions(localiser="2d", localiser_trainer=CROCNET)
-    plan_crops(trained.preprocessed, trainer="DRUNetTrainer", options=options, progress=False)
+    plan_configurations(trained.preprocessed, trainer="DRUNetTrainer", options=options, progress=False)
     trained.narrow(path)
     make_narrow(path)
     configurations = read_json(path)["configurations"]

@@ -10,7 +10,8 @@ import SimpleITK as sitk
 
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.files import read_json, write_json
-from nnunet_cardiac.planning.plan import CropOptions, plan_crops
+from nnunet_cardiac.planning.options import CropOptions
+from nnunet_cardiac.planning.plan import plan_configurations
 
 pytestmark = pytest.mark.slow
 
@@ -71,7 +72,9 @@ def test_the_window_can_come_from_another_system(workspace, tmp_path: Path) -> N
     write_json(workspace.preprocessed / "nnUNetPlansMixed.json", {**plans, "plans_name": "nnUNetPlansMixed"})
     localiser = "CroCNetTrainer_1epochs"
     options = CropOptions(coarse_labels="simulated", localiser="2d", localiser_trainer=localiser)
-    path, _ = plan_crops(workspace.preprocessed, "nnUNetPlansMixed", "HALSRNetTrainer", options, progress=False)
+    path = plan_configurations(
+        workspace.preprocessed, "nnUNetPlansMixed", "HALSRNetTrainer", options, progress=False
+    ).path
     workspace.narrow(path)
     mixed = ("-p", "nnUNetPlansMixed")
     with pytest.raises(UserError, match=f"predictions of 2d.*are missing(.|\n)*-tr {localiser}"):

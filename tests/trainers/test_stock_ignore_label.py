@@ -14,7 +14,8 @@ import SimpleITK as sitk
 from nnunet_cardiac.evaluation.table import evaluate_folder
 from nnunet_cardiac.files import read_json, write_json
 from nnunet_cardiac.inference.predictor import CardiacPredictor
-from nnunet_cardiac.planning.plan import CropOptions, plan_crops
+from nnunet_cardiac.planning.options import CropOptions
+from nnunet_cardiac.planning.plan import plan_configurations
 
 pytestmark = pytest.mark.slow
 
@@ -71,10 +72,12 @@ def space(make_workspace):
     space = make_workspace("sax", 951, ("2d", "3d_fullres"), hide_half)
     path = space.preprocessed / "nnUNetPlans.json"
     for trainer in ("CroCNetTrainer", "HALSRNetTrainer"):
-        plan_crops(space.preprocessed, trainer=trainer, options=CropOptions(coarse_labels="simulated"), progress=False)
+        plan_configurations(
+            space.preprocessed, trainer=trainer, options=CropOptions(coarse_labels="simulated"), progress=False
+        )
     space.narrow(path)
     for trainer in ("ClassifierGuidedTrainer", "DRUNetTrainer", "DRUNetEndToEndTrainer"):
-        plan_crops(space.preprocessed, trainer=trainer, progress=False)
+        plan_configurations(space.preprocessed, trainer=trainer, progress=False)
     plans = read_json(path)
     for name, kwargs in NARROW.items():
         entry = plans["configurations"][name]

@@ -9,8 +9,9 @@ import pytest
 import SimpleITK as sitk
 
 from nnunet_cardiac.files import read_json, write_json
-from nnunet_cardiac.planning.plan import CropOptions, plan_crops
-from nnunet_cardiac.systems.entries import HALSR_NET
+from nnunet_cardiac.planning.options import CropOptions
+from nnunet_cardiac.planning.plan import plan_configurations
+from nnunet_cardiac.systems.halsr import HALSR_NET
 from nnunet_cardiac.workflow.runner import run_command
 
 pytestmark = pytest.mark.slow
@@ -42,7 +43,7 @@ def test_the_paper_plans_are_trained_and_predicted(make_workspace, tmp_path, num
     words = ["nnUNetv2_plan_and_preprocess", "-d", str(number), "-c", "2d", "-npfp", "1", "-np", "1", "--clean"]
     run_command(words, space.environ, log=tmp_path / "log.txt")
     options = CropOptions(paper=True, coarse_labels="simulated")
-    path, _ = plan_crops(space.preprocessed, trainer="HALSRNetTrainer", options=options, progress=False)
+    path = plan_configurations(space.preprocessed, trainer="HALSRNetTrainer", options=options, progress=False).path
     plans = read_json(path)
     roi, crop = (plans["configurations"][name] for name in ("2d_roi", "2d_crop"))  # what takes time, and nothing else
     roi["recipe"] |= {"iterations": 40, "val_iterations": 1, "batch_size": 8}

@@ -1,7 +1,7 @@
 """Training of a stated length, with its cost written down: what a comparison of systems puts on top of any trainer.
 
 Nothing of the network, the loss, the optimiser or the augmentation is changed here, so `nnUNetTrainer_Budget` is
-nnU-Net's own trainer with another number of steps. `trainers/variants.py` makes the classes.
+nnU-Net's own trainer with another number of steps. `budget_variants.py` makes the classes.
 """
 
 from __future__ import annotations

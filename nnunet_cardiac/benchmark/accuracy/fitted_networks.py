@@ -9,8 +9,9 @@ from typing import Any
 
 from nnunetv2.experiment_planning.experiment_planners.network_topology import get_pool_and_conv_props
 
-from nnunet_cardiac.planning.slice_crops import CROP_NETWORK, architecture
-from nnunet_cardiac.planning.volumes import divisor_for
+from nnunet_cardiac.planning.slice_crops import CROP_NETWORK
+from nnunet_cardiac.planning.volume_sizes import divisor_for
+from nnunet_cardiac.systems.kinds import Network
 
 #: Numbers of nnU-Net's planner (`ExperimentPlanner.__init__`).
 _FIRST_WIDTH, _LARGEST_WIDTH, _SHORTEST_SIDE, _NO_LIMIT = 32, {2: 512, 3: 320}, 4, 999999
@@ -54,22 +55,22 @@ def fitted(entry: Mapping[str, Any], patch: int | None, width: float) -> dict[st
     return entry
 
 
-def switched(entry: Mapping[str, Any], path: str, switches: Mapping[str, Any]) -> dict[str, Any]:
+def switched(entry: Mapping[str, Any], network: Network) -> dict[str, Any]:
     """Return a configuration whose network, or the one inside its window, has other switches.
 
     Args:
         entry: Of the plans; it may leave the network to the trainer.
-        path: Dotted path of the network.
-        switches: Arguments that differ.
+        network: Which network, with the arguments that differ.
     """
     entry = copy.deepcopy(dict(entry))
     own = entry["architecture"]
     kwargs = own["arch_kwargs"]
     if own["network_class_name"] == CROP_NETWORK:
-        kwargs |= {"network_class_name": path, "network_kwargs": {**kwargs.get("network_kwargs", {}), **switches}}
+        inner = {**kwargs.get("network_kwargs", {}), **network.arguments}
+        kwargs |= {"network_class_name": network.path, "network_kwargs": inner}
     else:
-        kept = kwargs if own["network_class_name"] == path else {}
-        entry["architecture"] = architecture(path, {**kept, **switches})
+        kept = kwargs if own["network_class_name"] == network.path else {}
+        entry["architecture"] = Network(network.path, {**kept, **network.arguments}).to_plans()
     return entry
 
 

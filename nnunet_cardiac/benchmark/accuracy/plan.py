@@ -10,13 +10,14 @@ from typing import Any
 from nnunet_cardiac.benchmark.accuracy.budgets import Budget, sample_kind, slices_in_sample
 from nnunet_cardiac.benchmark.accuracy.fitted_networks import fitted, switched, with_pooled_slices
 from nnunet_cardiac.benchmark.accuracy.recipes import stage_recipe
-from nnunet_cardiac.benchmark.accuracy.rows import ROWS, Row, Stage
+from nnunet_cardiac.benchmark.accuracy.rows import ROWS, Row, family, is_stock
 from nnunet_cardiac.files import read_json, write_json
-from nnunet_cardiac.planning.plan import CropOptions, plan_crops
-from nnunet_cardiac.planning.shared_plans import plans_for
-from nnunet_cardiac.planning.slice_crops import with_configurations
-from nnunet_cardiac.systems.entries import SYSTEMS
+from nnunet_cardiac.planning.links import resolved_entry
+from nnunet_cardiac.planning.plan import CropOptions, plan_configurations
+from nnunet_cardiac.planning.shared_plans import plans_for, with_configurations
+from nnunet_cardiac.systems import TRAINERS
 from nnunet_cardiac.systems.recipe import PLANS_KEY
+from nnunet_cardiac.systems.rows import RowStage
 
 #: nnU-Net's configurations that others derive from.
 _BASES = ("2d", "3d_fullres")
@@ -24,7 +25,7 @@ _BASES = ("2d", "3d_fullres")
 
 def plans_name(row: Row, recipe: str) -> str:
     """Name of the plans of a row: the same for all rows that share stages."""
-    return f"{row.family}{recipe.capitalize()}"
+    return f"{family(row)}{recipe.capitalize()}"
 
 
 def write_plans(preprocessed: Path, row: Row, recipe: str, budget: Budget, coarse_labels: str) -> Path:
@@ -41,7 +42,7 @@ def write_plans(preprocessed: Path, row: Row, recipe: str, budget: Budget, coars
         The plans file.
 
     Raises:
-        UserError: As :func:`nnunet_cardiac.planning.plan.plan_crops`.
+        UserError: As :func:`nnunet_cardiac.planning.plan.plan_configurations`.
     """
     name = plans_name(row, recipe)
     plans = read_json(preprocessed / f"{row.plans}.json")
@@ -49,7 +50,7 @@ def write_plans(preprocessed: Path, row: Row, recipe: str, budget: Budget, coars
         if base in plans["configurations"]:
             plans["configurations"][base] = fitted(plans["configurations"][base], budget.patch, budget.width)
     plans["plans_name"] = name
-    if not row.stock:
+    if not is_stock(row):
         plans = _with_system(preprocessed, row, plans, budget, coarse_labels)
     stages = dict(_family_stages(row, plans))
     copies = {stage.configuration: _copied(plans, stage) for stage in stages.values() if stage.like is not None}
@@ -57,18 +58,13 @@ def write_plans(preprocessed: Path, row: Row, recipe: str, budget: Budget, coars
     slices = mean_slices(preprocessed, plans)
     for stage in stages.values():
         entry = plans["configurations"][stage.configuration]
-        entry |= _budgeted(row, stage, recipe, budget, resolved(plans, stage.configuration), slices)
+        entry |= _budgeted(
+            row, stage, recipe, budget, resolved_entry(plans["configurations"], stage.configuration), slices
+        )
     path = preprocessed / f"{name}.json"
     if not path.is_file() or read_json(path) != plans:
         write_json(path, plans)
     return path
-
-
-def resolved(plans: Mapping[str, Any], configuration: str) -> dict[str, Any]:
-    """Return a configuration with everything that it inherits."""
-    own = plans["configurations"][configuration]
-    parent = own.get("inherits_from")
-    return {**(resolved(plans, parent) if parent else {}), **own}
 
 
 def training_patch(entry: Mapping[str, Any]) -> list[int]:
@@ -96,19 +92,19 @@ def _with_system(
     preprocessed: Path, row: Row, plans: Mapping[str, Any], budget: Budget, coarse_labels: str
 ) -> dict[str, Any]:
     """Let `nnunet_cardiac plan` add the configurations of the row's trainer; they alone are kept."""
-    base = f"{row.family}Base"
+    base = f"{family(row)}Base"
     write_json(preprocessed / f"{base}.json", {**plans, "plans_name": base})
-    slices_only = not SYSTEMS[row.trainer].volumes
+    slices_only = not TRAINERS[row.trainer].is_for_volumes
     options = CropOptions(
         coarse_labels=coarse_labels, small=budget.small, margin=budget.margin if slices_only else None
     )
     small = preprocessed / f"{base}Small.json"
     small.unlink(missing_ok=True)  # of another budget or version
-    path, _ = plan_crops(preprocessed, base, row.trainer, options, progress=False)
+    path = plan_configurations(preprocessed, base, row.trainer, options, progress=False).path
     return {**plans_for([row.trainer], read_json(path)), "plans_name": plans["plans_name"]}
 
 
-def _family_stages(row: Row, plans: Mapping[str, Any]) -> Iterator[tuple[str, Stage]]:
+def _family_stages(row: Row, plans: Mapping[str, Any]) -> Iterator[tuple[str, RowStage]]:
     """Stages of all rows with the same plans, so that the file does not depend on which row comes first."""
     for other in ROWS.values():
         if (other.trainer, other.plans) == (row.trainer, row.plans):
@@ -117,16 +113,16 @@ def _family_stages(row: Row, plans: Mapping[str, Any]) -> Iterator[tuple[str, St
                     yield stage.configuration, stage
 
 
-def _copied(plans: Mapping[str, Any], stage: Stage) -> dict[str, Any]:
+def _copied(plans: Mapping[str, Any], stage: RowStage) -> dict[str, Any]:
     entry = dict(plans["configurations"][stage.planned])
     entry["next_stage"] = None
     if stage.network is not None:
-        entry = switched(entry, *stage.network)
+        entry = switched(entry, stage.network)
     return with_pooled_slices(entry) if stage.pool_z else entry
 
 
 def _budgeted(
-    row: Row, stage: Stage, recipe: str, budget: Budget, entry: Mapping[str, Any], slices: float
+    row: Row, stage: RowStage, recipe: str, budget: Budget, entry: Mapping[str, Any], slices: float
 ) -> dict[str, Any]:
     """What the budget says of a configuration; `entry` is resolved."""
     patch = training_patch(entry)
@@ -140,7 +136,7 @@ def _budgeted(
     # Stacks are cut as slices are, at prediction, too; localisers see whole images whatever the budget says.
     sizes = ("patch_size", "training_patch_size") if kind == "stack" and budget.patch is not None else ()
     cut = {name: [patch[0], *(min(side, budget.patch) for side in patch[1:])] for name in sizes}
-    own = {} if row.stock else {"batch_size": batch, "test_time_mirroring": budget.mirroring}
+    own = {} if is_stock(row) else {"batch_size": batch, "test_time_mirroring": budget.mirroring}
     return {
         "batch_size": batch,
         **cut,

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
-from nnunet_cardiac.benchmark.accuracy.rows import Row, Stage
-from nnunet_cardiac.planning.short import DECIDED, short_recipe
-from nnunet_cardiac.systems.entries import SYSTEMS
-from nnunet_cardiac.systems.recipe import NNUNET, PAPER, Recipe
+from nnunet_cardiac.benchmark.accuracy.rows import Row, is_stock
+from nnunet_cardiac.planning.short import short_recipe
+from nnunet_cardiac.systems import TRAINERS, TrainerFacts
+from nnunet_cardiac.systems.recipe import DECIDED, NNUNET, Recipe
+from nnunet_cardiac.systems.rows import RowStage
 
 
-def stage_recipe(row: Row, stage: Stage, name: str, epochs: int) -> dict[str, Any]:
+def stage_recipe(row: Row, stage: RowStage, name: str, epochs: int) -> dict[str, Any]:
     """Return the `recipe` entry of a stage's configuration, without length and batch, which are the budget's.
 
     Args:
@@ -23,17 +24,21 @@ def stage_recipe(row: Row, stage: Stage, name: str, epochs: int) -> dict[str, An
     Returns:
         Field -> value, JSON-ready. Training never stops early: the budget is what is compared.
     """
-    if row.stock:
+    if is_stock(row):
         return {}
     if name == "paper":
-        entry = _of(PAPER[row.trainer], epochs)
+        entry = _of(_recipe_of_paper(TRAINERS[row.trainer]), epochs)
     elif name == "nnunet" and not stage.localises:
         entry = _of(NNUNET, epochs)
     else:
-        entry = short_recipe(SYSTEMS[row.trainer], stage.planned)
+        entry = short_recipe(TRAINERS[row.trainer], stage.planned)
         if name == "plain" and entry["augmentation"] == "nnunet":
             entry["augmentation"] = "paper"
     return {**entry, "patience": None}
+
+
+def _recipe_of_paper(trainer: TrainerFacts) -> Recipe:
+    return trainer.recipe if trainer.paper is None else trainer.paper.recipe
 
 
 def _of(recipe: Recipe, epochs: int) -> dict[str, Any]:

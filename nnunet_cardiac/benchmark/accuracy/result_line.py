@@ -176,7 +176,7 @@ def shown_key(record: Mapping[str, Any]) -> str:
 
 def code_version() -> str:
     """Version of the package; in a checkout with its commit, and `+` if files were changed."""
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[3]
     if not (root / ".git").exists():
         return __version__
     found = []

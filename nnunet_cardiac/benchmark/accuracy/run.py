@@ -17,12 +17,13 @@ from typing import Any
 from nnunet_cardiac.benchmark.accuracy.budgeted_training import COST_FILE
 from nnunet_cardiac.benchmark.accuracy.data import Data
 from nnunet_cardiac.benchmark.accuracy.largest import keep_largest
-from nnunet_cardiac.benchmark.accuracy.plan import count_slices, mean_slices, resolved, write_plans
+from nnunet_cardiac.benchmark.accuracy.plan import count_slices, mean_slices, write_plans
 from nnunet_cardiac.benchmark.accuracy.result_line import code_version
-from nnunet_cardiac.benchmark.accuracy.rows import Stage
 from nnunet_cardiac.benchmark.accuracy.workspace import Run
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.files import read_json, write_json
+from nnunet_cardiac.planning.links import resolved_entry
+from nnunet_cardiac.systems.rows import RowStage
 from nnunet_cardiac.workflow.folders import dataset_number
 from nnunet_cardiac.workflow.steps import Step, StepRunner
 
@@ -151,7 +152,8 @@ class _Job:
         return ["-overwrite_target_spacing", *map(str, wanted)]
 
     def _preprocess(self, plans: str, configuration: str, call: Any) -> None:
-        own = resolved(read_json(self.preprocessed / f"{plans}.json"), configuration)
+        plans_file = self.preprocessed / f"{plans}.json"
+        own = resolved_entry(read_json(plans_file)["configurations"], configuration)
         folder = self.preprocessed / own["data_identifier"]
         if {file.stem for file in folder.glob("*.pkl")} >= set(self.data.training):
             return
@@ -161,10 +163,10 @@ class _Job:
 
     # -------------------------------------------------------------------------------------------------------- train
 
-    def train(self, stage: Stage, runner: StepRunner) -> dict[str, Any]:
+    def train(self, stage: RowStage, runner: StepRunner) -> dict[str, Any]:
         """Train the folds that a stage needs and say what they cost."""
         done = [self._train_fold(stage, fold, runner) for fold in self.run.folds(stage)]
-        own = resolved(self.plans, stage.configuration)
+        own = resolved_entry(self.plans["configurations"], stage.configuration)
         slices = count_slices(own, mean_slices(self.preprocessed, self.plans))
         cost = done[0]["cost"]
         return {
@@ -181,7 +183,7 @@ class _Job:
             "code": sorted({fold["code"] for fold in done}),
         }
 
-    def _train_fold(self, stage: Stage, fold: int, runner: StepRunner) -> dict[str, Any]:
+    def _train_fold(self, stage: RowStage, fold: int, runner: StepRunner) -> dict[str, Any]:
         folder = self.run.model(self.dataset, stage) / f"fold_{fold}"
         settings = self._settings(stage, fold)
         budget = self.run.budget
@@ -205,10 +207,12 @@ class _Job:
         write_json(folder / DONE_FILE, done)
         return done
 
-    def _settings(self, stage: Stage, fold: int) -> dict[str, Any]:
+    def _settings(self, stage: RowStage, fold: int) -> dict[str, Any]:
         """Everything that the weights of a fold depend on, besides the code."""
         stages = self.run.row.stages
-        before = [resolved(self.plans, s.configuration) for s in stages[: stages.index(stage) + 1]]
+        before = [
+            resolved_entry(self.plans["configurations"], s.configuration) for s in stages[: stages.index(stage) + 1]
+        ]
         return {
             "trainer": self.run.trainer,
             "configurations": [{k: v for k, v in entry.items() if k != "next_stage"} for entry in before],

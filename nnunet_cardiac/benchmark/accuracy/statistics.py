@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nnunet_cardiac.benchmark.accuracy.rows import REFERENCE, ROWS, SAME_SAMPLES_SINCE
+from nnunet_cardiac.benchmark.accuracy.rows import REFERENCE, ROWS, SAME_SAMPLES_SINCE, predicted_on_other_samples
 from nnunet_cardiac.evaluation.comparison import compare_pair, holm, patient_means
 
 #: What rows are tested by, chosen before any run: (column, structure or None for the mean of all, name in tables).
@@ -118,7 +118,7 @@ def title(entry: Entry) -> str:
     row = ROWS.get(entry.system)
     if row is None:
         return entry.system
-    before = any(row.predicted_on_other_samples(record.get("date", SAME_SAMPLES_SINCE)) for record in entry.records)
+    before = any(predicted_on_other_samples(row, record.get("date", SAME_SAMPLES_SINCE)) for record in entry.records)
     return f"{row.title} †" if before else row.title
 
 

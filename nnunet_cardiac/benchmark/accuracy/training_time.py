@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_cardiac.benchmark.accuracy.data import Data
-from nnunet_cardiac.benchmark.accuracy.plan import count_slices, mean_slices, resolved
-from nnunet_cardiac.benchmark.accuracy.rows import REFERENCE, ROWS
+from nnunet_cardiac.benchmark.accuracy.plan import count_slices, mean_slices
+from nnunet_cardiac.benchmark.accuracy.rows import REFERENCE, ROWS, heading
 from nnunet_cardiac.benchmark.accuracy.run import prepare_row
 from nnunet_cardiac.benchmark.accuracy.workspace import Run
 from nnunet_cardiac.files import read_json, write_json
+from nnunet_cardiac.planning.links import resolved_entry
 from nnunet_cardiac.systems.recipe import PLANS_KEY
 from nnunet_cardiac.workflow.steps import Step, StepRunner
 
@@ -105,7 +106,7 @@ def measure_training(
 def _subject(run: Run, data: Data, configuration: str) -> dict[str, Any]:
     folder = run.preprocessed_root / data.raw.name
     plans = read_json(folder / f"{run.plans}.json")
-    own = resolved(plans, configuration)
+    own = resolved_entry(plans["configurations"], configuration)
     batch = own["batch_size"]
     return {
         "system": run.system,
@@ -128,7 +129,7 @@ def training_table(results: Sequence[Mapping[str, Any]]) -> str:
         own = _numbers(result)
         rows.append(
             (
-                ROWS[result["system"]].system,
+                heading(ROWS[result["system"]]),
                 result["configuration"],
                 str(result["batch"]),
                 f"{1e3 * own['step']:.0f}",

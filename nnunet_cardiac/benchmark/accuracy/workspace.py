@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from nnunet_cardiac.benchmark.accuracy.budgets import BUDGETS, Budget
 from nnunet_cardiac.benchmark.accuracy.plan import plans_name
-from nnunet_cardiac.benchmark.accuracy.rows import ROWS, Row, Stage
+from nnunet_cardiac.benchmark.accuracy.rows import ROWS, Row
 from nnunet_cardiac.devices import thread_variables
+from nnunet_cardiac.systems.rows import RowStage
+from nnunet_cardiac.workflow.environment import EXTERNAL_TRAINERS, external_trainer_folders
+
+#: Folder in which nnU-Net finds the trainers of the benchmark.
+_TRAINERS = Path(__file__).resolve().parent / "nnunet_ext"
 
 
 @dataclass(frozen=True)
@@ -82,16 +88,16 @@ class Run:
         """Output of all commands."""
         return self.trained / "log.txt"
 
-    def model(self, dataset: str, stage: Stage) -> Path:
+    def model(self, dataset: str, stage: RowStage) -> Path:
         """Folder into which nnU-Net trains a stage."""
         return self.trained / "nnUNet_results" / dataset / f"{self.trainer}__{self.plans}__{stage.configuration}"
 
-    def predictions(self, stage: Stage) -> Path:
+    def predictions(self, stage: RowStage) -> Path:
         """Folder of a stage's label maps of the patients kept apart."""
         name = f"{self.trainer}__{self.plans}__{stage.configuration}__fold{self.fold}"
         return self.trained / "predictions" / name
 
-    def folds(self, stage: Stage) -> list[int]:
+    def folds(self, stage: RowStage) -> list[int]:
         """Folds in which a stage is trained: all where the next one needs predictions out of fold."""
         followed = stage is not self.row.stages[-1]
         return list(range(5)) if followed and self.coarse_labels == "predicted" else [self.fold]
@@ -107,4 +113,5 @@ class Run:
         }
         if self.budget.device == "cpu":  # as nnU-Net computes there
             own["NNUNET_CARDIAC_CPU_PRECISION"] = "fp32"
-        return {**base, **thread_variables(base, self.threads, self.budget.device), **own}
+        trainers = {EXTERNAL_TRAINERS: os.pathsep.join([str(_TRAINERS), *external_trainer_folders(base)])}
+        return {**base, **thread_variables(base, self.threads, self.budget.device), **own, **trainers}

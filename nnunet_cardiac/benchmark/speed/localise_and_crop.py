@@ -12,7 +12,7 @@ from torch import nn
 from nnunet_cardiac.architectures import DilatedResidualUNet, GCAMLocaliser
 from nnunet_cardiac.benchmark.speed.passes import measure_passes
 from nnunet_cardiac.cascade.coarse_to_fine import CropFromCoarse
-from nnunet_cardiac.systems.entries import DR_UNET
+from nnunet_cardiac.systems.dr_unet import DR_UNET
 
 #: What is compared, in the order of the table.
 WAYS = ("whole volume", "two stages")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from nnunet_cardiac.benchmark.speed.options import Subject
+from nnunet_cardiac.benchmark.speed.options import MeasuredNetwork
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Measurement:
         peak_bytes: Largest memory of training, weights and optimiser included; None if not measured.
     """
 
-    subject: Subject
+    subject: MeasuredNetwork
     batch: int
     parameters: int
     forward_flop: float

@@ -9,12 +9,12 @@ from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from torch import nn
 
-from nnunet_cardiac.benchmark.speed.options import REFERENCE, SpeedOptions, Subject
+from nnunet_cardiac.benchmark.speed.options import REFERENCE, MeasuredNetwork, SpeedOptions
 from nnunet_cardiac.cascade.roi import RegionRule
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.planning.slice_crops import crop_configuration, roi_configuration
-from nnunet_cardiac.systems.entries import ROI_REGRESSOR, SYSTEMS, System
-from nnunet_cardiac.trainers import variants
+from nnunet_cardiac.systems import TRAINERS
+from nnunet_cardiac.systems.kinds import BoxRegressor, SliceCrop
 
 #: Numbers of nnU-Net's planner for 2d (`ExperimentPlanner.__init__`); a test compares the result with the planner's.
 _FIRST_WIDTH, _LARGEST_WIDTH, _SHORTEST_SIDE, _NO_LIMIT = 32, 512, 4, 999999
@@ -23,19 +23,19 @@ _FIRST_WIDTH, _LARGEST_WIDTH, _SHORTEST_SIDE, _NO_LIMIT = 32, 512, 4, 999999
 _SLICES = 24
 
 
-def make_subject(trainer: str, configuration: str, options: SpeedOptions) -> Subject:
+def make_subject(trainer: str, configuration: str, options: SpeedOptions) -> MeasuredNetwork:
     """Say what input a configuration gets.
 
     A cropping one gets a training patch: the window, with one coarse channel for each foreground class.
     """
     entry = _entries(trainer, options)[configuration]
     if entry.get("previous_stage") is None:
-        return Subject(trainer, configuration, options.channels, options.patch)
+        return MeasuredNetwork(trainer, configuration, options.channels, options.patch)
     window = (options.window, options.window)
-    return Subject(trainer, configuration, options.channels + options.classes - 1, window)
+    return MeasuredNetwork(trainer, configuration, options.channels + options.classes - 1, window)
 
 
-def build_network(subject: Subject, options: SpeedOptions) -> nn.Module:
+def build_network(subject: MeasuredNetwork, options: SpeedOptions) -> nn.Module:
     """Build a network on the CPU.
 
     Args:
@@ -56,8 +56,12 @@ def build_network(subject: Subject, options: SpeedOptions) -> nn.Module:
             deep_supervision=True,
         )
     manager = PlansManager(_plans(subject.trainer, options))
-    return getattr(variants, subject.trainer).build_network_architecture(
-        manager, manager.get_configuration(subject.configuration), subject.channels, options.classes, False
+    return (
+        TRAINERS[subject.trainer]
+        .load()
+        .build_network_architecture(
+            manager, manager.get_configuration(subject.configuration), subject.channels, options.classes, False
+        )
     )
 
 
@@ -117,21 +121,15 @@ def _entries(trainer: str, options: SpeedOptions) -> dict[str, dict[str, Any]]:
         "spacing": [1.0, 1.0],
         "architecture": stock_architecture(options.patch),
     }
-    system, stack = SYSTEMS[trainer], (_SLICES, *options.patch)
-    roi = {"2d_roi": roi_configuration(ROI_REGRESSOR, stack)} if system.roi else {}
-    return {"2d": whole, **roi, **{name: _crop_entry(system, name, options) for name in system.crops}}
+    facts, stack = TRAINERS[trainer], (_SLICES, *options.patch)
+    regressors = {one.name: roi_configuration(one.network, stack) for one in facts.of_kind(BoxRegressor)}
+    crops = {one.name: _crop_entry(one, options) for one in facts.of_kind(SliceCrop)}
+    return {"2d": whole, **regressors, **crops}
 
 
-def _crop_entry(system: System, name: str, options: SpeedOptions) -> dict[str, Any]:
+def _crop_entry(crop: SliceCrop, options: SpeedOptions) -> dict[str, Any]:
     try:
         rule = RegionRule((options.window, options.window))
     except ValueError as error:
         raise UserError(f"--window {options.window}: {error}") from error
-    network_class_name, network_kwargs = system.crops[name] or (None, None)
-    return crop_configuration(
-        system.localiser,
-        rule,
-        (_SLICES, *options.patch),
-        network_class_name=network_class_name,
-        network_kwargs=network_kwargs,
-    )
+    return crop_configuration(crop.localiser, rule, (_SLICES, *options.patch), network=crop.network)

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nnunet_cardiac.anatomy import TRAINERS
 from nnunet_cardiac.errors import UserError
+from nnunet_cardiac.systems import TRAINERS
+from nnunet_cardiac.systems.kinds import BoxRegressor, Planned, SliceCrop
+
+#: Kinds of configurations whose networks take slices, where the trainer is one of slices.
+_OF_SLICES = (Planned, BoxRegressor, SliceCrop)
 
 #: Stands in for a trainer: nnU-Net's own 2d network.
 REFERENCE = "nnU-Net"
@@ -46,7 +50,7 @@ class SpeedOptions:
 
 
 @dataclass(frozen=True)
-class Subject:
+class MeasuredNetwork:
     """A network to measure.
 
     Attributes:
@@ -67,16 +71,17 @@ class Subject:
         return f"{self.trainer} {self.configuration}"
 
     @property
-    def reference(self) -> Subject:
+    def reference(self) -> MeasuredNetwork:
         """nnU-Net's 2d network for the same input."""
-        return Subject(REFERENCE, "2d", self.channels, self.size)
+        return MeasuredNetwork(REFERENCE, "2d", self.channels, self.size)
 
 
 def slice_trainers() -> dict[str, list[str]]:
     """Trainers with those of their configurations whose networks take slices."""
     slices = {}
     for name, facts in TRAINERS.items():
-        slices[name] = [entry for entry in facts.configurations if not entry.startswith(("3d", "2d_stack"))]
+        if not facts.is_for_volumes:
+            slices[name] = [one.name for one in facts.configurations if isinstance(one, _OF_SLICES)]
     return {name: entries for name, entries in slices.items() if entries}
 
 

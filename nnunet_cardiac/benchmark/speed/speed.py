@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from nnunet_cardiac.benchmark.speed.measurement import Measurement
 from nnunet_cardiac.benchmark.speed.memory import can_measure, growth_in_own_process
-from nnunet_cardiac.benchmark.speed.options import SpeedOptions, Subject
+from nnunet_cardiac.benchmark.speed.options import MeasuredNetwork, SpeedOptions
 from nnunet_cardiac.benchmark.speed.workload import Workload
 from nnunet_cardiac.errors import UserError
 
@@ -25,7 +25,7 @@ _WARM_UP = 2
 class _Run:
     """One network while it is measured."""
 
-    subject: Subject
+    subject: MeasuredNetwork
     workload: Workload
     flop: tuple[int, int]
     peak_bytes: int | None
@@ -47,7 +47,9 @@ class _Run:
         )
 
 
-def measure_speed(subjects: Sequence[Subject], options: SpeedOptions, progress: bool = True) -> list[Measurement]:
+def measure_speed(
+    subjects: Sequence[MeasuredNetwork], options: SpeedOptions, progress: bool = True
+) -> list[Measurement]:
     """Measure networks, all in turn in every round, so that what else the machine does meets them alike.
 
     Args:
@@ -93,7 +95,7 @@ def require_device(options: SpeedOptions) -> None:
         raise UserError("--precision fp16: processors train in float32 or bf16; choose one, or -device cuda.")
 
 
-def _prepare(subject: Subject, options: SpeedOptions) -> _Run:
+def _prepare(subject: MeasuredNetwork, options: SpeedOptions) -> _Run:
     """Build and count a network and measure its memory."""
     with _explained(subject, options):
         before = torch.cuda.memory_allocated() if options.device == "cuda" else 0
@@ -104,7 +106,7 @@ def _prepare(subject: Subject, options: SpeedOptions) -> _Run:
         return _Run(subject, workload, flop, _peak_bytes(subject, options, workload, before))
 
 
-def _peak_bytes(subject: Subject, options: SpeedOptions, workload: Workload, before: int) -> int | None:
+def _peak_bytes(subject: MeasuredNetwork, options: SpeedOptions, workload: Workload, before: int) -> int | None:
     if not options.memory:
         return None
     if options.device == "cuda":
@@ -117,14 +119,14 @@ def _peak_bytes(subject: Subject, options: SpeedOptions, workload: Workload, bef
     return None
 
 
-def _train_twice(subject: Subject, options: SpeedOptions) -> None:
+def _train_twice(subject: MeasuredNetwork, options: SpeedOptions) -> None:
     """Build and train; Adam has its state from the second step on."""
     workload = Workload(subject, options)
     workload.train_step()
     workload.train_step()
 
 
-def _load_libraries(_: Subject, options: SpeedOptions) -> None:
+def _load_libraries(_: MeasuredNetwork, options: SpeedOptions) -> None:
     """Make a small training step, so that the code of torch's libraries is in memory already."""
     torch.set_num_threads(options.threads)
     network = nn.Sequential(nn.Conv2d(1, 8, 3), nn.Conv2d(8, 1, 1))
@@ -162,7 +164,7 @@ def _torch_settings(options: SpeedOptions) -> Iterator[None]:
 
 
 @contextmanager
-def _explained(subject: Subject, options: SpeedOptions) -> Iterator[None]:
+def _explained(subject: MeasuredNetwork, options: SpeedOptions) -> Iterator[None]:
     """Turn what a network says of an input that it does not take into a message for the user."""
     height, width = subject.size
     given = f"a batch of {options.batch} images of {height} x {width} pixels"

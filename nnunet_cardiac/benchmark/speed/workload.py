@@ -10,7 +10,7 @@ from torch import nn
 from nnunet_cardiac.benchmark.speed.arithmetic import count_flop
 from nnunet_cardiac.benchmark.speed.loss import BenchmarkLoss
 from nnunet_cardiac.benchmark.speed.networks_from_plans import build_network
-from nnunet_cardiac.benchmark.speed.options import SpeedOptions, Subject
+from nnunet_cardiac.benchmark.speed.options import MeasuredNetwork, SpeedOptions
 
 _AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 _LEARNING_RATE, _LARGEST_GRADIENT = 1e-4, 12.0
@@ -27,7 +27,7 @@ class Workload:
         network: The network, not compiled.
     """
 
-    def __init__(self, subject: Subject, options: SpeedOptions) -> None:
+    def __init__(self, subject: MeasuredNetwork, options: SpeedOptions) -> None:
         torch.manual_seed(options.seed)
         self.network = build_network(subject, options)
         image = torch.randn(options.batch, subject.channels, *subject.size)

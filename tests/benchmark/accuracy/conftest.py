@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from nnunet_cardiac.benchmark.speed.networks_from_plans import stock_architecture
-from nnunet_cardiac.cascade import configurations, volume_configurations
 from nnunet_cardiac.files import write_json
-from nnunet_cardiac.planning import entries as system_entries
+from nnunet_cardiac.planning import hearts, request, volume_sizes
 
 #: Slices of the cases; their mean is 10.
 DEPTHS = (8, 12)
@@ -70,7 +69,7 @@ def preprocessed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     def labels(*_):
         return (heart(depth) for depth in DEPTHS)
 
-    for module in (system_entries, configurations, volume_configurations):
+    for module in (hearts, request, volume_sizes):
         monkeypatch.setattr(module, "reference_labels", labels)
     folder = tmp_path / "Dataset901_Test"
     folder.mkdir()

@@ -7,8 +7,9 @@ import pickle
 import pytest
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
+from nnunet_cardiac.benchmark.accuracy import budget_variants as variants
+from nnunet_cardiac.benchmark.accuracy import budgeted_training
 from nnunet_cardiac.benchmark.accuracy.budgeted_training import BudgetedTraining
-from nnunet_cardiac.trainers import budget, variants
 from nnunet_cardiac.trainers.crocnet import CroCNetTrainer
 
 
@@ -45,7 +46,7 @@ def test_epochs_share_the_time_that_is_left(monkeypatch: pytest.MonkeyPatch) -> 
     trainer = object.__new__(BudgetedTraining)
     trainer._minutes, trainer.num_epochs = 1.0, 11
     now = 100.0
-    monkeypatch.setattr(budget, "perf_counter", lambda: now)
+    monkeypatch.setattr(budgeted_training, "perf_counter", lambda: now)
     trainer.current_epoch, trainer._epoch_steps, trainer._counted_from = 0, [], now
     assert trainer._steps_that_fit() == 20  # compiles, is not counted
     # The first steps were slow; the later half took 0.1 s each. 60 s for ten epochs.

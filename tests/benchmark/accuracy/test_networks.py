@@ -6,7 +6,8 @@ import pytest
 
 from nnunet_cardiac.benchmark.accuracy.fitted_networks import fitted, switched, with_pooled_slices
 from nnunet_cardiac.benchmark.speed.networks_from_plans import stock_architecture
-from nnunet_cardiac.planning.slice_crops import CROP_NETWORK, architecture
+from nnunet_cardiac.planning.slice_crops import CROP_NETWORK
+from nnunet_cardiac.systems.kinds import Network
 
 ENTRY = {"patch_size": [256, 224], "spacing": [1.5, 1.5], "architecture": stock_architecture((256, 224))}
 
@@ -40,11 +41,13 @@ def test_volumes_keep_their_depth() -> None:
 
 
 def test_switches_go_to_the_network_or_into_the_window() -> None:
-    plain = switched({"architecture": architecture("a.Net", {"width": 8})}, "a.Net", {"gates": False})
+    plain = switched({"architecture": Network("a.Net", {"width": 8}).to_plans()}, Network("a.Net", {"gates": False}))
     assert plain["architecture"]["arch_kwargs"] == {"width": 8, "gates": False}
-    other = switched(ENTRY, "a.Net", {"gates": False})  # nnU-Net's own arguments mean nothing to another network
-    assert other["architecture"] == architecture("a.Net", {"gates": False})
-    crop = switched({"architecture": architecture(CROP_NETWORK, {"window": [64, 64]})}, "a.Net", {"gates": False})
+    other = switched(ENTRY, Network("a.Net", {"gates": False}))  # whose own arguments mean nothing to it
+    assert other["architecture"] == Network("a.Net", {"gates": False}).to_plans()
+    crop = switched(
+        {"architecture": Network(CROP_NETWORK, {"window": [64, 64]}).to_plans()}, Network("a.Net", {"gates": False})
+    )
     assert crop["architecture"]["arch_kwargs"] == {
         "window": [64, 64],
         "network_class_name": "a.Net",
@@ -53,7 +56,7 @@ def test_switches_go_to_the_network_or_into_the_window() -> None:
 
 
 def test_pooled_slices_need_multiples_of_eight() -> None:
-    crop = architecture(CROP_NETWORK, {"window": [15, 88, 88], "multiple": [1, 8, 8]})
+    crop = Network(CROP_NETWORK, {"window": [15, 88, 88], "multiple": [1, 8, 8]}).to_plans()
     found = with_pooled_slices({"patch_size": [12, 96, 96], "architecture": crop})
     assert found["architecture"]["arch_kwargs"] == {"window": [16, 88, 88], "multiple": [8, 8, 8]}
     assert found["patch_size"] == [16, 96, 96]

@@ -12,12 +12,12 @@ from nnunet_cardiac.benchmark.accuracy.plan import (
     count_slices,
     mean_slices,
     plans_name,
-    resolved,
     training_patch,
     write_plans,
 )
-from nnunet_cardiac.benchmark.accuracy.rows import ROWS
+from nnunet_cardiac.benchmark.accuracy.rows import ROWS, is_stock, recipes_of
 from nnunet_cardiac.files import read_json
+from nnunet_cardiac.planning.links import resolved_entry
 from nnunet_cardiac.trainers import variants
 
 #: M parameters at full size, from the papers' tables and the documentation of each system.
@@ -48,18 +48,18 @@ def networks(folder, name, recipe, budget) -> list[nn.Module]:
     for stage in row.stages:
         manager = PlansManager(read_json(path))
         configuration = manager.get_configuration(stage.configuration)
-        trainer = nnUNetTrainer if row.stock else getattr(variants, row.trainer)
+        trainer = nnUNetTrainer if is_stock(row) else getattr(variants, row.trainer)
         channels = 1 if configuration.previous_stage_name is None else 4
-        built.append(trainer.build_network_architecture(manager, configuration, channels, 4, row.stock))
+        built.append(trainer.build_network_architecture(manager, configuration, channels, 4, is_stock(row)))
     return built
 
 
 @pytest.mark.parametrize("name", ROWS)
 def test_every_row_plans_and_builds_its_networks(preprocessed, name) -> None:
-    found = networks(preprocessed, name, ROWS[name].recipes[0], "smoke")
+    found = networks(preprocessed, name, recipes_of(ROWS[name])[0], "smoke")
     assert len(found) == len(ROWS[name].stages)
     assert all(sum(p.numel() for p in network.parameters()) < 5e6 for network in found)
-    for recipe in ROWS[name].recipes[1:]:
+    for recipe in recipes_of(ROWS[name])[1:]:
         assert write_plans(preprocessed, ROWS[name], recipe, BUDGETS["smoke"], "simulated").is_file()
 
 
@@ -88,10 +88,10 @@ def test_switches_reach_the_network(preprocessed, budget) -> None:
 def test_every_network_sees_the_budgets_slices(preprocessed, budget) -> None:
     wanted = BUDGETS[budget].samples
     for name, row in ROWS.items():
-        plans = read_json(write_plans(preprocessed, row, row.recipes[0], BUDGETS[budget], "simulated"))
+        plans = read_json(write_plans(preprocessed, row, recipes_of(row)[0], BUDGETS[budget], "simulated"))
         assert mean_slices(preprocessed, plans) == 10
         for stage in row.stages:
-            own = resolved(plans, stage.configuration)
+            own = resolved_entry(plans["configurations"], stage.configuration)
             recipe = own["recipe"]
             samples = recipe["epochs"] * recipe["iterations"] * own["batch_size"]
             seen = samples * count_slices(own, 10.0)
@@ -104,8 +104,8 @@ def test_every_network_sees_the_budgets_slices(preprocessed, budget) -> None:
 def test_slices_of_a_sample_by_hand(preprocessed) -> None:
     def counted(name, number):
         row = ROWS[name]
-        plans = read_json(write_plans(preprocessed, row, row.recipes[0], BUDGETS["cpu-small"], "simulated"))
-        own = resolved(plans, row.stages[number].configuration)
+        plans = read_json(write_plans(preprocessed, row, recipes_of(row)[0], BUDGETS["cpu-small"], "simulated"))
+        own = resolved_entry(plans["configurations"], row.stages[number].configuration)
         return count_slices(own, 10.0), own["recipe"]["iterations"]
 
     assert counted("nnunet-2d", 0) == (1, 60)  # 12000 / (25 epochs * 8)
@@ -127,12 +127,12 @@ def test_rows_of_a_family_share_their_plans_and_first_stage(preprocessed) -> Non
     crops = ["2d_crop", "2d_crop_uncoupled", "2d_crop_single"]
     assert sorted(plans["configurations"]["2d"]["next_stage"]) == sorted(crops)
     assert plans["configurations"]["2d"]["validate"]  # it hands its predictions on
-    assert not any(resolved(plans, name)["validate"] for name in crops)
+    assert not any(resolved_entry(plans["configurations"], name)["validate"] for name in crops)
 
 
 def test_families_and_recipes_have_plans_of_their_own() -> None:
-    names = {plans_name(row, recipe) for row in ROWS.values() for recipe in row.recipes}
-    families = {(row.trainer, row.plans, recipe) for row in ROWS.values() for recipe in row.recipes}
+    names = {plans_name(row, recipe) for row in ROWS.values() for recipe in recipes_of(row)}
+    families = {(row.trainer, row.plans, recipe) for row in ROWS.values() for recipe in recipes_of(row)}
     assert len(names) == len(families)
     assert not names & {"nnUNetPlans", "nnUNetResEncUNetMPlans"}  # nnU-Net's own stay as they are
 
@@ -141,7 +141,7 @@ def test_recipes_in_the_plans(preprocessed) -> None:
     def recipe(name, number, which, budget="gpu-10min"):
         row = ROWS[name]
         plans = read_json(write_plans(preprocessed, row, which, BUDGETS[budget], "simulated"))
-        return resolved(plans, row.stages[number].configuration)
+        return resolved_entry(plans["configurations"], row.stages[number].configuration)
 
     paper = recipe("crocnet", 0, "paper")
     # Milestones 100 and 200 of 500 epochs, at 40 epochs.
@@ -169,5 +169,5 @@ def test_recipes_in_the_plans(preprocessed) -> None:
 def test_a_first_stage_of_another_budget_is_planned_anew(preprocessed) -> None:
     small = read_json(write_plans(preprocessed, ROWS["guided"], "short", BUDGETS["cpu-small"], "simulated"))
     full = read_json(write_plans(preprocessed, ROWS["guided"], "short", BUDGETS["gpu-10min"], "simulated"))
-    sides = [resolved(plans, "2d_stack")["training_patch_size"][-2:] for plans in (small, full)]
+    sides = [resolved_entry(plans["configurations"], "2d_stack")["training_patch_size"][-2:] for plans in (small, full)]
     assert sides == [[128, 128], [192, 192]]

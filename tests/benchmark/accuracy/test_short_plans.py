@@ -6,20 +6,21 @@ import pytest
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from nnunet_cardiac.benchmark.accuracy.budgets import BUDGETS
-from nnunet_cardiac.benchmark.accuracy.plan import resolved, training_patch, write_plans
+from nnunet_cardiac.benchmark.accuracy.plan import training_patch, write_plans
 from nnunet_cardiac.benchmark.accuracy.rows import ROWS
 from nnunet_cardiac.files import read_json
-from nnunet_cardiac.planning.plan import CropOptions, plan_crops
+from nnunet_cardiac.planning.links import resolved_entry
+from nnunet_cardiac.planning.options import CropOptions
+from nnunet_cardiac.planning.plan import plan_configurations
 from nnunet_cardiac.planning.shared_plans import plans_for
-from nnunet_cardiac.planning.short import DECIDED
-from nnunet_cardiac.systems.entries import SYSTEMS
-from nnunet_cardiac.systems.recipe import Recipe
+from nnunet_cardiac.systems import TRAINERS
+from nnunet_cardiac.systems.recipe import DECIDED, Recipe
 from nnunet_cardiac.trainers import variants
 
 
 def planned(preprocessed, trainer: str, **options) -> tuple[str, dict]:
     """Name and content of the plans of a trainer, as it reads them."""
-    path, _ = plan_crops(preprocessed, trainer=trainer, options=CropOptions(**options), progress=False)
+    path = plan_configurations(preprocessed, trainer=trainer, options=CropOptions(**options), progress=False).path
     return path.stem, plans_for([trainer], read_json(path))
 
 
@@ -32,13 +33,13 @@ def size(plans: dict, trainer: str, configuration: str) -> int:
     return sum(p.numel() for p in network.parameters())
 
 
-@pytest.mark.parametrize("trainer", SYSTEMS)
+@pytest.mark.parametrize("trainer", TRAINERS)
 def test_networks_are_the_papers_and_smaller_in_small_plans(preprocessed, trainer) -> None:
     (_, own), (short_name, short), (small_name, small) = (
         planned(preprocessed, trainer, **options) for options in ({}, {"short": True}, {"small": True})
     )
     assert (short_name, small_name) == ("nnUNetPlansShort", "nnUNetPlansSmall")
-    for name in SYSTEMS[trainer].short_recipe:
+    for name in (one.name for one in TRAINERS[trainer].configurations if not one.needs_paper_plans):
         full = size(own, trainer, name)
         assert size(short, trainer, name) == full
         assert size(small, trainer, name) < full
@@ -52,7 +53,7 @@ def test_the_recipe_is_the_one_of_the_table(preprocessed, name) -> None:
     _, plans = planned(preprocessed, row.trainer, short=True)
     table = read_json(write_plans(preprocessed, row, "short", BUDGETS["cpu-small"], "simulated"))
     for stage in row.stages:
-        own, tested = (resolved(found, stage.configuration) for found in (plans, table))
+        own, tested = (resolved_entry(found["configurations"], stage.configuration) for found in (plans, table))
         recipe, wanted = (Recipe().with_plans(entry) for entry in (own, tested))
         for field in (*DECIDED, "patience", "batch_size"):
             assert getattr(recipe, field) == getattr(wanted, field), field
@@ -65,7 +66,9 @@ def test_the_recipe_is_the_one_of_the_table(preprocessed, name) -> None:
 def test_given_plans_stay_and_systems_share_the_short_ones(preprocessed) -> None:
     given = (preprocessed / "nnUNetPlans.json").read_bytes()
     planned(preprocessed, "CroCNetTrainer", short=True)
-    path, _ = plan_crops(preprocessed, trainer="HALSRNetTrainer", options=CropOptions(short=True), progress=False)
+    path = plan_configurations(
+        preprocessed, trainer="HALSRNetTrainer", options=CropOptions(short=True), progress=False
+    ).path
     losses = [
         plans_for([trainer], read_json(path))["configurations"]["2d"]["recipe"]["loss"]
         for trainer in ("CroCNetTrainer", "HALSRNetTrainer")

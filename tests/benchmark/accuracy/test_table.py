@@ -14,7 +14,7 @@ from nnunet_cardiac.benchmark.accuracy.statistics import compare_with_reference,
 from nnunet_cardiac.benchmark.accuracy.table import BEGIN, END, NO_RUNS, make_tables, replace_table
 from nnunet_cardiac.errors import UserError
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 PATIENTS = 8
 STRUCTURES = ("RV", "MYO", "LV")
 #: Of the row `crocnet`: larger for every patient.

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nnunet_cardiac import cli
-from nnunet_cardiac.benchmark.accuracy.rows import REFERENCE, ROWS
+from nnunet_cardiac.benchmark.accuracy.rows import REFERENCE, ROWS, recipes_of
 from nnunet_cardiac.benchmark.accuracy.training_time import stage_runs, training_table
 from nnunet_cardiac.benchmark.accuracy.workspace import Run
 from nnunet_cardiac.files import read_json
@@ -18,7 +18,7 @@ TRAINING = ["benchmark", "training", "--quiet"]
 
 def runs(*systems: str) -> dict[str, Run]:
     return {
-        system: Run(Path("x"), system, "smoke", ROWS[system].recipes[0], "simulated", 0, 0, 1)
+        system: Run(Path("x"), system, "smoke", recipes_of(ROWS[system])[0], "simulated", 0, 0, 1)
         for system in (REFERENCE, *systems)
     }
 

@@ -5,11 +5,11 @@ import json
 import pytest
 import torch
 
-from nnunet_cardiac.anatomy import TRAINERS
 from nnunet_cardiac.benchmark.speed.networks_from_plans import build_network, make_subject, stock_architecture
-from nnunet_cardiac.benchmark.speed.options import REFERENCE, SpeedOptions, Subject, choose
+from nnunet_cardiac.benchmark.speed.options import REFERENCE, MeasuredNetwork, SpeedOptions, choose
 from nnunet_cardiac.errors import UserError
-from nnunet_cardiac.systems.entries import SYSTEMS
+from nnunet_cardiac.systems import TRAINERS
+from nnunet_cardiac.systems.kinds import SliceCrop
 
 SMALL = SpeedOptions(patch=(64, 32), window=48, channels=2, classes=3)
 
@@ -42,7 +42,7 @@ def test_stock_network_is_what_nnunet_plans(planner, patch):
 
 
 def test_stock_network_is_trained_with_deep_supervision():
-    network = build_network(Subject(REFERENCE, "2d", 2, (64, 32)), SMALL)
+    network = build_network(MeasuredNetwork(REFERENCE, "2d", 2, (64, 32)), SMALL)
     outputs = network(torch.zeros(1, 2, 64, 32))
     assert [tuple(output.shape) for output in outputs] == [(1, 3, 64, 32), (1, 3, 32, 16), (1, 3, 16, 8)]
 
@@ -71,7 +71,7 @@ def test_parameters_are_those_of_the_registry():
 @pytest.mark.parametrize(("trainer", "configuration"), choose(None, None))
 def test_every_network_takes_its_input(trainer, configuration):
     subject = make_subject(trainer, configuration, SMALL)
-    if configuration in SYSTEMS[trainer].crops:
+    if isinstance(TRAINERS[trainer].find(configuration), SliceCrop):
         assert (subject.channels, subject.size) == (2 + 3 - 1, (48, 48))
     else:
         assert (subject.channels, subject.size) == (2, (64, 32))

@@ -2,23 +2,29 @@
 
 import pytest
 
-from nnunet_cardiac.anatomy import TRAINERS, TrainerFacts
-from nnunet_cardiac.benchmark.speed.options import REFERENCE, Subject, choose
-from nnunet_cardiac.benchmark.speed.speed import options
+from nnunet_cardiac.benchmark.speed import options
+from nnunet_cardiac.benchmark.speed.options import REFERENCE, MeasuredNetwork, choose
 from nnunet_cardiac.errors import UserError
+from nnunet_cardiac.systems import TRAINERS, TrainerFacts
+from nnunet_cardiac.systems.kinds import BoxRegressor, Planned, SliceCrop
+from nnunet_cardiac.systems.recipe import Recipe
 
 
 @pytest.fixture
 def two_trainers(monkeypatch):
-    def facts(name, *configurations):
-        return TrainerFacts(name, name, "paper", (), dict.fromkeys(configurations, "what it is"), {})
+    whole = Planned(name="2d", purpose="whole slices", network="a.Net")
+    crop = SliceCrop(name="2d_crop", purpose="windows", localiser="2d", margin=5)
+    regressor = BoxRegressor(name="2d_roi", purpose="boxes", network="a.Roi")
 
-    registry = {"First": facts("First", "2d", "2d_crop"), "Second": facts("Second", "2d", "2d_roi")}
+    def facts(name, *configurations):
+        return TrainerFacts(name=name, module="a", network="a.Net", recipe=Recipe(), configurations=configurations)
+
+    registry = {"First": facts("First", whole, crop), "Second": facts("Second", whole, regressor)}
     monkeypatch.setattr(options, "TRAINERS", registry)
 
 
 def test_everything_for_slices_by_default():
-    pairs = [(name, entry) for name, facts in TRAINERS.items() for entry in facts.configurations]
+    pairs = [(name, entry) for name, facts in TRAINERS.items() for entry in facts.purposes]
     assert choose(None, None) == [pair for pair in pairs if pair[1].startswith("2d") and "stack" not in pair[1]]
     with pytest.raises(UserError, match="unknown trainer 'DRUNetTrainer'"):
         choose(["DRUNetTrainer"], None)
@@ -51,6 +57,6 @@ def test_unknown_names_are_refused_with_the_known_ones(two_trainers, trainers, c
 
 
 def test_reference_has_the_same_input():
-    subject = Subject("First", "2d_crop", 4, (48, 32))
-    assert subject.reference == Subject(REFERENCE, "2d", 4, (48, 32))
+    subject = MeasuredNetwork("First", "2d_crop", 4, (48, 32))
+    assert subject.reference == MeasuredNetwork(REFERENCE, "2d", 4, (48, 32))
     assert subject.reference.reference == subject.reference

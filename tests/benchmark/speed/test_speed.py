@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from nnunet_cardiac.benchmark.speed.options import SpeedOptions, Subject
-from nnunet_cardiac.benchmark.speed.speed import speed
+from nnunet_cardiac.benchmark.speed import speed
+from nnunet_cardiac.benchmark.speed.options import MeasuredNetwork, SpeedOptions
 from nnunet_cardiac.errors import UserError
 
-SUBJECTS = [Subject("nnU-Net", "2d", 1, (8, 8)), Subject("Ours", "2d", 1, (8, 8))]
+SUBJECTS = [MeasuredNetwork("nnU-Net", "2d", 1, (8, 8)), MeasuredNetwork("Ours", "2d", 1, (8, 8))]
 OPTIONS = SpeedOptions(rounds=3, batch=2, memory=False, threads=1)
 
 

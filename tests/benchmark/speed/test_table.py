@@ -3,11 +3,11 @@
 import pytest
 
 from nnunet_cardiac.benchmark.speed.measurement import Measurement
-from nnunet_cardiac.benchmark.speed.options import Subject
+from nnunet_cardiac.benchmark.speed.options import MeasuredNetwork
 from nnunet_cardiac.benchmark.speed.table import speed_tables
 
 PLAIN = Measurement(
-    subject=Subject("nnU-Net", "2d", 1, (10, 20)),
+    subject=MeasuredNetwork("nnU-Net", "2d", 1, (10, 20)),
     batch=4,
     parameters=20_000_000,
     forward_flop=5e9,
@@ -17,7 +17,7 @@ PLAIN = Measurement(
     peak_bytes=3 * 2**20,
 )
 OURS = Measurement(
-    subject=Subject("OursTrainer", "2d_crop", 1, (10, 20)),
+    subject=MeasuredNetwork("OursTrainer", "2d_crop", 1, (10, 20)),
     batch=4,
     parameters=1_648_000,
     forward_flop=2.5e9,

@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import nn
 
+from nnunet_cardiac.benchmark.speed import workload
 from nnunet_cardiac.benchmark.speed.loss import BenchmarkLoss
-from nnunet_cardiac.benchmark.speed.options import SpeedOptions, Subject
-from nnunet_cardiac.benchmark.speed.speed import workload
+from nnunet_cardiac.benchmark.speed.options import MeasuredNetwork, SpeedOptions
 
-SUBJECT = Subject("Any", "2d", 2, (8, 12))
+SUBJECT = MeasuredNetwork("Any", "2d", 2, (8, 12))
 OPTIONS = SpeedOptions(patch=(8, 12), batch=3, channels=2, classes=4)
 
 

@@ -8,10 +8,11 @@ import pytest
 import torch
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
+from nnunet_cardiac import cpu_precision as precision
+from nnunet_cardiac.cpu_precision import VARIABLE, convolves_volumes, cpu_autocast, cpu_computes_bf16
 from nnunet_cardiac.errors import UserError
-from nnunet_cardiac.trainers import base, precision, variants
+from nnunet_cardiac.trainers import base, variants
 from nnunet_cardiac.trainers.base import CardiacTrainer
-from nnunet_cardiac.trainers.recipe.precision import VARIABLE, convolves_volumes, cpu_autocast, cpu_computes_bf16
 
 _FLAGS = Path("/proc/cpuinfo")
 

@@ -9,7 +9,7 @@ from nnunetv2.training.logging.nnunet_logger import MetaLogger
 
 from nnunet_cardiac.systems.recipe import Recipe
 from nnunet_cardiac.trainers.base import CardiacTrainer
-from nnunet_cardiac.trainers.recipe.early_stopping import epochs_since_best
+from nnunet_cardiac.trainers.early_stopping import epochs_since_best
 
 NAN = math.nan
 
