@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-from abc import ABC, abstractmethod
 from copy import deepcopy
 from pathlib import Path
 from time import time
@@ -30,7 +29,7 @@ from nnunet_cardiac.patients.fold_file import check_data, check_fold
 from nnunet_cardiac.planning.batch_size import batch_size_for
 from nnunet_cardiac.planning.links import missing_links
 from nnunet_cardiac.planning.shared_plans import RESOLVED, entries_for, foreign_recipe, plans_for
-from nnunet_cardiac.systems import TrainerFacts
+from nnunet_cardiac.systems import TrainerFacts, is_of_a_system
 from nnunet_cardiac.systems.recipe import Recipe
 from nnunet_cardiac.trainers.early_stopping import StopsEarly
 from nnunet_cardiac.trainers.folds import write_split
@@ -53,7 +52,7 @@ _MOST_VALIDATION_STEPS = 50
 install()
 
 
-class CardiacTrainer(TrainsOnWhatItPredicts, StopsEarly, ABC):
+class CardiacTrainer(TrainsOnWhatItPredicts, StopsEarly):
     """Base of all trainers of this package; not for use as `-tr` itself.
 
     Attributes:
@@ -107,9 +106,11 @@ class CardiacTrainer(TrainsOnWhatItPredicts, StopsEarly, ABC):
     # ---------------------------------------------------------------------------------------------------- networks
 
     @classmethod
-    @abstractmethod
     def default_architecture(cls, configuration_manager: ConfigurationManager) -> tuple[str, dict[str, Any]]:
-        """Return the dotted path and arguments of the paper's network for a configuration whose plans name none."""
+        """Return the dotted path and arguments of the system's network for a configuration whose plans name none."""
+        kwargs: dict[str, Any] = {}
+        cls.complete_architecture(kwargs, configuration_manager)
+        return cls.facts.network, kwargs
 
     @classmethod
     def build_network_architecture(
@@ -146,7 +147,7 @@ class CardiacTrainer(TrainsOnWhatItPredicts, StopsEarly, ABC):
         written = configuration_manager.configuration.get(RESOLVED)
         if written is not None:
             return written["network_class_name"], deepcopy(written["arch_kwargs"])
-        if not configuration_manager.network_arch_class_name.startswith("nnunet_cardiac."):
+        if not is_of_a_system(configuration_manager.network_arch_class_name):
             return cls.default_architecture(configuration_manager)
         kwargs = deepcopy(configuration_manager.network_arch_init_kwargs)
         cls.complete_architecture(kwargs, configuration_manager)
