@@ -105,7 +105,7 @@ class TrainerFacts:
                 named |= set() if network is None else {network if isinstance(network, str) else network.path}
         return named
 
-    def load(self) -> type:
+    def load(self) -> Any:
         """Import the class.
 
         Raises:
