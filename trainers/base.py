@@ -57,13 +57,15 @@ class CardiacTrainer(TrainsOnWhatItPredicts, StopsEarly):
 
     Attributes:
         facts: What the file of the system says of the trainer.
-        recipe: Recipe in the place of the system's. Entries of `recipe` in the plans' configuration replace its fields,
-            and so does a `batch_size` that a user wrote there, see `nnunet_cardiac.planning.batch_size`.
+        own_recipe: Recipe in the place of the system's, of a `_nnUNetRecipe` variant.
+        recipe: What is trained with: entries of `recipe` in the plans' configuration replace its fields, and so does a
+            `batch_size` that a user wrote there, see `nnunet_cardiac.planning.batch_size`.
         epochs: Number of epochs of a `_Nepochs` variant, or None.
     """
 
     facts: ClassVar[TrainerFacts]
-    recipe: Recipe | None = None
+    recipe: Recipe
+    own_recipe: ClassVar[Recipe | None] = None
     epochs: ClassVar[int | None] = None
     _unlinked: bool = False
     _split_is_checked: bool = False
@@ -86,7 +88,7 @@ class CardiacTrainer(TrainsOnWhatItPredicts, StopsEarly):
         anatomy_labels(dataset_json["labels"], self.facts.anatomies)
         super().__init__(plans, configuration, fold, dataset_json, device)
         self._write_down_network()
-        self.recipe = (type(self).recipe or self.facts.recipe).with_plans(
+        self.recipe = (self.own_recipe or self.facts.recipe).with_plans(
             self.configuration_manager.configuration, type(self).epochs
         )
         self.initial_lr = self.recipe.initial_lr
@@ -364,5 +366,5 @@ class CardiacTrainer(TrainsOnWhatItPredicts, StopsEarly):
     def load_checkpoint(self, filename_or_checkpoint: dict | str) -> None:
         """Load after checking that the file is whole."""
         if isinstance(filename_or_checkpoint, str):
-            check_checkpoint(filename_or_checkpoint)
+            check_checkpoint(Path(filename_or_checkpoint))
         super().load_checkpoint(filename_or_checkpoint)
