@@ -12,7 +12,6 @@ from nnunet_cardiac.files import read_json, write_json
 from nnunet_cardiac.planning.options import CropOptions
 from nnunet_cardiac.planning.plan import plan_configurations
 from nnunet_cardiac.systems.halsr import HALSR_NET
-from nnunet_cardiac.workflow.runner import run_command
 
 pytestmark = pytest.mark.slow
 
@@ -40,8 +39,7 @@ def keep(raw: Path, structures: tuple[str, ...]) -> None:
 def test_the_paper_plans_are_trained_and_predicted(make_workspace, tmp_path, number, structures) -> None:
     space = make_workspace("sax", number, ("2d",))
     keep(space.raw, structures)
-    words = ["nnUNetv2_plan_and_preprocess", "-d", str(number), "-c", "2d", "-npfp", "1", "-np", "1", "--clean"]
-    run_command(words, space.environ, log=tmp_path / "log.txt")
+    space.run("nnUNetv2_plan_and_preprocess", "-d", number, "-c", "2d", "-npfp", 1, "-np", 1, "--clean")
     options = CropOptions(paper=True, coarse_labels="simulated")
     path = plan_configurations(space.preprocessed, trainer="HALSRNetTrainer", options=options, progress=False).path
     plans = read_json(path)
