@@ -59,9 +59,9 @@ def add_table_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o",
         type=Path,
-        nargs="+",
+        action="append",
         metavar="FILE",
-        help=f"pages whose tables are replaced, such as {PAGE} {DETAILS} (default: print every table)",
+        help=f"page whose tables are replaced, such as {PAGE}; once more for {DETAILS} (default: print every table)",
     )
     parser.epilog = (
         "Two lines in a page say which tables go there: between <!-- summary: begin --> and <!-- summary: end --> one "

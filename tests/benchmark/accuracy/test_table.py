@@ -13,6 +13,7 @@ from nnunet_cardiac.benchmark.accuracy.page import RESULTS, SUMMARY, between_mar
 from nnunet_cardiac.benchmark.accuracy.result_line import CASES, COUNTS, EF_INDICES, read_records, store
 from nnunet_cardiac.benchmark.accuracy.statistics import compare_with_reference, rankings
 from nnunet_cardiac.benchmark.accuracy.table import NO_RUNS, make_summary, make_tables
+from nnunet_cardiac.cli import main
 from nnunet_cardiac.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -237,6 +238,18 @@ def test_the_marks_of_a_page_say_which_tables_it_takes(tmp_path: Path) -> None:
         replace_tables(tmp_path / "other.md", parts)
 
 
+def test_one_command_writes_both_pages(tmp_path: Path, records, capsys) -> None:
+    results, first, second = tmp_path / "runs.jsonl", tmp_path / "first.md", tmp_path / "second.md"
+    for one in records:
+        store(results, one)
+    first.write_text("".join(marks(SUMMARY)))
+    second.write_text("".join(marks(RESULTS)))
+    assert main(["benchmark", "table", "-o", str(first), "-o", str(second), str(results)]) == 0
+    assert capsys.readouterr().out == "".join(f"Table of {results} written to {page}\n" for page in (first, second))
+    assert between_marks(first, SUMMARY) == make_summary(records)
+    assert between_marks(second, RESULTS) == make_tables(records)
+
+
 @pytest.mark.parametrize(
     ("page", "part", "make"),
     [("accuracy.md", SUMMARY, make_summary), ("accuracy_details.md", RESULTS, make_tables)],
@@ -244,7 +257,7 @@ def test_the_marks_of_a_page_say_which_tables_it_takes(tmp_path: Path) -> None:
 def test_the_documented_tables_are_those_of_the_committed_results(page, part, make) -> None:
     found = read_records(ROOT / "docs" / "accuracy.jsonl")
     assert between_marks(ROOT / "docs" / page, part) == make(found), (
-        "nnunet_cardiac benchmark table docs/accuracy.jsonl -o docs/accuracy.md docs/accuracy_details.md"
+        "nnunet_cardiac benchmark table docs/accuracy.jsonl -o docs/accuracy.md -o docs/accuracy_details.md"
     )
 
 
