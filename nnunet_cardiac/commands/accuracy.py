@@ -17,8 +17,8 @@ logger = logging.getLogger(__name__)
 ACCURACY = "one row of the table of all systems: plan, train, predict patients kept apart, evaluate, write it down"
 TABLE = "make the table of all systems from the file of results"
 
-#: Where results and table of this project lie, from the root of its repository.
-RESULTS, PAGE = Path("docs/accuracy.jsonl"), Path("docs/accuracy.md")
+#: Where results and tables of this project lie, from the root of its repository.
+RESULTS, PAGE, DETAILS = Path("docs/accuracy.jsonl"), Path("docs/accuracy.md"), Path("docs/accuracy_details.md")
 
 
 def add_accuracy_arguments(parser: argparse.ArgumentParser) -> None:
@@ -57,7 +57,15 @@ def add_table_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `table`."""
     parser.add_argument("results", type=Path, nargs="?", default=RESULTS, help="file of results (%(default)s)")
     parser.add_argument(
-        "-o", type=Path, metavar="FILE", help=f"page whose table is replaced, such as {PAGE} (default: print the table)"
+        "-o",
+        type=Path,
+        action="append",
+        metavar="FILE",
+        help=f"page whose tables are replaced, such as {PAGE}; once more for {DETAILS} (default: print every table)",
+    )
+    parser.epilog = (
+        "Two lines in a page say which tables go there: between <!-- summary: begin --> and <!-- summary: end --> one "
+        "table of all rows, between <!-- results: begin --> and <!-- results: end --> every table."
     )
 
 
@@ -106,18 +114,21 @@ def run_accuracy(args: argparse.Namespace) -> int:
 
 
 def run_table(args: argparse.Namespace) -> int:
-    """Make the table."""
+    """Make the tables."""
+    from nnunet_cardiac.benchmark.accuracy import page
     from nnunet_cardiac.benchmark.accuracy.result_line import read_records
-    from nnunet_cardiac.benchmark.accuracy.table import make_tables, replace_table
+    from nnunet_cardiac.benchmark.accuracy.table import make_summary, make_tables
 
     if not args.results.is_file():
         raise UserError(f"{args.results}: no such file; nnunet_cardiac benchmark accuracy writes it (--results).")
-    text = make_tables(read_records(args.results))
+    records = read_records(args.results)
     if args.o is None:
-        print(text)
+        print(make_tables(records))
         return 0
-    replace_table(args.o, text)
-    print(f"Table of {args.results} written to {args.o}")
+    parts = {page.SUMMARY: make_summary(records), page.RESULTS: make_tables(records)}
+    for path in args.o:
+        page.replace_tables(path, parts)
+        print(f"Table of {args.results} written to {path}")
     return 0
 
 

@@ -36,7 +36,7 @@ class CaseMetrics:
     """Metrics of one case.
 
     Attributes:
-        structures: One row for each structure, of the volume as a whole; columns in docs/evaluation.md.
+        structures: One row for each structure, of the volume as a whole; columns in docs/evaluate.md.
         slices: One row for each structure and each slice that either label map labels at all.
         images: One row for each such slice: how many of all its pixels have the right label, background included.
         walls: One row for each segment of the left wall and label map; empty without LV, MYO and RV.

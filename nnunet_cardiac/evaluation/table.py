@@ -95,7 +95,7 @@ def evaluate(
         progress: Show a progress bar on stderr.
 
     Returns:
-        The tables; columns in docs/evaluation.md.
+        The tables; columns in docs/evaluate.md.
 
     Raises:
         UserError: If files are missing, unreadable, hold other labels or lie on different grids, or the label maps

@@ -1,4 +1,4 @@
-"""`nnunet_cardiac predict` beside the stock commands: the speed table of docs/predict.md. Run on an idle machine.
+"""`nnunet_cardiac predict` beside the stock commands: the speed table of docs/benchmark.md. Run on an idle machine.
 
 python tests/scripts/predict_speed.py -m RESULT_FOLDER [--plain RESULT_FOLDER] --threads 2 --json FILE
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 import pandas as pd
 
 from nnunet_cardiac.benchmark.accuracy.budgets import BUDGETS
-from nnunet_cardiac.benchmark.accuracy.result_line import COUNTS
+from nnunet_cardiac.benchmark.accuracy.result_line import COUNTS, EF_INDICES
 from nnunet_cardiac.benchmark.accuracy.rows import SAME_SAMPLES_SINCE
 from nnunet_cardiac.benchmark.accuracy.statistics import (
     ENDPOINTS,
@@ -22,13 +21,8 @@ from nnunet_cardiac.benchmark.accuracy.statistics import (
     rankings,
     title,
 )
-from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.evaluation.ed_es import PHASES
 from nnunet_cardiac.evaluation.slice_levels import LEVELS
-from nnunet_cardiac.files import replacing
-
-#: Lines of a page between which the tables stand.
-BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 
 NO_RUNS = "No run has been recorded yet."
 
@@ -36,7 +30,7 @@ _STRUCTURES = ("RV", "MYO", "LV")
 
 
 def make_tables(records: Sequence[dict]) -> str:
-    """Return the tables of all rankings.
+    """Return every table of all rankings: by structure, phase and slice level, tests and cost.
 
     Args:
         records: Lines of a results file.
@@ -45,43 +39,46 @@ def make_tables(records: Sequence[dict]) -> str:
     return "\n\n".join(parts) or NO_RUNS
 
 
-def replace_table(page: Path, text: str) -> None:
-    """Put the tables into a page, which is replaced as a whole.
+def make_summary(records: Sequence[dict]) -> str:
+    """Return one table for each ranking: means over structures, and the tests that decide.
 
-    Raises:
-        UserError: If the page is missing or has not both marks.
+    Args:
+        records: Lines of a results file.
     """
-    if not page.is_file():
-        raise UserError(f"{page}: no such file; expected a page with the lines {BEGIN} and {END}.")
-    before, found_begin, rest = page.read_text(encoding="utf-8").partition(BEGIN)
-    _, found_end, after = rest.partition(END)
-    if not found_begin or not found_end:
-        raise UserError(f"{page}: the tables go between the lines {BEGIN} and {END}; add both where they shall stand.")
-    with replacing(page) as temporary:
-        temporary.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", encoding="utf-8")
+    parts = [f"{_head(key, entries)}\n\n{_summary(entries)}" for key, entries in rankings(records).items()]
+    return "\n\n".join(parts) or NO_RUNS
 
 
 def _ranking(key: tuple[str, str, str], entries: Sequence[Entry]) -> str:
+    tests = compare_with_reference(entries)
+    return "\n\n".join(
+        [
+            _head(key, entries),
+            _overview(entries),
+            _tests(entries, tests),
+            _by_phase(entries),
+            _by_level(entries),
+            _cost(entries),
+        ]
+    )
+
+
+def _head(key: tuple[str, str, str], entries: Sequence[Entry]) -> str:
+    """What holds for all rows of a ranking."""
     budget, hardware, data = key
     first = entries[0].records[0]
     purpose = BUDGETS[budget].purpose if budget in BUDGETS else "unknown to this version"
     facts = (
-        f"{purpose[0].upper()}{purpose[1:]}. {first['test_patients']} patients kept apart ({first['test_volumes']} "
+        f"{purpose[0].upper()}{purpose[1:]}. {first['test_patients']} held-out patients ({first['test_volumes']} "
         f"volumes); {first['training_volumes']} volumes for training in five folds; data `{data}`."
     )
     command = f"nnunet_cardiac benchmark accuracy --system ROW --budget {budget} -f FOLD --seeds SEED --data FOLDER"
-    tests = compare_with_reference(entries)
     return "\n\n".join(
         [
             f"### Budget `{budget}`, {hardware}",
             facts,
             f"Each row by `{command}`, with `--recipe` and `--coarse` where the row names them.",
             *_footnote(entries),
-            _overview(entries),
-            _tests(entries, tests),
-            _by_phase(entries),
-            _by_level(entries),
-            _cost(entries),
         ]
     )
 
@@ -94,6 +91,31 @@ def _footnote(entries: Sequence[Entry]) -> list[str]:
         f"† Measured before {SAME_SAMPLES_SINCE}: the networks were trained on other windows, runs of slices or "
         "statistics than they predicted on, so these rows judge that difference, too."
     ]
+
+
+def _summary(entries: Sequence[Entry]) -> str:
+    tests = compare_with_reference(entries)
+    head = ["", "row", "recipe", "runs", "Dice", "p", "HD95 (mm)", "p", "basal RV", "p", "LV EF", "RV EF", "min"]
+    rows = []
+    for place, entry in enumerate(entries, 1):
+        row, _, recipe = _names(entry)
+        patients = entry.patients()
+        own = tests[tests["entry"] == entry.name].set_index("endpoint")["holm_p"] if not tests.empty else {}
+        cells = [str(place), row, recipe, str(len(entry.runs))]
+        for column, structure, name in ENDPOINTS:
+            means = entry.by_structure(column).reindex(_STRUCTURES)
+            value = means.mean() if structure is None else means[structure]
+            digits = 1 if column == "hd95_pooled_mm" else 3
+            cells += [_number(value, digits), _probability(own.get(name, math.nan))]
+        cells += [_number(patients[name].abs().mean(), 1) for name in EF_INDICES]
+        rows.append([*cells, _number(fmean(one["training_seconds"] for one in entry.records) / 60, 0)])
+    note = (
+        "Dice and HD95: means over patients and structures. p: difference from nnU-Net 2d on the runs that both have, "
+        f"corrected after Holm for all rows of this table; bold below {LEVEL:g}. Basal RV: Dice of the right ventricle "
+        "in basal slices. EF: mean absolute error of the ejection fraction in percentage points. Min: minutes of "
+        "training of all networks of a row; times of different processors cannot be compared."
+    )
+    return f"{_table(head, rows)}\n\n{note}"
 
 
 def _overview(entries: Sequence[Entry]) -> str:
@@ -110,13 +132,13 @@ def _overview(entries: Sequence[Entry]) -> str:
         runs = len(entry.runs)
         cells += [_number(cases["distance_failed"].sum() / runs, 1)]
         cells += [_number(entry.by_structure("base").get("RV", math.nan), 3)]
-        cells += [_number(patients[name].abs().mean(), 1) for name in ("LV EF", "RV EF")]
+        cells += [_number(patients[name].abs().mean(), 1) for name in EF_INDICES]
         flagged = (cases[list(COUNTS)] > 0).sum(axis=1).groupby([cases["fold"], cases["seed"], cases["case"]]).sum()
         rows.append([*cells, _number(flagged.mean(), 1)])
     note = (
         "HD95 in mm of the headers. No distance: structures missing on one side, of all volumes and structures of a "
-        "run; their Dice is 0 and counts. EF: mean absolute error in percentage points. Implausible: of hole, fragment "
-        "and missing slice, each counted once a structure, the mean sum over a volume."
+        "run; their Dice is 0 and counts. EF: mean absolute error in percentage points. Implausible: holes, "
+        "fragments and missing slices, each counted once for a structure; mean of their sum over volumes."
     )
     return f"{_table(head, rows)}\n\n{note}"
 
@@ -137,9 +159,9 @@ def _tests(entries: Sequence[Entry], tests: pd.DataFrame) -> str:
             cells += _difference(own.loc[name], 1 if column == "hd95_pooled_mm" else 3)
         rows.append(cells)
     note = (
-        "Row minus nnU-Net 2d, mean over patients with the 95 percent bootstrap interval; Wilcoxon's signed-rank test, "
-        "two-sided: p of a row by itself, and corrected after Holm for all rows of this table, as who picks the best "
-        f"one needs it; bold below {LEVEL:g}."
+        "Row minus nnU-Net 2d, mean over patients with the 95 percent bootstrap interval. p: Wilcoxon's signed-rank "
+        "test, two-sided, of the row alone; corrected p: after Holm for all rows of this table. Use the corrected p to "
+        f"choose a row. Bold: below {LEVEL:g}."
     )
     return f"{_table(head, rows)}\n\n{note}"
 
@@ -223,8 +245,8 @@ def _cost(entries: Sequence[Entry]) -> str:
         )
     note = (
         "Stages are joined by +. Slices seen and training are those of all networks of a row, shared first stages "
-        "included; GFLOP of a forward pass; step: forward, backward and loading; prediction by nnU-Net's command, its "
-        "start included. Times of different processors cannot be compared."
+        "included. GFLOP: of a forward pass. Step: forward, backward and loading. Prediction: nnU-Net's command with "
+        "its start. Times of different processors cannot be compared."
     )
     return f"{_table(head, rows)}\n\n{note}"
 

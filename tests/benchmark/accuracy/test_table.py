@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nnunet_cardiac.benchmark.accuracy.page import RESULTS, SUMMARY, between_marks, marks, replace_tables
 from nnunet_cardiac.benchmark.accuracy.result_line import CASES, COUNTS, EF_INDICES, read_records, store
 from nnunet_cardiac.benchmark.accuracy.statistics import compare_with_reference, rankings
-from nnunet_cardiac.benchmark.accuracy.table import BEGIN, END, NO_RUNS, make_tables, replace_table
+from nnunet_cardiac.benchmark.accuracy.table import NO_RUNS, make_summary, make_tables
+from nnunet_cardiac.cli import main
 from nnunet_cardiac.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -151,6 +153,20 @@ def test_the_text(records) -> None:
     assert cost.endswith("| 2.5 | 12.5 | 2.00 | – | AMD EPYC, Intel Xeon | 0/0, 0/1 |")
 
 
+def test_the_summary_has_the_numbers_and_the_corrected_p_of_the_tables(records) -> None:
+    text = make_summary(records)
+    lines = text.splitlines()
+    ours = next(line for line in lines if line.startswith("| 1 | CroCNet | short | 2 |"))
+    # As in test_the_text; all three endpoints have the same differences, so the same p.
+    p = "**0.016**"
+    assert ours == f"| 1 | CroCNet | short | 2 | 0.762 | {p} | 2.9 | {p} | 0.645 | {p} | 4.0 | – | 15 |"
+    base = next(line for line in lines if line.startswith("| 2 | nnU-Net 2d | nnunet | 2 |"))
+    assert [cell.strip() for cell in base.split("|")[6:12:2]] == ["–", "–", "–"]  # nothing is tested against itself
+    assert "### Budget `cpu-small`, CPU" in text
+    assert make_summary([]) == NO_RUNS
+    assert "†" in make_summary([{**one, "date": "2026-11-29T23:59:00+00:00"} for one in records])
+
+
 def test_runs_of_before_training_and_prediction_agreed_are_marked(records) -> None:
     assert "†" not in make_tables(records)
     old = [{**one, "date": "2026-11-29T23:59:00+00:00"} for one in records]
@@ -204,23 +220,44 @@ def test_a_run_that_stands_twice_is_refused(tmp_path: Path, records) -> None:
         read_records(path)
 
 
-def test_the_table_of_a_page_is_replaced(tmp_path: Path) -> None:
-    page = tmp_path / "page.md"
-    page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
-    replace_table(page, "new")
-    assert page.read_text() == f"before\n{BEGIN}\n\nnew\n\n{END}\nafter\n"
-    page.write_text("no marks")
-    with pytest.raises(UserError, match="the tables go between the lines"):
-        replace_table(page, "new")
+def test_the_marks_of_a_page_say_which_tables_it_takes(tmp_path: Path) -> None:
+    page, parts = tmp_path / "page.md", {SUMMARY: "one", RESULTS: "every"}
+    begin, end = marks(RESULTS)
+    assert (begin, end) == ("<!-- results: begin -->", "<!-- results: end -->")  # those of pages made before
+    page.write_text(f"before\n{begin}\nold\n{end}\nafter\n")
+    replace_tables(page, parts)
+    assert page.read_text() == f"before\n{begin}\n\nevery\n\n{end}\nafter\n"
+    first, last = marks(SUMMARY)
+    page.write_text(f"{begin}{end}{first}{last}")
+    replace_tables(page, parts)
+    assert (between_marks(page, SUMMARY), between_marks(page, RESULTS)) == ("one", "every")
+    page.write_text(f"no marks but {begin}")
+    with pytest.raises(UserError, match="nothing says where the tables go"):
+        replace_tables(page, parts)
     with pytest.raises(UserError, match="no such file"):
-        replace_table(tmp_path / "other.md", "new")
+        replace_tables(tmp_path / "other.md", parts)
 
 
-def test_the_documented_table_is_the_one_of_the_committed_results() -> None:
+def test_one_command_writes_both_pages(tmp_path: Path, records, capsys) -> None:
+    results, first, second = tmp_path / "runs.jsonl", tmp_path / "first.md", tmp_path / "second.md"
+    for one in records:
+        store(results, one)
+    first.write_text("".join(marks(SUMMARY)))
+    second.write_text("".join(marks(RESULTS)))
+    assert main(["benchmark", "table", "-o", str(first), "-o", str(second), str(results)]) == 0
+    assert capsys.readouterr().out == "".join(f"Table of {results} written to {page}\n" for page in (first, second))
+    assert between_marks(first, SUMMARY) == make_summary(records)
+    assert between_marks(second, RESULTS) == make_tables(records)
+
+
+@pytest.mark.parametrize(
+    ("page", "part", "make"),
+    [("accuracy.md", SUMMARY, make_summary), ("accuracy_details.md", RESULTS, make_tables)],
+)
+def test_the_documented_tables_are_those_of_the_committed_results(page, part, make) -> None:
     found = read_records(ROOT / "docs" / "accuracy.jsonl")
-    between = (ROOT / "docs" / "accuracy.md").read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0]
-    assert between.strip() == make_tables(found), (
-        "nnunet_cardiac benchmark table docs/accuracy.jsonl -o docs/accuracy.md"
+    assert between_marks(ROOT / "docs" / page, part) == make(found), (
+        "nnunet_cardiac benchmark table docs/accuracy.jsonl -o docs/accuracy.md -o docs/accuracy_details.md"
     )
 
 
