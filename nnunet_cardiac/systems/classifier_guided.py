@@ -30,7 +30,8 @@ def _row(title: str, configuration: str, **switches: Any) -> Row:
 SYSTEM = System(
     key="classifier-guided",
     title="Classifier-guided",
-    paper="classifier-guided two-stage network with all-slice fusion transformer",
+    paper="Chen et al., Enhancing cardiac MRI segmentation via classifier-guided two-stage network and all-slice "
+    "information fusion transformer, arXiv:2309.00800, 2023",
     place=3,
     trainers=(
         TrainerFacts(
