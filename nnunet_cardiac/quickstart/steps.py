@@ -143,9 +143,9 @@ def quickstart_steps(options: QuickstartOptions) -> list[Step]:
 
 
 def _training(options: QuickstartOptions, stage: str, seconds: float) -> Step:
-    words = ("nnUNetv2_train", str(DATASET_ID), stage, "0", "-tr", options.trainer, "-p", PLANS)
-    words += ("-device", options.device)
-    return Step(f"train {stage}", words, seconds, options.epochs)
+    words = ["nnUNetv2_train", str(DATASET_ID), stage, "0", "-tr", options.trainer, "-p", PLANS]
+    words += ["-device", options.device]
+    return Step(f"train {stage}", tuple(words), seconds, options.epochs)
 
 
 def _prediction(options: QuickstartOptions, stage: str, previous: str | None) -> Step:

@@ -56,7 +56,7 @@ class Picture:
     caption: str
     name: str = ""
     badge: str = ""
-    css: str = "plot wide"
+    css: str = "plot"
 
     @property
     def source(self) -> str:

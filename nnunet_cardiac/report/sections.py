@@ -50,7 +50,7 @@ def evaluation_sections(results: Results, overlays: Mapping[str, OverlayCase]) -
     ]
 
 
-def _overlays(overlays: Mapping[str, OverlayCase]) -> list[Part]:
+def _overlays(overlays: Mapping[str, OverlayCase]) -> Sequence[Part]:
     if not overlays:
         return []
     names = dict.fromkeys(name for overlay in overlays.values() for name in overlay.structures)
@@ -96,14 +96,14 @@ def _groups(summary: pd.DataFrame) -> Sequence[Part]:
     return tables.group_table(summary, "group", groups, "Mean by disease group; 3D.")
 
 
-def _agreement_table(results: Results) -> list[Part]:
+def _agreement_table(results: Results) -> Sequence[Part]:
     found = results.table("agreement")
     if found.empty:
         return [Paragraph("No patient has a frame at ED and one at ES.")]
     return [tables.agreement_table(found)]
 
 
-def _agreement_plots(results: Results) -> list[Part]:
+def _agreement_plots(results: Results) -> Sequence[Part]:
     clinical, parts = results.table("indices"), []
     if clinical.empty:
         return []
@@ -122,7 +122,7 @@ def _agreement_plots(results: Results) -> list[Part]:
     return parts
 
 
-def _walls(walls: pd.DataFrame) -> list[Part]:
+def _walls(walls: pd.DataFrame) -> Sequence[Part]:
     values = ["ed_thickness_mm", "es_thickness_mm", "thickening_percent"]
     if walls.empty or walls[values].isna().all(axis=None):
         return []
@@ -147,7 +147,7 @@ def _walls(walls: pd.DataFrame) -> list[Part]:
     return parts
 
 
-def _curves(curves: pd.DataFrame) -> list[Part]:
+def _curves(curves: pd.DataFrame) -> Sequence[Part]:
     return [
         Picture(
             svg_bytes(curve_panels(own)),
@@ -158,7 +158,7 @@ def _curves(curves: pd.DataFrame) -> list[Part]:
     ]
 
 
-def _comparison(results: Results) -> list[Part]:
+def _comparison(results: Results) -> Sequence[Part]:
     if "comparison" not in results.tables:
         return []
     return [tables.ranking_table(results.table("ranking")), tables.comparison_table(results.table("comparison"))]

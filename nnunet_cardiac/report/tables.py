@@ -41,7 +41,7 @@ def metric_table(summary: pd.DataFrame, tolerance_mm: float) -> Table:
     volume = summary[(summary["level"] == ALL) & (summary["group"] == ALL)]
     bodies = []
     for (method, structure), part in volume.groupby(["method", "structure"], sort=False):
-        rows = []
+        rows: list[Row] = []
         for phase in phases:
             cells = part[part["phase"] == phase].set_index("metric")
             if cells.empty:
@@ -76,7 +76,8 @@ def group_table(summary: pd.DataFrame, column: str, values: Sequence[str], title
             cells += [number(float(means.get(value, float("nan"))), SHOWN[metric][1]) for value in values]
         rows.append(Row([method, structure, *cells], headings=2))
     spans = {"": 2, **{SHOWN[metric][0]: len(values) for metric in _BY_GROUP}}
-    return [Table(title, ["Method", "Structure", *values, *values], [rows], spans)]
+    names = [value or NOT_AVAILABLE for value in values]  # patients without a group
+    return [Table(title, ["Method", "Structure", *names, *names], [rows], spans)]
 
 
 #: Metric of single slices -> heading and decimals.
@@ -97,7 +98,7 @@ def slice_table(found: pd.DataFrame) -> list[Table]:
         return []
     bodies = []
     for (method, structure), part in found.groupby(["method", "structure"], sort=False):
-        rows = []
+        rows: list[Row] = []
         for cells in part.to_dict("records"):
             title, digits = _SLICE_METRICS[cells["metric"]]
             known = cells["metric"] != "any"
