@@ -15,7 +15,7 @@ HELP = "make phantom data, train the stages of a system briefly, predict, evalua
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `quickstart`."""
-    parser.epilog = "On two processor cores it takes five to six minutes, 2 GB of memory a process and 0.2 GB of disk."
+    parser.epilog = "On two processor cores it takes about six minutes, 2 GB of memory a process and 0.2 GB of disk."
     parser.add_argument("-o", type=Path, metavar="FOLDER", help="new folder (default: quickstart, quickstart2, ...)")
     parser.add_argument(
         "--system",

@@ -79,4 +79,4 @@ def _device(options: QuickstartOptions) -> str:
     if options.device == "cuda":
         return torch.cuda.get_device_name()
     threads = usable_cores(options.threads, device=options.device)
-    return f"{platform.processor() or platform.machine()}, {threads} threads, {options.device}"
+    return f"{platform.processor() or platform.machine()}, threads {threads}, {options.device}"

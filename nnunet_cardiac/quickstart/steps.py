@@ -168,10 +168,10 @@ def _evaluation(options: QuickstartOptions) -> Step:
 
 
 def _report(options: QuickstartOptions) -> Step:
-    system = options.system
+    system, epochs = options.system, "1 short epoch" if options.epochs == 1 else f"{options.epochs} short epochs"
     note = (
-        f"{system.name}, its stages trained for {options.epochs} short epochs each on {options.patients} synthetic "
-        f"patients, segments {options.test_patients} unseen ones. The trainings are far too short to judge the method "
+        f"{system.name}, its stages trained for {epochs} each on {options.patients} synthetic patients, segments "
+        f"{options.test_patients} unseen ones. The trainings are far too short to judge the method "
         "by: the page shows that installation, all stages and evaluation work on this machine."
     )
     words = ["nnunet_cardiac", "report", "-i", str(options.evaluation), "-o", str(options.page)]

@@ -138,7 +138,9 @@ def test_well_formed_and_self_contained(html: str, reader: Reader) -> None:
     assert html.startswith("<!DOCTYPE html>")
     assert reader.open == []
     assert not {"script", "link", "iframe", "object"} & set(reader.tags)
-    assert not any(name in ("href", "srcset", "action") or name.startswith("on") for name, _ in reader.attributes)
+    links = [value for name, value in reader.attributes if name == "href"]
+    assert sorted(links) == sorted(f"#{value}" for name, value in reader.attributes if name == "id")
+    assert not any(name in ("srcset", "action") or name.startswith("on") for name, _ in reader.attributes)
     pictures = [value.partition(";base64,") for name, value in reader.attributes if name == "src"]
     assert {kind for kind, _, _ in pictures} == {"data:image/png", "data:image/svg+xml"}
     for kind, _, data in pictures:
