@@ -91,6 +91,12 @@ def summary_table(cases: pd.DataFrame, levels: pd.DataFrame) -> pd.DataFrame:
     return table.sort_values(["method", "level"], key=lambda c: c.map(order) if c.name == "level" else c, kind="stable")
 
 
+def mean_dice(summary: pd.DataFrame) -> dict[str, float]:
+    """Method -> mean over structures of the mean Dice over cases (nnU-Net's `foreground_mean`)."""
+    over_all = summary[(summary[["phase", "group", "level"]] == ALL).all(axis=1) & (summary["metric"] == "dice")]
+    return over_all.groupby("method", sort=False)["mean"].mean().to_dict()
+
+
 def by_patient(cases: pd.DataFrame) -> pd.DataFrame:
     """Mean of every metric for each method, patient and structure.
 

@@ -176,28 +176,6 @@ def mean_foreground_dice(table: pd.DataFrame) -> float:
     return float(table.groupby("structure")["dice"].mean().mean())
 
 
-def summarise(table: pd.DataFrame, by: Sequence[str] = ("structure",)) -> pd.DataFrame:
-    """Dice and distance of groups of rows.
-
-    Args:
-        table: Table of :func:`evaluate_folder`.
-        by: Columns that form a group, for example `("structure", "phase")`.
-
-    Returns:
-        Indexed by `by` in the order of the table: `cases` (with a defined Dice), `dice_mean`, `dice_min`, `dice_max`,
-        `hd95_mean_mm` (pooled variant), `distance_failed` (cases without a distance because the structure is missing on
-        one side).
-    """
-    return table.groupby(list(by), sort=False).agg(
-        cases=("dice", "count"),
-        dice_mean=("dice", "mean"),
-        dice_min=("dice", "min"),
-        dice_max=("dice", "max"),
-        hd95_mean_mm=("hd95_pooled_mm", "mean"),
-        distance_failed=("distance_failed", "sum"),
-    )
-
-
 def _localisation(keys: Sequence[tuple[str, int, str]], results: Sequence[CaseMetrics]) -> dict[str, ROIReport]:
     boxes: dict[str, list[tuple[Any, Any, Any]]] = {}
     for (method, _, _), result in zip(keys, results, strict=True):

@@ -12,25 +12,23 @@ from pathlib import Path
 from nnunet_cardiac.checks.finding import Status
 from nnunet_cardiac.checks.lookup import check_lookup
 from nnunet_cardiac.errors import UserError
-from nnunet_cardiac.quickstart.page import write_page
+from nnunet_cardiac.quickstart.script import CommandScript, write_own_data_script
 from nnunet_cardiac.quickstart.steps import QuickstartOptions, quickstart_steps
-from nnunet_cardiac.report.content import CommandRun
-from nnunet_cardiac.workflow.runner import shown
 from nnunet_cardiac.workflow.steps import StepRunner
 
 #: The result takes 0.17 GB; checkpoints are written beside the ones that they replace.
 _NEEDED_BYTES = 10**9
 
 
-def run_quickstart(options: QuickstartOptions, environ: Mapping[str, str]) -> Path:
-    """Run all steps and write the result page.
+def run_quickstart(options: QuickstartOptions, environ: Mapping[str, str]) -> float:
+    """Run all steps; the last one writes the result page.
 
     Args:
         options: What to make and where.
         environ: Environment of the caller.
 
     Returns:
-        Path of the page.
+        Wall time of the steps in seconds.
 
     Raises:
         UserError: If the folder exists, the disk is too full or a step fails. Nothing but a log beside the folder is
@@ -45,11 +43,12 @@ def run_quickstart(options: QuickstartOptions, environ: Mapping[str, str]) -> Pa
         folder.mkdir()
         for name in options.variables():
             (folder / name).mkdir()
+        write_own_data_script(options)
         start = time.monotonic()
-        runs = _run_steps(options, environ, log)
-        page = write_page(options, runs, time.monotonic() - start)
+        _run_steps(options, environ, log)
+        seconds = time.monotonic() - start
         log.replace(folder / "log.txt")
-    return page
+    return seconds
 
 
 def check_installation(environ: Mapping[str, str], trainer: str) -> None:
@@ -88,7 +87,9 @@ def _removed_on_failure(folder: Path) -> Iterator[None]:
         raise
 
 
-def _run_steps(options: QuickstartOptions, environ: Mapping[str, str], log: Path) -> list[CommandRun]:
-    steps = quickstart_steps(options)
+def _run_steps(options: QuickstartOptions, environ: Mapping[str, str], log: Path) -> None:
+    steps, script = quickstart_steps(options), CommandScript(options)
     with StepRunner(len(steps), sum(step.seconds for step in steps), log) as runner:
-        return [CommandRun(shown(step.words), runner.run(step, options.environ(environ))) for step in steps]
+        for step in steps:
+            script.start(step)
+            script.end(runner.run(step, options.environ(environ)))

@@ -1,4 +1,4 @@
-"""The steps of the quickstart: stock nnU-Net commands and three of ours, each of which a user can repeat."""
+"""The steps of the quickstart: stock nnU-Net commands and some of ours, each of which a user can repeat."""
 
 from __future__ import annotations
 
@@ -76,16 +76,40 @@ class QuickstartOptions:
         """Folder into which nnU-Net trains a stage."""
         return self.folder / "nnUNet_results" / DATASET / f"{self.trainer}__{PLANS}__{stage}" / "fold_0"
 
+    @property
+    def evaluation(self) -> Path:
+        """Folder of the evaluation of all shown stages."""
+        return self.folder / "evaluation"
+
+    @property
+    def page(self) -> Path:
+        """The result page."""
+        return self.folder / "result.html"
+
+    @property
+    def commands(self) -> Path:
+        """Script of the commands that were run."""
+        return self.folder / "commands.sh"
+
+    @property
+    def own_data(self) -> Path:
+        """Script of the commands for data of one's own."""
+        return self.folder / "own_data.sh"
+
     def variables(self) -> dict[str, str]:
-        """Environment variables of the run that a user has to set, too."""
+        """nnU-Net's folders, which a user has to set, too."""
         folders = ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")
         return {name: str(self.folder / name) for name in folders}
+
+    def settings(self) -> dict[str, str]:
+        """Further environment variables of the run."""
+        return {"nnUNet_compile": "f", "NNUNET_CARDIAC_SEED": str(self.seed)}
 
     def environ(self, base: Mapping[str, str]) -> dict[str, str]:
         """Environment of every step."""
         few = {WORKERS_VARIABLE: str(_MOST_PROCESSES), **base}
-        quiet = {"nnUNet_compile": "f", "NNUNET_CARDIAC_SEED": str(self.seed)}
-        return {**base, **self.variables(), **thread_variables(few, self.threads, self.device), **quiet}
+        threads = thread_variables(few, self.threads, self.device)
+        return {**base, **self.variables(), **threads, **self.settings()}
 
     @property
     def processes(self) -> str:
@@ -113,13 +137,15 @@ def quickstart_steps(options: QuickstartOptions) -> list[Step]:
         *(Step(f"preprocess {name}", (*own, name), 12) for name in options.system.preprocessed),
         *(_training(options, stage, seconds) for stage, seconds in options.system.trained.items()),
         *(_prediction(options, *stages) for stages in options.system.predicted_from.items()),
+        _evaluation(options),
+        _report(options),
     ]
 
 
 def _training(options: QuickstartOptions, stage: str, seconds: float) -> Step:
-    words = ("nnUNetv2_train", str(DATASET_ID), stage, "0", "-tr", options.trainer, "-p", PLANS)
-    words += ("-device", options.device)
-    return Step(f"train {stage}", words, seconds, options.epochs)
+    words = ["nnUNetv2_train", str(DATASET_ID), stage, "0", "-tr", options.trainer, "-p", PLANS]
+    words += ["-device", options.device]
+    return Step(f"train {stage}", tuple(words), seconds, options.epochs)
 
 
 def _prediction(options: QuickstartOptions, stage: str, previous: str | None) -> Step:
@@ -131,3 +157,26 @@ def _prediction(options: QuickstartOptions, stage: str, previous: str | None) ->
     if previous is not None:
         words += ["-prev_stage_predictions", str(options.predictions(previous))]
     return Step(f"predict {stage}", tuple(words), 18)
+
+
+def _evaluation(options: QuickstartOptions) -> Step:
+    words = ["nnunet_cardiac", "evaluate", "-gt", str(options.raw / "labelsTs"), "-p"]
+    words += [f"{name}={options.predictions(stage)}" for stage, name in options.system.names.items()]
+    # After a few epochs a network may still confuse structures: that is a result here and no mistake of the user.
+    words += ["-o", str(options.evaluation), "--no-order-check"]
+    return Step("evaluate", tuple(words), 25)
+
+
+def _report(options: QuickstartOptions) -> Step:
+    system, epochs = options.system, "1 short epoch" if options.epochs == 1 else f"{options.epochs} short epochs"
+    note = (
+        f"{system.name}, its stages trained for {epochs} each on {options.patients} synthetic patients, segments "
+        f"{options.test_patients} unseen ones. The trainings are far too short to judge the method "
+        "by: the page shows that installation, all stages and evaluation work on this machine."
+    )
+    words = ["nnunet_cardiac", "report", "-i", str(options.evaluation), "-o", str(options.page)]
+    words += ["--title", "nnunet_cardiac quickstart", "--note", note, "--training"]
+    words += [f"{system.names.get(stage, stage)}={options.fold(stage)}" for stage in system.trained]
+    words += ["--text", f"What was run={options.commands}", f"On your own data={options.own_data}"]
+    words += ["--picture", str(options.folder / "segmentations.png")]
+    return Step("report", tuple(words), 20)

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from nnunet_cardiac.files import replacing
-from nnunet_cardiac.report.content import OverlayCase
 from nnunet_cardiac.report.overlay import overlay_figure
+from nnunet_cardiac.report.overlay_case import OverlayCase
 
 DPI = 160
 

@@ -18,7 +18,7 @@ from skimage.measure import find_contours
 
 from nnunet_cardiac.evaluation.overlap import dice_per_label
 from nnunet_cardiac.evaluation.slice_levels import base_is_last
-from nnunet_cardiac.report.content import OverlayCase
+from nnunet_cardiac.report.overlay_case import OverlayCase
 from nnunet_cardiac.report.palette import FILM, FILM_TEXT, structure_colour
 
 PANEL_IN, LABEL_IN, HEAD_IN, LEGEND_IN = 1.12, 0.98, 0.5, 0.36

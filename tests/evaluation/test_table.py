@@ -8,7 +8,7 @@ import SimpleITK as sitk
 
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.evaluation.indices import indices
-from nnunet_cardiac.evaluation.table import evaluate_folder, mean_foreground_dice, summarise
+from nnunet_cardiac.evaluation.table import evaluate_folder, mean_foreground_dice
 
 LABELS = {"background": 0, "RV": 1, "MYO": 2, "LV": 3}
 VOXEL_ML = 10.0 * 2.0 * 2.5 / 1000  # 0.05 mL
@@ -84,16 +84,6 @@ def test_mean_foreground_dice(table: pd.DataFrame) -> None:
     rv = (1.0 + 0.8) / 2  # two cases, the third is undefined
     lv = (20 / 30 + 100 / 110 + 0.0) / 3
     assert mean_foreground_dice(table) == pytest.approx((rv + 1.0 + lv) / 3)
-
-
-def test_summarise(table: pd.DataFrame) -> None:
-    summary = summarise(table)
-    assert summary.index.tolist() == ["RV", "MYO", "LV"]
-    assert summary["cases"].tolist() == [2, 3, 3]
-    assert summary["distance_failed"].tolist() == [0, 0, 1]
-    assert summary.loc["RV", ["dice_min", "dice_max"]].tolist() == pytest.approx([0.8, 1.0])
-    by_phase = summarise(table, ("structure", "phase"))
-    assert by_phase.loc[("LV", "ED"), "dice_mean"] == pytest.approx(100 / 110)
 
 
 def test_indices_by_hand(table: pd.DataFrame) -> None:

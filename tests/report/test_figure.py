@@ -6,8 +6,8 @@ import pytest
 from matplotlib.colors import to_rgb
 from PIL import Image
 
-from nnunet_cardiac.report.content import OverlayCase
 from nnunet_cardiac.report.figure import write_overlay_figure
+from nnunet_cardiac.report.overlay_case import OverlayCase
 from nnunet_cardiac.report.palette import STRUCTURE_COLOURS
 
 MakeHeart = Callable[..., OverlayCase]

@@ -4,8 +4,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nnunet_cardiac.report.content import OverlayCase
 from nnunet_cardiac.report.overlay import heart_window, outlines, overlay_figure, slices_base_to_apex
+from nnunet_cardiac.report.overlay_case import OverlayCase
 
 MakeHeart = Callable[..., OverlayCase]
 

@@ -14,7 +14,7 @@ import SimpleITK as sitk
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.evaluation.cases import match_method, read_pair
 from nnunet_cardiac.evaluation.results import Results
-from nnunet_cardiac.report.content import OverlayCase
+from nnunet_cardiac.report.overlay_case import OverlayCase
 
 logger = logging.getLogger(__name__)
 

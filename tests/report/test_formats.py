@@ -1,6 +1,6 @@
 import pytest
 
-from nnunet_cardiac.report.html import duration, number, prose, row, section
+from nnunet_cardiac.report.formats import duration, number
 
 
 @pytest.mark.parametrize(
@@ -30,13 +30,3 @@ def test_number(value: float, digits: int, signed: bool, expected: str) -> None:
 )
 def test_duration(seconds: float, expected: str) -> None:
     assert duration(seconds) == expected
-
-
-def test_escaping() -> None:
-    assert prose("a `b<c>` & <i>") == "a <code>b&lt;c&gt;</code> &amp; &lt;i&gt;"
-    assert row(["<b>", "1"]) == '<tr><th scope="row">&lt;b&gt;</th><td>1</td></tr>'
-
-
-def test_empty_section_disappears() -> None:
-    assert section("a", "Heading", "", "") == ""
-    assert "Heading" in section("a", "Heading", "", "text")
