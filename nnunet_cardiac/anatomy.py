@@ -7,6 +7,7 @@ package looks a structure up by name with :func:`anatomy_labels` and never by nu
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.label_values import check_ignore_is_highest, refuse_regions, structure_values
@@ -26,7 +27,7 @@ def canonical_anatomy(name: str) -> str | None:
     return next((anatomy for anatomy, spellings in ANATOMIES.items() if key in spellings), None)
 
 
-def anatomy_labels(labels: Mapping[str, object], required: Iterable[str] = ()) -> dict[str, int]:
+def anatomy_labels(labels: Mapping[str, Any], required: Iterable[str] = ()) -> dict[str, int]:
     """Map canonical anatomy names to label values.
 
     Args:

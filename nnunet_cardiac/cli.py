@@ -63,13 +63,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
-    args = _parse(list(sys.argv[1:] if argv is None else argv))
+    try:
+        args = _parse(list(sys.argv[1:] if argv is None else argv))
+    except UserError as error:  # a system of another package that cannot be read, which commands need to know
+        print(f"{PROGRAM}: error: {error}", file=sys.stderr)
+        return 2
     with _log_on_stderr(quiet=args.quiet, debug=args.debug), ending_raises():
         return _run(args)
 
 
 def _run(args: argparse.Namespace) -> int:
-    """Run the chosen subcommand and turn what the user can mend into one message."""
+    """Run the chosen subcommand and turn what the user can correct into one message."""
     try:
         code = args.run(args)
         sys.stdout.flush()  # here, where a full disk or a closed pipe is still explained

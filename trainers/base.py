@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-from abc import ABC, abstractmethod
 from copy import deepcopy
 from pathlib import Path
 from time import time
@@ -30,7 +29,7 @@ from nnunet_cardiac.patients.fold_file import check_data, check_fold
 from nnunet_cardiac.planning.batch_size import batch_size_for
 from nnunet_cardiac.planning.links import missing_links
 from nnunet_cardiac.planning.shared_plans import RESOLVED, entries_for, foreign_recipe, plans_for
-from nnunet_cardiac.systems import TrainerFacts
+from nnunet_cardiac.systems import TrainerFacts, is_of_a_system
 from nnunet_cardiac.systems.recipe import Recipe
 from nnunet_cardiac.trainers.early_stopping import StopsEarly
 from nnunet_cardiac.trainers.folds import write_split
@@ -53,18 +52,20 @@ _MOST_VALIDATION_STEPS = 50
 install()
 
 
-class CardiacTrainer(TrainsOnWhatItPredicts, StopsEarly, ABC):
+class CardiacTrainer(TrainsOnWhatItPredicts, StopsEarly):
     """Base of all trainers of this package; not for use as `-tr` itself.
 
     Attributes:
         facts: What the file of the system says of the trainer.
-        recipe: Recipe in the place of the system's. Entries of `recipe` in the plans' configuration replace its fields,
-            and so does a `batch_size` that a user wrote there, see `nnunet_cardiac.planning.batch_size`.
+        own_recipe: Recipe in the place of the system's, of a `_nnUNetRecipe` variant.
+        recipe: What is trained with: entries of `recipe` in the plans' configuration replace its fields, and so does a
+            `batch_size` that a user wrote there, see `nnunet_cardiac.planning.batch_size`.
         epochs: Number of epochs of a `_Nepochs` variant, or None.
     """
 
     facts: ClassVar[TrainerFacts]
-    recipe: Recipe | None = None
+    recipe: Recipe
+    own_recipe: ClassVar[Recipe | None] = None
     epochs: ClassVar[int | None] = None
     _unlinked: bool = False
     _split_is_checked: bool = False
@@ -87,7 +88,7 @@ class CardiacTrainer(TrainsOnWhatItPredicts, StopsEarly, ABC):
         anatomy_labels(dataset_json["labels"], self.facts.anatomies)
         super().__init__(plans, configuration, fold, dataset_json, device)
         self._write_down_network()
-        self.recipe = (type(self).recipe or self.facts.recipe).with_plans(
+        self.recipe = (self.own_recipe or self.facts.recipe).with_plans(
             self.configuration_manager.configuration, type(self).epochs
         )
         self.initial_lr = self.recipe.initial_lr
@@ -107,9 +108,11 @@ class CardiacTrainer(TrainsOnWhatItPredicts, StopsEarly, ABC):
     # ---------------------------------------------------------------------------------------------------- networks
 
     @classmethod
-    @abstractmethod
     def default_architecture(cls, configuration_manager: ConfigurationManager) -> tuple[str, dict[str, Any]]:
-        """Return the dotted path and arguments of the paper's network for a configuration whose plans name none."""
+        """Return the dotted path and arguments of the system's network for a configuration whose plans name none."""
+        kwargs: dict[str, Any] = {}
+        cls.complete_architecture(kwargs, configuration_manager)
+        return cls.facts.network, kwargs
 
     @classmethod
     def build_network_architecture(
@@ -146,7 +149,7 @@ class CardiacTrainer(TrainsOnWhatItPredicts, StopsEarly, ABC):
         written = configuration_manager.configuration.get(RESOLVED)
         if written is not None:
             return written["network_class_name"], deepcopy(written["arch_kwargs"])
-        if not configuration_manager.network_arch_class_name.startswith("nnunet_cardiac."):
+        if not is_of_a_system(configuration_manager.network_arch_class_name):
             return cls.default_architecture(configuration_manager)
         kwargs = deepcopy(configuration_manager.network_arch_init_kwargs)
         cls.complete_architecture(kwargs, configuration_manager)
@@ -363,5 +366,5 @@ class CardiacTrainer(TrainsOnWhatItPredicts, StopsEarly, ABC):
     def load_checkpoint(self, filename_or_checkpoint: dict | str) -> None:
         """Load after checking that the file is whole."""
         if isinstance(filename_or_checkpoint, str):
-            check_checkpoint(filename_or_checkpoint)
+            check_checkpoint(Path(filename_or_checkpoint))
         super().load_checkpoint(filename_or_checkpoint)

@@ -21,7 +21,7 @@ from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.evaluation.presence import ALL_LEVELS, add_presence_report, presence_score, presence_table
 from nnunet_cardiac.evaluation.slice_levels import slice_levels
 from nnunet_cardiac.label_values import ignored_mask
-from nnunet_cardiac.systems import TRAINERS, TrainerFacts
+from nnunet_cardiac.systems import TRAINERS, TrainerFacts, is_of_a_system
 from nnunet_cardiac.systems.classifier_guided import CLASSIFIER_GUIDED, TRAINER
 from nnunet_cardiac.trainers.base import CardiacTrainer
 from nnunet_cardiac.trainers.processes import gathered
@@ -51,18 +51,11 @@ class ClassifierGuidedTrainer(CardiacTrainer):
         self._presence: list[tuple[torch.Tensor, ...]] = []
 
     @classmethod
-    def default_architecture(cls, configuration_manager: ConfigurationManager) -> tuple[str, dict[str, Any]]:
-        """Return the full network."""
-        kwargs: dict[str, Any] = {}
-        cls.complete_architecture(kwargs, configuration_manager)
-        return cls.facts.network, kwargs
-
-    @classmethod
     def complete_architecture(cls, kwargs: dict[str, Any], configuration_manager: ConfigurationManager) -> None:
         """Fill in the normalisation whose statistics are the same in training and at prediction."""
         super().complete_architecture(kwargs, configuration_manager)
         name = configuration_manager.network_arch_class_name
-        if name == CLASSIFIER_GUIDED or not name.startswith("nnunet_cardiac."):
+        if name == CLASSIFIER_GUIDED or not is_of_a_system(name):
             kwargs.setdefault("squeeze", "slice")
 
     @property

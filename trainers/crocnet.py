@@ -13,7 +13,7 @@ from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 
 from nnunet_cardiac.cascade.roi import RegionRule
-from nnunet_cardiac.systems import TRAINERS, TrainerFacts
+from nnunet_cardiac.systems import TRAINERS, TrainerFacts, is_of_a_system
 from nnunet_cardiac.systems.crocnet import SPECIALISTS, TRAINER
 from nnunet_cardiac.trainers.crop import CropTrainer
 from nnunet_cardiac.trainers.recipe.augmentation import crocnet_transforms
@@ -35,7 +35,7 @@ class CroCNetTrainer(CropTrainer):
         super().complete_architecture(kwargs, configuration_manager)
         named = configuration_manager.network_arch_class_name
         if configuration_manager.previous_stage_name is None:
-            if named.startswith("nnunet_cardiac.") and named != cls.facts.network:
+            if is_of_a_system(named) and named != cls.facts.network:
                 return  # the plans name a network of another system
             kwargs.setdefault("reference_size", list(configuration_manager.patch_size))
         elif kwargs["network_class_name"] == cls.segmenter:

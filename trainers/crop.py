@@ -76,9 +76,7 @@ class CropTrainer(CardiacTrainer):
     def default_architecture(cls, configuration_manager: ConfigurationManager) -> tuple[str, dict[str, Any]]:
         """Return the coarse network, or the crop around the segmenter for a configuration with a previous stage."""
         if configuration_manager.previous_stage_name is None:
-            kwargs: dict[str, Any] = {}
-            cls.complete_architecture(kwargs, configuration_manager)
-            return cls.facts.network, kwargs
+            return super().default_architecture(configuration_manager)
         kwargs = cls._crop_kwargs(configuration_manager)
         cls.complete_architecture(kwargs, configuration_manager)
         return CROP_NETWORK, kwargs

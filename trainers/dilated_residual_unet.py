@@ -21,7 +21,7 @@ from nnunet_cardiac.evaluation.agreement import add_volume_agreement
 from nnunet_cardiac.evaluation.localisation import add_localisation_report
 from nnunet_cardiac.label_values import ignored_mask, structure_mask
 from nnunet_cardiac.planning.volume_sizes import BASE, keeps_z
-from nnunet_cardiac.systems import TRAINERS, TrainerFacts
+from nnunet_cardiac.systems import TRAINERS, TrainerFacts, is_of_a_system
 from nnunet_cardiac.systems.dr_unet import DR_UNET, END_TO_END, GCAM_LOCALISER, JOINT_DR_UNET, TRAINER
 from nnunet_cardiac.trainers.crop import CropTrainer
 from nnunet_cardiac.trainers.recipe.losses import SummedLoss
@@ -65,7 +65,7 @@ class DRUNetTrainer(CropTrainer):
                 kwargs["network_kwargs"] = {"keep_z": keep_z, **kwargs.get("network_kwargs", {})}
             return
         name = configuration_manager.network_arch_class_name
-        if name in _NETWORKS or not name.startswith("nnunet_cardiac."):  # ours for volumes, or the default
+        if name in _NETWORKS or not is_of_a_system(name):  # ours for volumes, or the default
             kwargs.setdefault("keep_z", keep_z)
 
     def initialize(self) -> None:

@@ -32,7 +32,7 @@ def __getattr__(name: str) -> type[nnUNetTrainer]:
         return base
     members: dict[str, Any] = {}
     if match["nnunet"]:
-        members["recipe"] = NNUNET
+        members["own_recipe"] = NNUNET
     if match["epochs"]:
         members["epochs"] = int(match["epochs"])
     variant = derived(name, (base,), members, __name__)

@@ -14,11 +14,13 @@ def probe(name: str) -> str:
     """Return what is wrong with the class that nnU-Net finds under a name, or an empty string."""
     from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
 
+    from nnunet_cardiac.systems import is_of_a_system
+
     try:
         found = recursive_find_trainer_class_by_name(name)
     except Exception as error:  # a trainer file may raise anything when it is imported
         return f"{type(error).__name__}: {error}"
-    if not found.__module__.startswith("nnunet_cardiac."):
+    if not is_of_a_system(found.__module__):
         return f"nnU-Net found {found.__module__}.{found.__qualname__}, expected a class of the package nnunet_cardiac"
     try:
         # pickle compares the class with the one that its module has now, which is the identity that workers need.

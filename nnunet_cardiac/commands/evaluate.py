@@ -53,64 +53,35 @@ def run(args: argparse.Namespace) -> int:
     """Evaluate, write the files and print the summary."""
     from nnunet_cardiac.devices import usable_cores
     from nnunet_cardiac.errors import UserError
-    from nnunet_cardiac.evaluation.cases import reference_cases
-    from nnunet_cardiac.evaluation.labels import find_dataset_json, parse_labels, read_labels
-    from nnunet_cardiac.evaluation.methods import find_patients, named_methods
-    from nnunet_cardiac.evaluation.patients import PatientTable, read_patient_table
-    from nnunet_cardiac.evaluation.results import derive, write_results
-    from nnunet_cardiac.evaluation.table import evaluate
-    from nnunet_cardiac.patients.cohort import read_patients
-    from nnunet_cardiac.patients.tables import find_tables
+    from nnunet_cardiac.evaluation.folders import cohort_of, evaluate_folders
+    from nnunet_cardiac.evaluation.methods import named_folders
+    from nnunet_cardiac.evaluation.results import write_results
 
-    if not args.tolerance >= 0:
-        raise UserError(f"--tolerance {args.tolerance}: expected 0 mm or more.")
-    if args.labels:
-        labels = parse_labels(args.labels, "--labels")
-    elif (path := find_dataset_json(args.gt)) is not None:
-        labels = read_labels(path)
-    else:
-        raise UserError(f"{args.gt}: no dataset.json in it or beside it. Name the labels: --labels RV=1 MYO=2 LV=3")
-    given = args.prediction_labels
-    own = parse_labels(given, "--prediction-labels").structures if given else None
-    methods = named_methods(args.p, args.gt, labels.structures, own, map_labels=args.map_labels)
+    methods = named_folders(args.p)
     if args.o is None and len(methods) > 1:
         raise UserError("several methods: say where to write with -o FOLDER.")
-    table = args.patients or find_patients(args.gt)
-    patients = PatientTable() if table is None else read_patient_table(table)
-    tables = find_tables(args.gt, args.gt.parent) if args.patients is None else [args.patients]
-    cohort = read_patients(reference_cases(args.gt), tables)
-    cohort.warn(str(args.gt))
-    evaluation = evaluate(
+    folder = args.o or next(iter(methods.values()))[0] / "evaluation"
+    results = evaluate_folders(
         args.gt,
-        methods,
-        labels.structures,
-        cases=args.cases,
-        patients=patients,
-        ignore_label=labels.ignore,
-        names=cohort.cases,
-        tolerance_mm=args.tolerance,
-        allow_missing=args.allow_missing,
+        args.p,
+        labels=args.labels,
+        prediction_labels=args.prediction_labels,
+        map_labels=args.map_labels,
         check_order=not args.no_order_check,
+        cases=args.cases,
+        allow_missing=args.allow_missing,
+        patients=args.patients,
+        body_surface=args.bsa,
+        tolerance_mm=args.tolerance,
         workers=usable_cores(args.np or None),
         progress=not args.quiet,
     )
-    facts = {
-        "reference": str(args.gt.resolve()),
-        "methods": {method.name: [str(folder.resolve()) for folder in method.folders] for method in methods},
-        "translations": {method.name: method.translation for method in methods if method.translation is not None},
-        "labels": labels.structures,
-        "ignore_label": labels.ignore,
-        "patients_table": None if table is None else str(table.resolve()),
-        "surface_dice_tolerance_mm": args.tolerance,
-        "body_surface_area": args.bsa,
-    }
-    results = derive(evaluation, facts, patients, args.bsa)
-    folder = args.o or methods[0].folders[0] / "evaluation"
     written = write_results(folder, results)
     print(_shown(results.table("summary")))
     if partly := results.facts["partly_annotated"]:
         print(f"{len(partly)} of {results.facts['cases']} references have voxels without a label: Dice of the others.")
-    evaluated = cohort.of(evaluation.cases["case"])
+    cohort = cohort_of(args.gt, args.patients)
+    evaluated = cohort.of(results.table("cases")["case"])
     origin = f", by {', '.join(map(str, cohort.tables))}" if cohort.tables else ""
     print(f"Patients: {evaluated}{origin}")
     print(f"{len(written)} files in {folder}; a page of them: nnunet_cardiac report -i {folder}")

@@ -32,6 +32,18 @@ def named_methods(
         UserError: If two folders without a name are called the same, or the numbering differs and is not to be
         translated.
     """
+    return [
+        Method(name, tuple(paths), _translation(paths, reference, labels, prediction_labels, map_labels))
+        for name, paths in named_folders(words).items()
+    ]
+
+
+def named_folders(words: Sequence[str]) -> dict[str, list[Path]]:
+    """Return the folders of each method, see :func:`named_methods`.
+
+    Raises:
+        UserError: If two folders without a name are called the same, or one is given twice.
+    """
     folders: dict[str, list[Path]] = {}
     for word in words:
         name, equals, folder = word.partition("=")
@@ -42,10 +54,7 @@ def named_methods(
         if path in folders.setdefault(key, []):
             raise UserError(f"-p: {path} is given twice.")
         folders[key].append(path)
-    return [
-        Method(name, tuple(paths), _translation(paths, reference, labels, prediction_labels, map_labels))
-        for name, paths in folders.items()
-    ]
+    return folders
 
 
 def find_patients(reference: Path) -> Path | None:

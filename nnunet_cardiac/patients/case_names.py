@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 _PHASE = re.compile(
     r"(?:phase|ph)?(?:(?P<short>ed|es)v?(?P<number>\d*)|(?:end|tele)?(?P<long>dia|sys|diast|syst)(?:ole|olic)?)", re.I
@@ -260,8 +261,10 @@ class _Reader:
             return 1
         if word.isdecimal() and high == len(self.words):
             follows = high - low > 2 and _attribute(before)
-            number = {"slice": int(word)} if follows else {"frame": int(word), "bare": True}
-            self.found = replace(self.found, **number)
+            if follows:
+                self.found = replace(self.found, slice=int(word))
+            else:
+                self.found = replace(self.found, frame=int(word), bare=True)
             return 1
         return self._take_unknown(word) if self.loose else 0
 
@@ -321,7 +324,8 @@ class _Reader:
             if getattr(self.found, kind) is not None:
                 return 0
             short = self.found.short_key or bool(_SHORT_KEY.fullmatch(key))
-            self.found = replace(self.found, **{kind: int(number)}, short_key=short)
+            counted: dict[str, Any] = {kind: int(number)}
+            self.found = replace(self.found, **counted, short_key=short)
             return words
         return 0
 

@@ -72,7 +72,8 @@ def read_patient_list(path: Path) -> PatientList:
             "several. Rename one."
         )
     if patient is None or case is None:
-        return PatientList(path, {}, frozenset(row[patient or case] for row in rows if row.get(patient or case)))
+        column = patient or case or ""
+        return PatientList(path, {}, frozenset(row[column] for row in rows if row.get(column)))
     cases: dict[str, Listed] = {}
     for row in rows:
         if row.get(case) and row.get(patient):

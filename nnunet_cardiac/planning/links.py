@@ -47,7 +47,12 @@ def missing_links(configurations: Mapping[str, Any]) -> Iterator[tuple[str, str]
     """
     for name in configurations:
         coarse = resolved_entry(configurations, name).get("previous_stage")
-        if coarse in configurations and coarse != name and name not in followers(configurations[coarse]):
+        if (
+            coarse is not None
+            and coarse in configurations
+            and coarse != name
+            and name not in followers(configurations[coarse])
+        ):
             yield coarse, name
 
 

@@ -146,7 +146,7 @@ def _with_entries(
         plans["configurations"][base].setdefault(OWNER, trainer)
     new = with_configurations(plans, entries, trainer)
     with_noted_batch(new["configurations"][base])
-    moved = []
+    moved: list[Change] = []
     for name, entry in new["configurations"].items():
         for other, own in entry.get(OTHERS, {}).items():
             with_data = with_data_of(entry, own)

@@ -66,8 +66,8 @@ def with_configurations(
     Raises:
         UserError: If a previous stage is not in the plans.
     """
-    plans = copy.deepcopy(dict(plans))
-    configurations = plans["configurations"]
+    new = copy.deepcopy(dict(plans))
+    configurations = new["configurations"]
     for name, entry in entries.items():
         put_entry(configurations, name, copy.deepcopy(dict(entry)), trainer)
         coarse = entry.get("previous_stage")
@@ -79,7 +79,7 @@ def with_configurations(
                 f"missing; it has {', '.join(configurations)}. Plan it first: nnUNetv2_plan_experiment"
             )
         link(configurations[coarse], name)
-    return plans
+    return new
 
 
 def planned_entry(configurations: Mapping[str, Any], name: str, trainer: str) -> dict[str, Any] | None:

@@ -57,7 +57,7 @@ class VolumeGeometry:
         shapes: Image shape of each case.
     """
 
-    spacing: tuple[float, float, float]
+    spacing: tuple[float, ...]
     hearts: list[tuple[int, ...]]
     shapes: list[tuple[int, ...]]
 
@@ -84,7 +84,7 @@ class VolumeGeometry:
         shapes = [tuple(int(n) for n in np.maximum(np.round(np.array(s) * factor), 1)) for s in self.shapes]
         return VolumeGeometry(tuple(spacing), [], shapes)
 
-    def low_resolution(self) -> tuple[float, float, float]:
+    def low_resolution(self) -> tuple[float, ...]:
         """Spacing in mm on which the median volume has 128 pixels in-plane, and slices are no closer than pixels."""
         factor = max(1.0, float(np.median(np.array(self.shapes)[:, 1:].max(1))) / _LOW_RESOLUTION)
         in_plane = [round(s * factor, 4) for s in self.spacing[1:]]

@@ -21,6 +21,21 @@ TRAINERS: dict[str, TrainerFacts] = {
 FIRST_TRAINER = next(iter(TRAINERS))
 
 
+#: Packages of networks and trainers: this one, and those that other systems bring.
+_PACKAGES = {"nnunet_cardiac"} | {
+    path.split(".")[0] for one in TRAINERS.values() for path in (one.module, *one.network_paths)
+}
+
+
+def is_of_a_system(path: str) -> bool:
+    """Whether a network or trainer belongs to a system, and not to nnU-Net or anyone else.
+
+    Args:
+        path: Dotted path of the class or its module.
+    """
+    return path.split(".")[0] in _PACKAGES
+
+
 def system_of(trainer: str) -> System:
     """Return the system of a trainer.
 

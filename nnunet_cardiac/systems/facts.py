@@ -96,7 +96,16 @@ class TrainerFacts:
         """Configuration -> one line on what it trains."""
         return {one.name: one.purpose for one in self.configurations}
 
-    def load(self) -> type:
+    @property
+    def network_paths(self) -> set[str]:
+        """Dotted paths of all networks that are named."""
+        named = {self.network}
+        for one in self.configurations:
+            for network in (one.narrow, getattr(one, "network", None)):
+                named |= set() if network is None else {network if isinstance(network, str) else network.path}
+        return named
+
+    def load(self) -> Any:
         """Import the class.
 
         Raises:

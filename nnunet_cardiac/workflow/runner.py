@@ -62,7 +62,7 @@ def _run_logged(
     words: list[str], environ: Mapping[str, str], log: Path, on_line: Callable[[str], None] | None
 ) -> tuple[int, str]:
     tail: deque[str] = deque(maxlen=_SHOWN_LINES)
-    output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "errors": "replace"}
+    output: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "errors": "replace"}
     with (
         log.open("a", encoding="utf-8", buffering=1) as file,  # by line, to be watched
         _started(words, environ, **output) as process,
@@ -78,7 +78,8 @@ def _run_logged(
 @contextmanager
 def _started(words: list[str], environ: Mapping[str, str], **output: Any) -> Iterator[subprocess.Popen]:
     """Start a command that ends with the block, with all of its workers."""
-    with subprocess.Popen(words, env=dict(environ), **in_a_group_of_its_own(), **output) as process:
+    options: dict[str, Any] = {**in_a_group_of_its_own(), **output}
+    with subprocess.Popen(words, env=dict(environ), **options) as process:
         watch = threading.Thread(target=_end_workers_of_the_dead, args=(process,), daemon=True)
         watch.start()
         try:

@@ -22,6 +22,7 @@ from torch import nn
 from nnunet_cardiac.architectures import ClassifierGuidedNet, GCAMLocaliser, ROIRegressor
 from nnunet_cardiac.cascade import simulation
 from nnunet_cardiac.cascade.coarse_to_fine import CropFromCoarse
+from nnunet_cardiac.planning.links import resolved_entry
 from nnunet_cardiac.planning.options import CropOptions
 from nnunet_cardiac.planning.plan import plan_configurations
 from nnunet_cardiac.trainers import variants
@@ -102,7 +103,7 @@ class Seam:
         """Make a trainer, its plans changed first; `plain` lets its augmentation do nothing but cut."""
         plans = json.loads((self.folder / f"{plans_name}.json").read_text()) | {"continue_training": False}
         entry = plans["configurations"][configuration]
-        own = self.folder / entry.get("data_identifier", "data")
+        own = self.folder / resolved_entry(plans["configurations"], configuration)["data_identifier"]
         if not own.exists():
             own.symlink_to(self.folder / "data")  # a grid of its own is the same here
         change(entry)

@@ -2,21 +2,79 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
+from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.files import read_json, write_json
 from nnunet_cardiac.phantom.raw_dataset import write_nnunet_dataset
 from nnunet_cardiac.planning.options import CropOptions
 from nnunet_cardiac.planning.plan import ensure_patient_splits, plan_configurations
 from nnunet_cardiac.systems.kinds import Network
-from nnunet_cardiac.workflow.runner import run_command
+from nnunet_cardiac.workflow.environment import with_trainers
+from nnunet_cardiac.workflow.runner import run_command, shown
 
 DATASET_ID = 921
+
+
+class Commands:
+    """Commands in forks of one process per environment; nnU-Net reads its folders when it is imported."""
+
+    current: ClassVar[Commands | None] = None
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self.environ = environ
+        self.process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("command_server.py"))],
+            env={**with_trainers(environ), "PYTHONUNBUFFERED": "1"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+
+    @classmethod
+    def of(cls, environ: Mapping[str, str]) -> Commands:
+        """The process of an environment; that of another one ends."""
+        if cls.current is None or cls.current.environ != environ:
+            cls.end()
+            cls.current = cls(environ)
+        return cls.current
+
+    @classmethod
+    def end(cls) -> None:
+        """End the process, if there is one."""
+        if cls.current is not None:
+            cls.current.process.stdin.close()
+            cls.current.process.wait()
+            cls.current = None
+
+    def run(self, words: Sequence[str], log: Path) -> None:
+        """Run a command and wait for it.
+
+        Raises:
+            UserError: If it fails, with the end of its output, as `run_command` does.
+        """
+        print(json.dumps({"words": words, "log": str(log)}), file=self.process.stdin, flush=True)
+        answer = self.process.stdout.readline()
+        if answer.strip() != "0":
+            tail = "".join(log.read_text().splitlines(keepends=True)[-15:])
+            raise UserError(f"{shown(words)}\nended with exit code {answer.strip()}; its output ends with\n{tail}")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def end_of_commands() -> Iterator[None]:
+    """End the process of the commands."""
+    yield
+    Commands.end()
 
 
 @dataclass(frozen=True)
@@ -33,7 +91,11 @@ class Workspace:
     def run(self, *words: object, **environ: str) -> str:
         """Run a command and return what it printed."""
         log = self.base / f"log{len(list(self.base.glob('log*')))}.txt"
-        run_command([str(word) for word in words], {**self.environ, **environ}, log=log)
+        line = [str(word) for word in words]
+        if environ or not hasattr(os, "fork"):
+            run_command(line, {**self.environ, **environ}, log=log)
+        else:
+            Commands.of(self.environ).run(line, log)
         return log.read_text()
 
     def train(self, configuration: str, fold: object, *options: str, trainer: str = "CroCNetTrainer_1epochs") -> str:

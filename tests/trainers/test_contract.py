@@ -71,7 +71,7 @@ def test_variants_are_picklable_classes_of_their_own_name(name: str) -> None:
 
 
 def test_names_say_recipe_and_epochs() -> None:
-    assert variants.CroCNetTrainer_nnUNetRecipe_20epochs.recipe == NNUNET
+    assert variants.CroCNetTrainer_nnUNetRecipe_20epochs.own_recipe == NNUNET
     assert variants.CroCNetTrainer_nnUNetRecipe_20epochs.epochs == 20
     assert variants.CroCNetTrainer_3epochs.facts.recipe == CROCNET
     for wrong in ("CroCNetTrainer_0epochs", "CroCNetTrainer_epochs", "Other_3epochs", "__path__"):

@@ -51,7 +51,7 @@ def test_variants_are_picklable_classes_of_their_own_name(name: str) -> None:
     trainer = getattr(variants, name)
     assert trainer.__name__ == name
     assert pickle.loads(pickle.dumps(trainer)) is trainer
-    assert (trainer.recipe or trainer.facts.recipe) == (NNUNET if "nnUNetRecipe" in name else DRUNET)
+    assert (trainer.own_recipe or trainer.facts.recipe) == (NNUNET if "nnUNetRecipe" in name else DRUNET)
 
 
 def test_plans_of_nnunet_give_the_papers_networks() -> None:

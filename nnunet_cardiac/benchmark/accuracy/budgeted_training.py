@@ -61,7 +61,8 @@ class BudgetedTraining(nnUNetTrainer):
         self.num_iterations_per_epoch = recipe.get("iterations", self.num_iterations_per_epoch)
         self.num_val_iterations_per_epoch = recipe.get("val_iterations", self.num_val_iterations_per_epoch)
         self._minutes: float | None = own.get(MINUTES)
-        self._steps, self._samples, self._intervals = 0, 0, []
+        self._steps, self._samples = 0, 0
+        self._intervals: list[float] = []
         self._epoch_steps: list[float] = []  # moments at which the steps of this epoch ended
         self._started = self._counted_from = perf_counter()
         self._gflop = 0.0

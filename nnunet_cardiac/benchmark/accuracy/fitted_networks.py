@@ -27,14 +27,14 @@ def fitted(entry: Mapping[str, Any], patch: int | None, width: float) -> dict[st
         patch: Longest side in-plane in pixels; None keeps nnU-Net's.
         width: Factor on the widths.
     """
-    entry = copy.deepcopy(dict(entry))
+    new = copy.deepcopy(dict(entry))
     wanted = list(entry["patch_size"])
     if patch is not None:
         wanted[-2:] = [min(side, patch) for side in wanted[-2:]]
     if wanted == list(entry["patch_size"]) and width == 1:
-        return entry
+        return new
     topology = topology_for(entry["spacing"], wanted)
-    stages, kwargs = len(topology.strides), entry["architecture"]["arch_kwargs"]
+    stages, kwargs = len(topology.strides), new["architecture"]["arch_kwargs"]
     kwargs |= {
         "n_stages": stages,
         "features_per_stage": topology.widths(width),
@@ -45,8 +45,8 @@ def fitted(entry: Mapping[str, Any], patch: int | None, width: float) -> dict[st
         if name in kwargs:
             kwargs[name] = _of_length(kwargs[name], stages)
     kwargs[_PER_STAGE_DECODER] = _of_length(kwargs[_PER_STAGE_DECODER], stages - 1)
-    entry["patch_size"] = list(topology.patch)
-    return entry
+    new["patch_size"] = list(topology.patch)
+    return new
 
 
 def switched(entry: Mapping[str, Any], network: Network) -> dict[str, Any]:
@@ -56,31 +56,31 @@ def switched(entry: Mapping[str, Any], network: Network) -> dict[str, Any]:
         entry: Of the plans; it may leave the network to the trainer.
         network: Which network, with the arguments that differ.
     """
-    entry = copy.deepcopy(dict(entry))
-    own = entry["architecture"]
+    new = copy.deepcopy(dict(entry))
+    own = new["architecture"]
     kwargs = own["arch_kwargs"]
     if own["network_class_name"] == CROP_NETWORK:
         inner = {**kwargs.get("network_kwargs", {}), **network.arguments}
         kwargs |= {"network_class_name": network.path, "network_kwargs": inner}
     else:
         kept = kwargs if own["network_class_name"] == network.path else {}
-        entry["architecture"] = Network(network.path, {**kept, **network.arguments}).to_plans()
-    return entry
+        new["architecture"] = Network(network.path, {**kept, **network.arguments}).to_plans()
+    return new
 
 
 def with_pooled_slices(entry: Mapping[str, Any]) -> dict[str, Any]:
     """Return a configuration of volumes whose patch and window suit a network that pools the slice axis, too."""
-    entry = copy.deepcopy(dict(entry))
+    new = copy.deepcopy(dict(entry))
     divisor = divisor_for(keep_z=False)
     for name in ("patch_size", "training_patch_size"):
-        if name in entry:
-            entry[name] = [_rounded_up(entry[name][0], divisor[0]), *entry[name][1:]]
-    kwargs = entry["architecture"]["arch_kwargs"]
+        if name in new:
+            new[name] = [_rounded_up(new[name][0], divisor[0]), *new[name][1:]]
+    kwargs = new["architecture"]["arch_kwargs"]
     if "window" in kwargs:
         kwargs["window"] = [_rounded_up(kwargs["window"][0], divisor[0]), *kwargs["window"][1:]]
         kwargs["multiple"] = list(divisor)
-        entry["patch_size"][0] = max(entry["patch_size"][0], kwargs["window"][0])
-    return entry
+        new["patch_size"][0] = max(new["patch_size"][0], kwargs["window"][0])
+    return new
 
 
 def _of_length(values: Sequence[int], length: int) -> list[int]:

@@ -134,8 +134,10 @@ def _budgeted(
     }
     batch = budget.batch[kind]
     # Stacks are cut as slices are, at prediction, too; localisers see whole images whatever the budget says.
-    sizes = ("patch_size", "training_patch_size") if kind == "stack" and budget.patch is not None else ()
-    cut = {name: [patch[0], *(min(side, budget.patch) for side in patch[1:])] for name in sizes}
+    cut = {}
+    if kind == "stack" and budget.patch is not None:
+        size = [patch[0], *(min(side, budget.patch) for side in patch[1:])]
+        cut = {"patch_size": size, "training_patch_size": size}
     own = {} if is_stock(row) else {"batch_size": batch, "test_time_mirroring": budget.mirroring}
     return {
         "batch_size": batch,

@@ -157,8 +157,8 @@ class _Job:
         folder = self.preprocessed / own["data_identifier"]
         if {file.stem for file in folder.glob("*.pkl")} >= set(self.data.training):
             return
-        words = ("nnUNetv2_preprocess", "-d", self.number, "-plans_name", plans, "-c", configuration)
-        words += ("-np", self.processes)
+        words = ["nnUNetv2_preprocess", "-d", self.number, "-plans_name", plans, "-c", configuration]
+        words += ["-np", self.processes]
         call(f"preprocess {configuration}", *words)
 
     # -------------------------------------------------------------------------------------------------------- train
@@ -188,9 +188,9 @@ class _Job:
         settings = self._settings(stage, fold)
         budget = self.run.budget
         title = f"train {stage.configuration}, fold {fold}"
-        words = ("nnUNetv2_train", self.number, stage.configuration, str(fold), "-tr", self.run.trainer)
-        words += ("-p", self.run.plans, "-device", budget.device)
-        step = Step(title, words, budget.expected_minutes * 60 * stage.samples, budget.epochs)
+        words = ["nnUNetv2_train", self.number, stage.configuration, str(fold), "-tr", self.run.trainer]
+        words += ["-p", self.run.plans, "-device", budget.device]
+        step = Step(title, tuple(words), budget.expected_minutes * 60 * stage.samples, budget.epochs)
         if (done := _read_done(folder)) is not None:
             _require_same(folder, done["settings"], settings)
             logger.info("%s: trained before with the same settings, used again", folder)

@@ -104,9 +104,11 @@ def compare_with_reference(entries: Sequence[Entry]) -> pd.DataFrame:
         corrected for all entries of the endpoint. Empty without a reference or without others.
     """
     reference = next((entry for entry in entries if entry.system == REFERENCE), None)
-    others = [e for e in entries if reference is not None and e is not reference and e.runs & reference.runs]
+    if reference is None:
+        return pd.DataFrame()
+    others = [e for e in entries if e is not reference and e.runs & reference.runs]
     rows: list[dict[str, Any]] = []
-    for column, structure, name in ENDPOINTS if reference is not None and others else ():
+    for column, structure, name in ENDPOINTS if others else ():
         part = [_test(entry, reference, column, structure) for entry in others]
         corrected = holm(np.array([row["wilcoxon_p"] for row in part], float))
         rows += [{**row, "endpoint": name, "holm_p": float(p)} for row, p in zip(part, corrected, strict=True)]
