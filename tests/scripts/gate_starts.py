@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from nnunet_cardiac.architectures import ClassifierGuidedNet
 from nnunet_cardiac.cascade.whole_cases import WholeCase
-from nnunet_cardiac.gated_loss import ClassifierGuidedLoss
+from nnunet_cardiac.trainers.recipe.gated_loss import ClassifierGuidedLoss
 
 _RUN = 5
 
