@@ -132,6 +132,24 @@ class SegmentationNetwork(nn.Module, ABC):
                 f"{_product(needed)}, or give such a patch_size in the plans file."
             )
 
+    def _refuse_one_value(self, x: torch.Tensor) -> None:
+        """Refuse an input whose lowest level has one value per channel, on which batch normalisation cannot train.
+
+        Args:
+            x: A checked input `(B, input_channels, *spatial)`.
+
+        Raises:
+            ValueError: If it is such a one and the network is in training.
+        """
+        divisors = (self.divisor,) * self.axes if isinstance(self.divisor, int) else self.divisor
+        if self.training and len(x) == 1 and tuple(x.shape[2:]) == divisors:
+            one, unit = ("image", "pixels") if self.axes == 2 else ("volume", "voxels")
+            raise ValueError(
+                f"{type(self).__name__}: found a batch of one {one} of {_product(divisors)} {unit} in training, whose "
+                f"lowest level has one value per channel, expected at least two for the normalisation; take a larger "
+                f"batch or a larger patch."
+            )
+
     def _pyramid(self, logits: torch.Tensor) -> list[torch.Tensor]:
         outputs = []
         for stride in self.strides[:-1] or ((1,) * self.axes,):

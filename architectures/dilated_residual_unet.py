@@ -119,10 +119,4 @@ class DilatedResidualUNet(SegmentationNetwork):
 
     def _check(self, x: torch.Tensor) -> None:
         super()._check(x)
-        steps = (slice(None, None, divisor) for divisor in self.divisor)
-        if self.training and x[(slice(None), 0, *steps)].numel() == 1:
-            raise ValueError(
-                f"{type(self).__name__}: found a batch of one volume of {' x '.join(map(str, x.shape[2:]))} voxels in "
-                f"training, whose lowest level has one value per channel, expected at least two for the "
-                f"normalisation; take a larger batch or a larger patch."
-            )
+        self._refuse_one_value(x)

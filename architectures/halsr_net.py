@@ -139,12 +139,7 @@ class HALSRNet(SegmentationNetwork):
 
     def _check(self, x: torch.Tensor) -> None:
         super()._check(x)
-        if self.training and x[:, 0, :: self.divisor, :: self.divisor].numel() == 1:
-            raise ValueError(
-                f"{type(self).__name__}: found a batch of one image of {self.divisor} x {self.divisor} pixels in "
-                f"training, whose lowest level has one value per channel, expected at least two for the "
-                f"normalisation; take a larger batch or a larger patch."
-            )
+        self._refuse_one_value(x)
 
     def _downsample(self, logits: torch.Tensor, stride: tuple[int, ...]) -> torch.Tensor:
         """Average logits, or the probabilities whose logarithms the output is."""

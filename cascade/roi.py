@@ -23,6 +23,8 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
+from nnunet_cardiac.boxes import bounding_slices
+
 logger = logging.getLogger(__name__)
 
 
@@ -195,10 +197,10 @@ def largest_component(mask: np.ndarray) -> np.ndarray:
 
 def bounding_box(mask: np.ndarray) -> Box | None:
     """Return the tight box around the True voxels, or None if there are none."""
-    slices = ndimage.find_objects(mask.astype(np.uint8))
-    if not slices:
+    slices = bounding_slices(mask)
+    if not all(s.stop for s in slices):
         return None
-    return Box(tuple(s.start for s in slices[0]), tuple(s.stop for s in slices[0]))
+    return Box(tuple(s.start for s in slices), tuple(s.stop for s in slices))
 
 
 def fixed_window(

@@ -38,7 +38,7 @@ class ConvNormReLU(nn.Module):
         self.norm = norm(out_channels)
 
     def forward(self, *maps: torch.Tensor) -> torch.Tensor:
-        """Process the stack of `maps`."""
+        """Convolve, normalise and rectify `maps`, stacked along their channels."""
         return F.relu(self.norm(self.conv(*maps, dilation=self.dilation)), inplace=True)
 
 

@@ -77,7 +77,7 @@ class ConcatResidual(nn.Module):
         self.units = double_unit(in_channels, channels, norm, preact)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Process `x`."""
+        """Append the output of both units to the channels of `x`."""
         return torch.cat((x, self.units(x)), dim=1)
 
 
@@ -109,7 +109,7 @@ class DilatedSum(nn.Module):
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Process `x`."""
+        """Sum the outputs of the units, each fed with the one before."""
         x = total = self.units[0](x)
         for unit in self.units[1:]:
             x = unit(x)

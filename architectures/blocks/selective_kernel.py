@@ -60,7 +60,7 @@ class SelectiveKernel(nn.Module):
         self.select = PointwiseConv(hidden, 2 * channels)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Process `x`."""
+        """Mix the near and the far convolution of `x` by weights of each channel."""
         near, far = self.near(x), self.far(x)
         # Sums, divided afterwards: the gradient of a mean would be written out as a map.
         means = (near.sum((2, 3), keepdim=True) + far.sum((2, 3), keepdim=True)) / near[0, 0].numel()

@@ -31,6 +31,6 @@ class SqueezeExciteResidual(nn.Module):
         self.excite = ExciteChannels(channels)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Process `x`."""
+        """Add two convolutions of `x`, weighted by channel, to `x`."""
         y = self.norm(self.second(self.first(x)))
         return F.relu(torch.addcmul(x, self.excite(y.mean((2, 3), keepdim=True)), y))

@@ -17,6 +17,7 @@ from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 
 from nnunet_cardiac.errors import UserError
+from nnunet_cardiac.image_names import is_nifti
 
 _CHUNK_BYTES = 2**22
 
@@ -67,7 +68,7 @@ def read_voxels(path: Path) -> np.ndarray:
     """
     check_complete(path)
     with explained(path):
-        if path.name.endswith((".nii", ".nii.gz")):
+        if is_nifti(path):
             # ITK's NIfTI reader turns NaN and infinity into 0 and says nothing.
             return np.asarray(nibabel.load(path).dataobj).T
         return SimpleITK.GetArrayFromImage(_open(path).Execute())

@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Convert and say what came out."""
     from nnunet_cardiac.datasets.conversion import Folds, convert
-    from nnunet_cardiac.datasets.subject import Options
+    from nnunet_cardiac.datasets.subject import ConvertOptions
 
     raw = args.o if args.o is not None else os.environ.get("nnUNet_raw")
     if not raw:
@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
         args.d,
         Path(raw),
         dataset_name=args.dataset_name,
-        options=Options(
+        options=ConvertOptions(
             parse_labels(args.labels),
             args.infarct,
             args.cavity_only,

@@ -11,7 +11,7 @@ from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.systems import FIRST_TRAINER
 
 if TYPE_CHECKING:
-    from nnunet_cardiac.inference.results import Options, Result
+    from nnunet_cardiac.inference.results import PredictOptions, Result
     from nnunet_cardiac.inference.sources import Source
 
 HELP = "segment images, cine series and DICOM studies with a trained system, all stages in one process"
@@ -142,10 +142,10 @@ def _sources(args: argparse.Namespace, channels: int) -> list[Source]:
     return find_sources(args.i, channels)[args.part_id :: args.num_parts]
 
 
-def _options(args: argparse.Namespace) -> Options:
-    from nnunet_cardiac.inference.results import Options
+def _options(args: argparse.Namespace) -> PredictOptions:
+    from nnunet_cardiac.inference.results import PredictOptions
 
-    return Options(
+    return PredictOptions(
         output=args.o,
         existing="overwrite" if args.overwrite else "resume" if args.resume else "refuse",
         dimensions=args.dimensions,

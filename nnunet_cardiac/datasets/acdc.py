@@ -10,7 +10,7 @@ from pathlib import Path
 from nnunet_cardiac.datasets.image_files import file_volume
 from nnunet_cardiac.datasets.layout import find_folder, image_in, subfolders, unknown_layout
 from nnunet_cardiac.datasets.naming import case_name, patient_name
-from nnunet_cardiac.datasets.subject import Case, Collection, Options, Subject
+from nnunet_cardiac.datasets.subject import Case, Collection, ConvertOptions, Subject
 from nnunet_cardiac.errors import UserError
 
 LAYOUT = "training/patientNNN/Info.cfg with patientNNN_frameFF.nii.gz and patientNNN_frameFF_gt.nii.gz"
@@ -18,7 +18,7 @@ VALUES = {"RV": (1,), "MYO": (2,), "LV": (3,)}
 _PARTS = {"training": "train", "testing": "test"}
 
 
-def read(source: Path, options: Options) -> list[Collection]:
+def read(source: Path, options: ConvertOptions) -> list[Collection]:
     """Find the patients of both parts.
 
     Raises:

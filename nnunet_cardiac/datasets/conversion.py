@@ -13,7 +13,7 @@ from pathlib import Path
 from nnunet_cardiac.datasets.catalogue import SOURCES
 from nnunet_cardiac.datasets.labels import keep_structures
 from nnunet_cardiac.datasets.raw_folder import Request, Summary, fill
-from nnunet_cardiac.datasets.subject import Collection, Options, check_subjects
+from nnunet_cardiac.datasets.subject import Collection, ConvertOptions, check_subjects
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.files import read_json, write_json
 
@@ -42,7 +42,7 @@ def convert(
     raw_root: Path,
     *,
     dataset_name: str | None = None,
-    options: Options | None = None,
+    options: ConvertOptions | None = None,
     folds: Folds | None = None,
     skip: Sequence[str] = (),
     preprocessed_root: Path | None = None,
@@ -68,7 +68,7 @@ def convert(
     Raises:
         UserError: If the target exists, the source is not laid out as expected, or files have problems.
     """
-    options, folds = options or Options(), folds or Folds()
+    options, folds = options or ConvertOptions(), folds or Folds()
     if not source.exists():
         expected = "a CSV file" if name == "generic" else f"the unpacked archive of {SOURCES[name].title}"
         raise UserError(f"{source}: not found; expected {expected}.")

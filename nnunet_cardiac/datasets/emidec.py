@@ -11,7 +11,7 @@ from pathlib import Path
 from nnunet_cardiac.datasets.image_files import file_volume
 from nnunet_cardiac.datasets.layout import find_folder, image_in, subfolders, unknown_layout
 from nnunet_cardiac.datasets.naming import patient_name
-from nnunet_cardiac.datasets.subject import Case, Collection, Options, Subject
+from nnunet_cardiac.datasets.subject import Case, Collection, ConvertOptions, Subject
 
 LAYOUT = "Case_N006/Images/Case_N006.nii.gz with Case_N006/Contours/Case_N006.nii.gz, and 'Case N006.txt'"
 MERGED = {"LV": (1,), "MYO": (2, 3, 4)}
@@ -19,7 +19,7 @@ SEPARATE = {"LV": (1,), "MYO": (2,), "infarct": (3,), "no_reflow": (4,)}
 _GROUPS = {"N": "normal", "P": "pathological"}
 
 
-def read(source: Path, options: Options) -> list[Collection]:
+def read(source: Path, options: ConvertOptions) -> list[Collection]:
     """Find the patients; those without contours are the test set.
 
     Raises:

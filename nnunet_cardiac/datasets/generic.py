@@ -11,14 +11,14 @@ from pathlib import Path
 
 from nnunet_cardiac.datasets.image_files import file_volume
 from nnunet_cardiac.datasets.naming import case_name, patient_name
-from nnunet_cardiac.datasets.subject import FOLDER_OF_SPLIT, Case, Collection, Options, Subject, Volume
+from nnunet_cardiac.datasets.subject import FOLDER_OF_SPLIT, Case, Collection, ConvertOptions, Subject, Volume
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.patients.csv_table import read_table, whole_number
 
 _KNOWN = ("image", "label", "patient", "phase", "frame", "split", "group")
 
 
-def read(source: Path, options: Options) -> list[Collection]:
+def read(source: Path, options: ConvertOptions) -> list[Collection]:
     """Read the table.
 
     Raises:

@@ -12,6 +12,7 @@ import SimpleITK as sitk
 from nnunet_cardiac.checks.image_file import check_complete, explained
 from nnunet_cardiac.datasets.subject import Loaded, Volume
 from nnunet_cardiac.errors import UserError
+from nnunet_cardiac.image_names import is_nifti
 
 #: A direction is mended up to this correction; beyond it the axes are sheared on purpose, or the header is nonsense.
 MAX_REPAIR_DEGREES = 5.0
@@ -83,7 +84,7 @@ def _read(path: Path, time_ns: int, size: int) -> Loaded:
         with explained(path):
             loaded = Loaded(sitk.ReadImage(str(path)))
     except UserError as error:
-        if "orthonormal" not in str(error) or not path.name.endswith((".nii", ".nii.gz")):
+        if "orthonormal" not in str(error) or not is_nifti(path):
             raise
         loaded = _read_and_mend(path)
     _check_finite(path, loaded.image)
@@ -97,7 +98,7 @@ def _read(path: Path, time_ns: int, size: int) -> Loaded:
 
 def _check_finite(path: Path, image: sitk.Image) -> None:
     """Refuse NaN and infinity in NIfTI files of floats, which ITK reads as 0 without a word."""
-    if image.GetPixelID() in (sitk.sitkFloat32, sitk.sitkFloat64) and path.name.endswith((".nii", ".nii.gz")):
+    if image.GetPixelID() in (sitk.sitkFloat32, sitk.sitkFloat64) and is_nifti(path):
         with explained(path):
             voxels = np.asarray(nibabel.load(path).dataobj)
         bad = voxels.size - int(np.isfinite(voxels).sum())

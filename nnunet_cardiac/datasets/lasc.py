@@ -10,7 +10,7 @@ from pathlib import Path
 from nnunet_cardiac.datasets.image_files import file_volume
 from nnunet_cardiac.datasets.layout import find_folder, subfolders, unknown_layout
 from nnunet_cardiac.datasets.naming import patient_name
-from nnunet_cardiac.datasets.subject import Case, Collection, Options, Subject
+from nnunet_cardiac.datasets.subject import Case, Collection, ConvertOptions, Subject
 
 LAYOUT = "'Training Set/ID/lgemri.nrrd' with 'laendo.nrrd' beside it"
 #: 1 in copies that were made ready for training.
@@ -19,7 +19,7 @@ _IMAGE, _LABEL = "lgemri.nrrd", "laendo.nrrd"
 _PARTS = {"train": ("Training Set", "Training_Set", "Training"), "test": ("Testing Set", "Testing_Set", "Testing")}
 
 
-def read(source: Path, options: Options) -> list[Collection]:
+def read(source: Path, options: ConvertOptions) -> list[Collection]:
     """Find the patients of both parts; a folder of patients without parts is a training set.
 
     Raises:

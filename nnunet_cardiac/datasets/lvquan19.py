@@ -21,7 +21,7 @@ from tqdm import tqdm
 from nnunet_cardiac.checks.problems import Problems
 from nnunet_cardiac.datasets.layout import unknown_layout
 from nnunet_cardiac.datasets.naming import case_name, patient_name
-from nnunet_cardiac.datasets.subject import Case, Collection, Loaded, Options, Subject, Volume
+from nnunet_cardiac.datasets.subject import Case, Collection, ConvertOptions, Loaded, Subject, Volume
 from nnunet_cardiac.errors import UserError
 
 LAYOUT = "TrainingData_LVQuan19/patientN.mat"
@@ -33,7 +33,7 @@ FIELDS = ("image", "endo", "epi", "pix_spacing")
 INDICES = {"areas": 2, "dims": 3, "rwt": 6, "lv_phase": 1}
 
 
-def read(source: Path, options: Options) -> list[Collection]:
+def read(source: Path, options: ConvertOptions) -> list[Collection]:
     """Find the patients.
 
     Raises:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import platform
 from collections.abc import Iterable
 from datetime import datetime, timezone
-from importlib import metadata
 from pathlib import Path
 
-from nnunet_cardiac.version import __version__
+from nnunet_cardiac.version import installed_versions
 
-_PACKAGES = ("nnunetv2", "SimpleITK", "nibabel", "numpy", "scipy")
+_PACKAGES = ("nnunet_cardiac", "python", "nnunetv2", "SimpleITK", "nibabel", "numpy", "scipy")
 _CHUNK_BYTES = 2**22
 
 
@@ -31,8 +29,7 @@ def hashes(paths: Iterable[Path], root: Path) -> dict[str, str]:
 
 def versions() -> dict[str, str]:
     """Return the versions that took part in a conversion."""
-    found = {"nnunet_cardiac": __version__, "python": platform.python_version()}
-    return found | {name: metadata.version(name) for name in _PACKAGES}
+    return installed_versions(*_PACKAGES)
 
 
 def now() -> str:

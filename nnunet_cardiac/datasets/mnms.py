@@ -14,7 +14,7 @@ import SimpleITK as sitk
 from nnunet_cardiac.datasets.image_files import extract_frame, file_volume, read_volume
 from nnunet_cardiac.datasets.layout import find_folder, image_in, subfolders, unknown_layout
 from nnunet_cardiac.datasets.naming import case_name, patient_name
-from nnunet_cardiac.datasets.subject import Case, Collection, Loaded, Options, Subject, Volume
+from nnunet_cardiac.datasets.subject import Case, Collection, ConvertOptions, Loaded, Subject, Volume
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.patients.csv_table import find_table, read_table, whole_number
 
@@ -24,7 +24,7 @@ _COLUMNS = ("External code", "Vendor", "Centre", "ED", "ES", "Pathology", "Heigh
 _PARTS = {"Labeled": "train", "Validation": "val", "Testing": "test"}
 
 
-def read(source: Path, options: Options) -> list[Collection]:
+def read(source: Path, options: ConvertOptions) -> list[Collection]:
     """Find the patients of all parts.
 
     Raises:

@@ -13,7 +13,7 @@ from nnunet_cardiac.datasets.image_files import file_volume
 from nnunet_cardiac.datasets.layout import find_folder, image_in, subfolders, unknown_layout
 from nnunet_cardiac.datasets.mnms import VALUES
 from nnunet_cardiac.datasets.naming import case_name, patient_name
-from nnunet_cardiac.datasets.subject import Case, Collection, Options, Subject
+from nnunet_cardiac.datasets.subject import Case, Collection, ConvertOptions, Subject
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.patients.csv_table import find_table, read_table, whole_number
 
@@ -23,7 +23,7 @@ _COLUMNS = ("SUBJECT_CODE", "DISEASE", "VENDOR", "SCANNER", "FIELD")
 _LAST_TRAINING, _LAST_VALIDATION = 160, 200
 
 
-def read(source: Path, options: Options) -> list[Collection]:
+def read(source: Path, options: ConvertOptions) -> list[Collection]:
     """Find the patients of both views.
 
     Raises:

@@ -118,7 +118,7 @@ class Collection:
 
 
 @dataclass(frozen=True)
-class Options:
+class ConvertOptions:
     """What a user may say to the converters.
 
     Attributes:

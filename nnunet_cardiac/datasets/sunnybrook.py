@@ -21,7 +21,8 @@ from nnunet_cardiac.datasets.contours import find_contours
 from nnunet_cardiac.datasets.dicom_cine import CineStack, find_cine, read_instances
 from nnunet_cardiac.datasets.layout import unknown_layout
 from nnunet_cardiac.datasets.naming import case_name, patient_name
-from nnunet_cardiac.datasets.subject import Case, Collection, Loaded, Options, Subject, Volume
+from nnunet_cardiac.datasets.subject import Case, Collection, ConvertOptions, Loaded, Subject, Volume
+from nnunet_cardiac.dicom.headers import import_pydicom
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.patients.csv_table import find_table, read_table
 
@@ -33,15 +34,16 @@ _CASE = re.compile(r"SC-(HF-I|HF-NI|HYP|N)-0*(\d+)", re.IGNORECASE)
 _PARTS = {"validation": "val", "online": "test"}
 
 
-def read(source: Path, options: Options) -> list[Collection]:
+def read(source: Path, options: ConvertOptions) -> list[Collection]:
     """Find the cases, their series and the contours.
 
     Raises:
-        UserError: If the layout is not as expected, or with all problems of all cases.
+        UserError: If the layout is not as expected, pydicom is not installed, or with all problems of all cases.
     """
     expert = sorted(p for p in source.rglob("IRCCI-expert") if p.is_dir() and _CASE.fullmatch(p.parent.parent.name))
     if not expert:
         raise unknown_layout(source, LAYOUT)
+    import_pydicom()  # once for the archive, not as a problem of each case
     problems, subjects, notes = Problems(), [], []
     images = _image_folders(source)
     facts = _facts(source)

@@ -18,6 +18,8 @@ from nnunet_cardiac.evaluation.agreement import bland_altman
 NAN = float("nan")
 #: Half width of the limits of agreement in standard deviations, as in `bland_altman`.
 LIMITS_SD = 1.96
+#: Correlations nearer to 1 or -1 are those of points on a line but for rounding.
+_ON_A_LINE = 1e-12
 
 
 @dataclass(frozen=True)
@@ -120,11 +122,12 @@ def icc_a1(ratings: npt.NDArray[np.float64]) -> float:
 def _pearson(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> tuple[float, float, float]:
     if len(x) < 2 or np.ptp(x) == 0 or np.ptp(y) == 0:
         return NAN, NAN, NAN
-    r = float(np.clip(np.corrcoef(x, y)[0, 1], -1, 1))
-    if len(x) < 4 or abs(r) == 1:
+    found = stats.pearsonr(x, y)
+    r = float(found.statistic)
+    if len(x) < 4 or 1 - abs(r) < _ON_A_LINE:  # SciPy would answer with all of −1 to 1, or with r alone
         return r, NAN, NAN
-    half = stats.norm.ppf(0.975) / math.sqrt(len(x) - 3)
-    return r, float(np.tanh(np.arctanh(r) - half)), float(np.tanh(np.arctanh(r) + half))
+    interval = found.confidence_interval(0.95)
+    return r, float(interval.low), float(interval.high)
 
 
 def _concordance(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> float:

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from nnunet_cardiac.boxes import bounding_slices
 from nnunet_cardiac.evaluation.cases import LabelMapPair
-from nnunet_cardiac.evaluation.distances import NAN, SurfaceDistances, bounding_box, surface_distances
+from nnunet_cardiac.evaluation.distances import NAN, SurfaceDistances, surface_distances
 from nnunet_cardiac.evaluation.overlap import dice_of_counts
 from nnunet_cardiac.evaluation.plausibility import contacts, plausibility
 from nnunet_cardiac.evaluation.regions import ended_boxes, slice_boxes
@@ -118,7 +119,7 @@ def _common_box(maps: LabelMapPair) -> tuple[slice, ...]:
     if maps.ignored is not None:
         return tuple(slice(0, n) for n in either.shape)
     # one voxel stands for two empty label maps: nothing is made for arrays without any
-    return bounding_box(either) if either.any() else (slice(0, 1),) * 3
+    return bounding_slices(either) if either.any() else (slice(0, 1),) * 3
 
 
 def _ignored_by_slice(maps: LabelMapPair) -> list[int]:

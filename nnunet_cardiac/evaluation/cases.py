@@ -13,11 +13,11 @@ import SimpleITK as sitk
 
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.evaluation.header import spacing_is_absent
+from nnunet_cardiac.image_names import IMAGE_ENDINGS, image_stem
 from nnunet_cardiac.label_values import ignored_mask
 
 logger = logging.getLogger(__name__)
 
-IMAGE_ENDINGS = (".nii.gz", ".nii", ".mha", ".nrrd")
 
 #: Absolute tolerances in mm (spacing, origin) and of the direction cosines: NIfTI stores single precision and rotations
 #: as quaternions, so equal grids differ in the last digits.
@@ -172,10 +172,9 @@ def _label_maps(folder: Path) -> dict[str, Path]:
         raise UserError(f"{folder}: no such folder; expected a folder of label maps ({', '.join(IMAGE_ENDINGS)}).")
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
-        ending = next((e for e in IMAGE_ENDINGS if path.name.endswith(e)), None)
-        if ending is None:
+        case = image_stem(path)
+        if case is None:
             continue
-        case = path.name[: -len(ending)]
         if case in found:
             raise UserError(f"{folder}: {found[case].name} and {path.name} are one case in two formats; remove one.")
         found[case] = path

@@ -25,6 +25,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
+from nnunet_cardiac.boxes import bounding_slices
+
 NAN = float("nan")
 #: Of the tolerance of surface Dice: spacings are stored in single precision, and 1.2 mm must lie within 1.2 mm.
 _ROUNDING = 1e-6
@@ -114,7 +116,7 @@ def surface_distances(
     if len(spacing_mm) != reference.ndim or not all(0 < step < math.inf for step in spacing_mm):
         raise ValueError(f"spacing_mm must hold {reference.ndim} positive numbers, got {tuple(spacing_mm)}.")
     # Nothing outside the common box changes a boundary or a distance, and a heart fills a small part of an image.
-    box = bounding_box(reference | prediction)
+    box = bounding_slices(reference | prediction)
     edges = boundary(reference[box]), boundary(prediction[box])
     return SurfaceDistances(_directed(*edges, spacing_mm), _directed(*edges[::-1], spacing_mm))
 
@@ -128,15 +130,6 @@ def boundary(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
         along[:-1] &= source[1:]
         along[:1] = along[-1:] = False
     return mask & ~inner
-
-
-def bounding_box(mask: npt.NDArray[np.bool_]) -> tuple[slice, ...]:
-    """Slices of the smallest box that holds `mask`; an empty box if it is empty."""
-    box = []
-    for axis in range(mask.ndim):
-        used = np.flatnonzero(mask.any(axis=tuple(a for a in range(mask.ndim) if a != axis)))
-        box.append(slice(int(used[0]), int(used[-1]) + 1) if used.size else slice(0, 0))
-    return tuple(box)
 
 
 def pooled_boundary_distances(

@@ -6,21 +6,24 @@ import gzip
 import struct
 from pathlib import Path
 
+from nnunet_cardiac.image_names import is_nifti
+
 _NIFTI_HEADER = 348
-_SPACING_WORDS = {".nrrd": (b"space directions", b"spacings"), ".mha": (b"ElementSpacing", b"ElementSize")}
+_META_IMAGE = (b"ElementSpacing", b"ElementSize")
+_SPACING_WORDS = {".nrrd": (b"space directions", b"spacings"), ".mha": _META_IMAGE, ".mhd": _META_IMAGE}
 
 
 def spacing_is_absent(path: Path) -> bool:
     """Whether the header of a NIfTI, NRRD or MetaImage file lacks the voxel size or gives 0.
 
     Args:
-        path: Existing file ending in .nii, .nii.gz, .nrrd or .mha; others are trusted.
+        path: Existing file ending in .nii, .nii.gz, .nrrd, .mha or .mhd; others are trusted.
     """
     if path.suffix in _SPACING_WORDS:
         with path.open("rb") as file:
             head = file.read(4096)
         return not any(word in head for word in _SPACING_WORDS[path.suffix])
-    if not path.name.endswith((".nii", ".nii.gz")):
+    if not is_nifti(path):
         return False
     opener = gzip.open if path.suffix == ".gz" else open
     with opener(path, "rb") as file:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +19,7 @@ from nnunet_cardiac.evaluation.slice_summary import slice_summary
 from nnunet_cardiac.evaluation.summary import ALL, by_patient, level_table, presence, summary_table
 from nnunet_cardiac.evaluation.table import Evaluation
 from nnunet_cardiac.files import read_json, replacing, write_json
-from nnunet_cardiac.version import __version__
+from nnunet_cardiac.version import installed_versions
 
 JSON_NAME = "evaluation.json"
 #: Tables that the JSON file repeats: small ones, without rows for single cases.
@@ -31,7 +29,7 @@ _NAMES = (
     "method", "case", "patient", "phase", "group", "structure", "level", "metric", "index", "unit", "name", "source",
     "method_a", "method_b",
 )  # fmt: skip
-_VERSIONS = ("numpy", "scipy", "pandas", "SimpleITK")
+_VERSIONS = ("nnunet_cardiac", "Python", "numpy", "scipy", "pandas", "SimpleITK")
 
 
 @dataclass(frozen=True)
@@ -97,9 +95,8 @@ def derive(
         "distance_failed": _counts(evaluation.cases, "distance_failed"),
         "both_empty": _counts(evaluation.cases, "both_empty"),
     }
-    return Results(
-        {name: t for name, t in tables.items() if not t.empty}, {**facts, **counted, "versions": _versions()}
-    )
+    versions = installed_versions(*_VERSIONS)
+    return Results({name: t for name, t in tables.items() if not t.empty}, {**facts, **counted, "versions": versions})
 
 
 def agreement_table(clinical: pd.DataFrame) -> pd.DataFrame:
@@ -177,11 +174,6 @@ def _records(table: pd.DataFrame) -> Sequence[dict[str, Any]]:
         {key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in row.items()}
         for row in table.to_dict("records")
     ]
-
-
-def _versions() -> dict[str, str]:
-    versions = {"nnunet_cardiac": __version__, "Python": platform.python_version()}
-    return versions | {name: version(name) for name in _VERSIONS}
 
 
 def read_results(folder: Path) -> Results:

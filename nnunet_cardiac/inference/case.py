@@ -18,7 +18,7 @@ from nnunet_cardiac.inference.frame_volumes import find_phases, volume_curves
 from nnunet_cardiac.inference.images import read_series
 from nnunet_cardiac.inference.label_file import write_label_map
 from nnunet_cardiac.inference.predictor import CardiacPredictor
-from nnunet_cardiac.inference.results import FAILURES, Options, Result, done, failed
+from nnunet_cardiac.inference.results import FAILURES, PredictOptions, Result, done, failed
 from nnunet_cardiac.inference.series import Series
 from nnunet_cardiac.inference.sidecar import describe_model, sidecar
 from nnunet_cardiac.inference.sources import Source
@@ -53,7 +53,7 @@ class Segmenter:
         progress: Whether to show a bar for the frames of a cine series.
     """
 
-    def __init__(self, predictor: CardiacPredictor, options: Options, progress: bool = False) -> None:
+    def __init__(self, predictor: CardiacPredictor, options: PredictOptions, progress: bool = False) -> None:
         self.model = describe_model(predictor)
         self._predictor = predictor
         self._options = options

@@ -10,12 +10,12 @@ from tqdm import tqdm
 from nnunet_cardiac.inference.case import Case, Segmenter
 from nnunet_cardiac.inference.existing import refuse_existing
 from nnunet_cardiac.inference.predictor import CardiacPredictor
-from nnunet_cardiac.inference.results import Options, Result
+from nnunet_cardiac.inference.results import PredictOptions, Result
 from nnunet_cardiac.inference.sources import Source
 
 
 def segment(
-    predictor: CardiacPredictor, sources: Sequence[Source], options: Options, progress: bool = True
+    predictor: CardiacPredictor, sources: Sequence[Source], options: PredictOptions, progress: bool = True
 ) -> list[Result]:
     """Segment cases and write label maps with their JSON files.
 

@@ -7,14 +7,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import SimpleITK as sitk
 
+from nnunet_cardiac.dicom.headers import read_study
+from nnunet_cardiac.dicom.pixels import PixelReader
+from nnunet_cardiac.dicom.stacks import DicomStack, find_stacks
 from nnunet_cardiac.errors import UserError
-from nnunet_cardiac.inference.dicom_headers import DicomImage, import_pydicom, read_study
-from nnunet_cardiac.inference.dicom_stacks import DicomStack, find_stacks
 from nnunet_cardiac.inference.series import Grid, Series
 
 #: Words shorter than this are no evidence of a patient's name in a folder's name.
@@ -110,52 +109,3 @@ def _grid(stack: DicomStack, times: list[float | None]) -> Grid:
         spacing = (*spacing, step if step > 0 else 1.0)
         origin, direction = np.append(origin, 0.0), np.block([[direction, np.zeros((3, 1))], [np.zeros((1, 3)), 1.0]])
     return Grid(spacing, tuple(origin.tolist()), tuple(direction.ravel().tolist()))
-
-
-class PixelReader:
-    """Reads pixels with the scanner's scaling; keeps the last enhanced file, whose images are asked for one by one."""
-
-    def __init__(self) -> None:
-        self._path: Path | None = None
-        self._dataset: Any = None
-        self._pixels: np.ndarray = np.empty(0)
-
-    def read(self, image: DicomImage) -> np.ndarray:
-        """Return the intensities (Y, X) of an image.
-
-        Raises:
-            UserError: If the file is truncated, compressed in a way that nothing installed decodes, or holds values
-                that are not finite.
-        """
-        if image.path != self._path:
-            self._dataset, self._pixels = self._open(image.path)
-            self._path = image.path
-        pixels = self._pixels if image.frame is None else self._pixels[image.frame]
-        slope, intercept = self._scaling(image.frame)
-        return (pixels * slope + intercept).astype(np.float32).reshape(image.shape)
-
-    def _open(self, path: Path) -> tuple[Any, np.ndarray]:
-        dataset = import_pydicom().dcmread(path)
-        try:
-            array = dataset.pixel_array
-            if array.ndim == 2 and "PerFrameFunctionalGroupsSequence" in dataset:
-                array = array[None]
-            return dataset, array
-        except Exception as error:  # each decoder has errors of its own
-            if not dataset.file_meta.get("TransferSyntaxUID", "1.2.840.10008.1.2").is_compressed:
-                raise UserError(f"{path}: truncated or damaged pixels ({error}). Export the study again.") from error
-        try:
-            return None, sitk.GetArrayFromImage(sitk.ReadImage(str(path))).squeeze()  # GDCM scales by itself
-        except RuntimeError as error:
-            raise UserError(f"{path}: the pixels cannot be decoded. Export the study without compression.") from error
-
-    def _scaling(self, frame: int | None) -> tuple[float, float]:
-        if self._dataset is None:
-            return 1.0, 0.0
-        if frame is not None:
-            shared = self._dataset.get("SharedFunctionalGroupsSequence") or []
-            for group in (self._dataset.PerFrameFunctionalGroupsSequence[frame], *shared):
-                if group.get("PixelValueTransformationSequence"):
-                    item = group.PixelValueTransformationSequence[0]
-                    return float(item.RescaleSlope), float(item.RescaleIntercept)
-        return float(self._dataset.get("RescaleSlope", 1.0)), float(self._dataset.get("RescaleIntercept", 0.0))

@@ -9,7 +9,7 @@ from typing import Any
 
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.files import read_json
-from nnunet_cardiac.inference.results import ENDING, Options, Result, done
+from nnunet_cardiac.inference.results import ENDING, PredictOptions, Result, done
 from nnunet_cardiac.inference.sources import Source
 
 
@@ -35,7 +35,7 @@ def refuse_existing(output: Path, sources: Sequence[Source]) -> None:
         )
 
 
-def finished(name: str, model: dict[str, Any], options: Options) -> Result | None:
+def finished(name: str, model: dict[str, Any], options: PredictOptions) -> Result | None:
     """Return the result of a finished series, or None if it has to be segmented.
 
     Raises:
@@ -68,7 +68,7 @@ def remove_parts(output: Path, name: str) -> None:
             stale.unlink(missing_ok=True)
 
 
-def remove_partial(source: Source, options: Options, before: frozenset[str]) -> None:
+def remove_partial(source: Source, options: PredictOptions, before: frozenset[str]) -> None:
     """Remove what is incomplete of a case that will not be tried again.
 
     Args:

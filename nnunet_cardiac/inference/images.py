@@ -11,10 +11,8 @@ import SimpleITK as sitk
 
 from nnunet_cardiac.checks.image_file import Header, read_header, read_voxels
 from nnunet_cardiac.errors import UserError
+from nnunet_cardiac.image_names import is_nifti
 from nnunet_cardiac.inference.series import Grid, Series
-
-#: Endings that are read, longest first.
-ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha", ".mhd")
 
 #: What `dimensions` may promise -> dimensions of a file that keep the promise.
 PROMISES = {"auto": (2, 3, 4), "3d": (2, 3), "4d": (4,)}
@@ -46,7 +44,7 @@ def read_series(name: str, paths: Sequence[Path], promise: str = "auto") -> Seri
     # (Y, X), (Z, Y, X) and (T, Z, Y, X) become (T, Z, Y, X); nibabel keeps axes of length 1 that ITK drops.
     shape = (1,) * (4 - dimensions) + first.size[::-1]
     stacked = np.stack([_read_finite(path).reshape(shape) for path in paths], axis=1)
-    header = nibabel.load(paths[0]).header if _is_nifti(paths[0]) else None
+    header = nibabel.load(paths[0]).header if is_nifti(paths[0]) else None
     grid = Grid(first.spacing, first.origin, first.direction, header)
     return Series(name, stacked, grid, dimensions)
 
@@ -88,10 +86,6 @@ def _read_finite(path: Path) -> np.ndarray:
         wrong = int(np.count_nonzero(~np.isfinite(array)))
         if wrong:
             raise UserError(f"{path}: {wrong} of {array.size} values are not finite {_NOT_FINITE}.")
-        if _is_nifti(path):  # the rounding of nnU-Net's reader, where values are scaled
+        if is_nifti(path):  # the rounding of nnU-Net's reader, where values are scaled
             array = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
     return array.astype(np.float32)
-
-
-def _is_nifti(path: Path) -> bool:
-    return path.name.endswith((".nii", ".nii.gz"))

@@ -17,7 +17,7 @@ from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.inference.existing import refuse_existing, remove_partial
 from nnunet_cardiac.inference.ray_cluster import Placement, cluster, place
 from nnunet_cardiac.inference.ray_worker import Worker, show, write_witness
-from nnunet_cardiac.inference.results import Options, Result, failed
+from nnunet_cardiac.inference.results import PredictOptions, Result, failed
 from nnunet_cardiac.inference.sources import Source
 from nnunet_cardiac.inference.worker_pool import SLOTS, Lost, Pool, WorkerLostError
 
@@ -33,7 +33,7 @@ def segment_on_ray(
     address: str,
     model: Mapping[str, Any],
     sources: Sequence[Source],
-    options: Options,
+    options: PredictOptions,
     *,
     workers: int | None = None,
     threads: int | None = None,
@@ -128,7 +128,7 @@ class _RayBackend:
         ray: Any,
         worker_class: type[Worker],
         model: Mapping[str, Any],
-        options: Options,
+        options: PredictOptions,
         placement: Placement,
         before: frozenset[str],
         witness: Path,

@@ -18,7 +18,7 @@ from nnunet_cardiac.devices import choose_device
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.inference.model_folder import FINAL, find_stages
 from nnunet_cardiac.inference.precision import PRECISIONS
-from nnunet_cardiac.inference.trained_stage import Prepared, Stage
+from nnunet_cardiac.inference.trained_stage import Prepared, TrainedStage
 from nnunet_cardiac.label_values import structure_values
 
 logger = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ class CardiacPredictor:
         stages: First stage first.
     """
 
-    def __init__(self, stages: Sequence[Stage]) -> None:
+    def __init__(self, stages: Sequence[TrainedStage]) -> None:
         self.stages = list(stages)
 
     @classmethod
@@ -76,7 +76,7 @@ class CardiacPredictor:
             raise UserError(f"device is {device!r}, but torch sees no GPU; use auto or cpu.")
         return cls(
             [
-                Stage.load(
+                TrainedStage.load(
                     stage,
                     place,
                     precision=precision,

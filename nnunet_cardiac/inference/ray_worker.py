@@ -14,7 +14,7 @@ from typing import Any
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.inference.case import Segmented, Segmenter
 from nnunet_cardiac.inference.predictor import CardiacPredictor
-from nnunet_cardiac.inference.results import Options, Result
+from nnunet_cardiac.inference.results import PredictOptions, Result
 from nnunet_cardiac.inference.sources import Source
 
 #: Logger, level and text of a message.
@@ -33,7 +33,9 @@ class Worker:
         level: Messages below it are not kept.
     """
 
-    def __init__(self, model: Mapping[str, Any], options: Options, threads: int, level: int = logging.WARNING) -> None:
+    def __init__(
+        self, model: Mapping[str, Any], options: PredictOptions, threads: int, level: int = logging.WARNING
+    ) -> None:
         self._model_arguments = model
         self._options = options
         self._threads = threads
@@ -78,7 +80,7 @@ class Worker:
 
         Args:
             source: The case.
-            before: See :class:`Options`; None in the first attempt.
+            before: See :class:`PredictOptions`; None in the first attempt.
 
         Returns:
             Results, and what was logged meanwhile.

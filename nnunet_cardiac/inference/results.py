@@ -18,7 +18,7 @@ FAILURES = (UserError, OSError, MemoryError, RuntimeError)
 
 
 @dataclass(frozen=True)
-class Options:
+class PredictOptions:
     """What the user asked for.
 
     Attributes:

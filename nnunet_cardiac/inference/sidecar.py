@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import platform
 import zipfile
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nnunet_cardiac.version import __version__
+from nnunet_cardiac.version import installed_versions
 
 if TYPE_CHECKING:
     from nnunet_cardiac.inference.predictor import CardiacPredictor
@@ -19,7 +17,7 @@ if TYPE_CHECKING:
 #: Layout of the file; counted up when an entry changes its meaning.
 SCHEMA = 1
 
-_PACKAGES = ("nnunetv2", "torch", "numpy", "SimpleITK", "nibabel")
+_PACKAGES = ("nnunet_cardiac", "nnunetv2", "torch", "numpy", "SimpleITK", "nibabel", "python")
 
 
 def describe_model(predictor: CardiacPredictor) -> dict[str, Any]:
@@ -50,11 +48,7 @@ def fingerprint(path: Path) -> str:
 
 def versions() -> dict[str, str]:
     """Versions of what computes and writes."""
-    return {
-        "nnunet_cardiac": __version__,
-        **{name: version(name) for name in _PACKAGES},
-        "python": platform.python_version(),
-    }
+    return installed_versions(*_PACKAGES)
 
 
 def sidecar(

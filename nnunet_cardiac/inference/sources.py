@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nnunet_cardiac.errors import UserError
-
-#: As in :data:`nnunet_cardiac.inference.images.ENDINGS`, which needs SimpleITK.
-IMAGE_ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha", ".mhd")
+from nnunet_cardiac.image_names import IMAGE_ENDINGS, image_stem
 
 _CHANNEL = re.compile(r"(?P<case>.+)_(?P<channel>\d{4})")
 
@@ -51,7 +49,7 @@ def find_sources(path: Path, channels: int) -> list[Source]:
         raise UserError(f"{path}: no such file or folder; give an image, a folder of images or a DICOM study.")
     if path.is_file():
         return [_from_file(path, channels)]
-    images = [file for file in sorted(path.iterdir()) if file.is_file() and _stem(file) is not None]
+    images = [file for file in sorted(path.iterdir()) if file.is_file() and image_stem(file) is not None]
     if images:
         studies = [folder for folder in sorted(path.iterdir()) if folder.is_dir() and _holds_dicom(folder)]
     elif any(_is_dicom(file) for file in path.iterdir() if file.is_file()):
@@ -67,14 +65,14 @@ def find_sources(path: Path, channels: int) -> list[Source]:
 
 
 def _from_file(path: Path, channels: int) -> Source:
-    if _stem(path) is None:
+    if image_stem(path) is None:
         if _is_dicom(path):
             return Source(path.stem, (path,), is_dicom=True)
         raise UserError(f"{path}: no image; expected one of {', '.join(IMAGE_ENDINGS)}, or a DICOM file.")
-    match = _CHANNEL.fullmatch(_stem(path) or "")
+    match = _CHANNEL.fullmatch(image_stem(path) or "")
     siblings = [path]
     if match and channels > 1:
-        ending = path.name[len(_stem(path) or "") :]
+        ending = path.name[len(image_stem(path) or "") :]
         siblings = sorted(path.parent.glob(f"{match['case']}_[0-9][0-9][0-9][0-9]{ending}"))
     return _from_images(siblings, channels)[0]
 
@@ -82,7 +80,7 @@ def _from_file(path: Path, channels: int) -> Source:
 def _from_images(files: Sequence[Path], channels: int) -> list[Source]:
     cases: dict[str, dict[int, Path]] = defaultdict(dict)
     for file in files:
-        stem = _stem(file) or ""
+        stem = image_stem(file) or ""
         match = _CHANNEL.fullmatch(stem)
         name, channel = (match["case"], int(match["channel"])) if match else (stem, 0)
         if channel in cases[name]:
@@ -107,12 +105,6 @@ def _refuse_same_names(sources: Sequence[Source]) -> None:
                 f"{source.paths[0]} and {seen[source.name].paths[0]} would both be {source.name}; rename one of them."
             )
         seen[source.name] = source
-
-
-def _stem(path: Path) -> str | None:
-    """Name without the ending of an image, or None if it is no image."""
-    ending = next((ending for ending in IMAGE_ENDINGS if path.name.lower().endswith(ending)), None)
-    return None if ending is None or path.name.startswith(".") else path.name[: -len(ending)]
 
 
 def _is_dicom(path: Path) -> bool:

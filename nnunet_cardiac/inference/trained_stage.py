@@ -42,7 +42,7 @@ class Prepared:
     properties: dict[str, Any]
 
 
-class Stage:
+class TrainedStage:
     """A configuration with the networks of its folds.
 
     Args:
@@ -80,7 +80,7 @@ class Stage:
         mirroring: bool = False,
         batch: int = 1,
         trusted: bool = False,
-    ) -> Stage:
+    ) -> TrainedStage:
         """Load the networks of a configuration.
 
         Args:
@@ -128,7 +128,7 @@ class Stage:
         """Whether the stage takes the labels of a previous one."""
         return self.configuration.previous_stage_name is not None
 
-    def prepares_like(self, other: Stage) -> bool:
+    def prepares_like(self, other: TrainedStage) -> bool:
         """Whether an image preprocessed for the other stage is what this stage would have made of it."""
         mine, theirs = self.configuration.configuration, other.configuration.configuration
         same = all(mine.get(key) == theirs.get(key) for key in _PREPROCESSING)

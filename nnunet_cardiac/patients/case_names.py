@@ -1,7 +1,7 @@
 """The words of a case name: which of them name the patient, which the phase, the frame, the slice. No torch, no numpy.
 
 One name alone may be read in several ways (`site1_03` or `A0S9V9_03`?). What is decided here needs no other name; what
-the whole list decides is in `patients.py`.
+the whole list decides is in `patients/cohort.py`.
 """
 
 from __future__ import annotations

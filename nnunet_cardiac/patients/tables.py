@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from nnunet_cardiac.errors import UserError
+from nnunet_cardiac.image_names import image_stem
 from nnunet_cardiac.patients.csv_table import read_table
 
 #: Names of the tables beside a data set, in the order in which they are asked.
@@ -14,7 +15,6 @@ TABLE_NAMES = ("cases.csv", "patients.csv")
 
 _CASE = ("case", "case_id", "casename", "case_name", "name", "file", "filename", "image")
 _PATIENT = ("patient", "patient_id", "subject", "subject_id", "subject_code", "external code", "participant_id")
-_ENDINGS = (".nii.gz", ".nii", ".mha", ".nrrd")
 _PHASES = {"ed": "ED", "es": "ES", "": ""}
 
 
@@ -107,8 +107,7 @@ def _agreed(path: Path, case: str, first: Listed | None, second: Listed) -> List
 
 
 def _without_ending(name: str) -> str:
-    name = Path(name).name
-    return next((name.removesuffix(ending) for ending in _ENDINGS if name.endswith(ending)), name)
+    return image_stem(name) or Path(name).name
 
 
 def _is_result(path: Path) -> bool:

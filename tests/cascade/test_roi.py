@@ -11,7 +11,7 @@ from nnunet_cardiac.cascade.roi import Box, RegionRule, bounding_box, find_regio
 
 
 def test_largest_component_counts_voxels_not_box_area() -> None:
-    # papers.md 1.3: a diagonal streak has a large bounding box and few pixels, and must lose against a compact heart.
+    # A diagonal streak has a large bounding box and few pixels, and must lose against a compact heart.
     mask = np.zeros((96, 96), dtype=bool)
     mask[60:85, 10:32] = True  # 550 pixels
     for i in range(40):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from nnunet_cardiac.datasets import mnms
-from nnunet_cardiac.datasets.subject import Options
+from nnunet_cardiac.datasets.subject import ConvertOptions
 
 HEADER = ",External code,Vendor,VendorName,Centre,ED,ES,Age,Pathology,Sex,Height,Weight"
 TABLE = "211230_M&Ms_Dataset_information_diagnosis_opendataset.csv"
@@ -81,7 +81,7 @@ def test_parts_of_the_challenge_stay_apart(archive, convert):
 
 
 def test_folds_are_balanced_by_vendor_and_disease(archive):
-    (collection,) = mnms.read(archive, Options())
+    (collection,) = mnms.read(archive, ConvertOptions())
     assert [subject.stratum for subject in collection.subjects[:3]] == ["A HCM", "A HCM", "B NOR"]
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import sys
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
 from skimage.measure import find_contours
+
+pydicom = pytest.importorskip("pydicom")
 
 FRAMES, SHAPE = 6, (5, 40, 44)
 #: Frames from 0. The cavity is largest in the later one: the lower number is not always ED.
@@ -135,6 +138,22 @@ def test_geometry_of_the_stack(archive, convert):
     direction = np.reshape(image.GetDirection(), (3, 3))
     x, y = np.reshape(ORIENTATION, (2, 3))
     np.testing.assert_allclose(direction, np.column_stack([x, y, np.cross(x, y)]), atol=1e-6)
+    assert image.GetPixelID() == sitk.sitkInt16  # as stored: a file twice the size would say no more
+
+
+def test_scaled_pixels(make, archive, convert):
+    for path in archive.image_folder("SC-N-10").glob("IM-0004-*.dcm"):
+        dataset = pydicom.dcmread(path)
+        dataset.RescaleSlope, dataset.RescaleIntercept = "2.5", "-10"
+        dataset.save_as(path)
+    done = convert("sunnybrook", archive.root)
+    np.testing.assert_array_equal(done.image("SC-N-10_frame05"), 2.5 * pixels_at(make, ED, 2) - 10)
+
+
+def test_without_pydicom(archive, convert, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pydicom", None)
+    assert convert("sunnybrook", archive.root).code == 2
+    assert "needs pydicom. Install it: pip install 'nnunet_cardiac[dicom]'" in convert.err
 
 
 def test_cavity_alone_has_both_phases(make, archive, convert):

@@ -8,7 +8,6 @@ from scipy.spatial.distance import cdist
 
 from nnunet_cardiac.evaluation.distances import (
     boundary,
-    bounding_box,
     hd95_mm,
     pooled_boundary_distances,
     surface_distances,
@@ -163,13 +162,6 @@ def test_tolerance_of_one_voxel_survives_single_precision() -> None:
     spacing = (8.0, float(np.float32(1.2)), float(np.float32(1.2)))
     assert surface_distances(mask, np.roll(mask, 1, 1), spacing).surface_dice(1.2) == 1
     assert surface_distances(mask, np.roll(mask, 2, 1), spacing).surface_dice(1.2) == 0
-
-
-def test_bounding_box() -> None:
-    mask = np.zeros((4, 5, 6), bool)
-    assert mask[bounding_box(mask)].size == 0
-    mask[1, 2, 3] = mask[2, 2, 5] = True
-    assert bounding_box(mask) == (slice(1, 3), slice(2, 3), slice(3, 6))
 
 
 # Other libraries as oracles: they need not be installed.

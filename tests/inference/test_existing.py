@@ -11,7 +11,7 @@ import pytest
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.files import write_json
 from nnunet_cardiac.inference.existing import finished, remove_partial
-from nnunet_cardiac.inference.results import Options
+from nnunet_cardiac.inference.results import PredictOptions
 from nnunet_cardiac.inference.sources import Source
 
 MODEL: dict[str, Any] = {"stages": ["x"]}
@@ -37,7 +37,7 @@ def names(folder: Path) -> list[str]:
 
 @pytest.mark.parametrize("existing", ["refuse", "resume", "overwrite"])
 def test_second_attempt(tmp_path: Path, existing: str) -> None:
-    options = Options(tmp_path, existing, before=frozenset({"other.nii.gz"}))
+    options = PredictOptions(tmp_path, existing, before=frozenset({"other.nii.gz"}))
     assert finished("a", MODEL, options) is None
     put(tmp_path, "a.nii.gz")
     assert finished("a", MODEL, options) is None  # half-written: again, not refused
@@ -51,7 +51,7 @@ def test_second_attempt(tmp_path: Path, existing: str) -> None:
 
 def test_second_attempt_finds_the_users_files(tmp_path: Path) -> None:
     put(tmp_path, "a.nii.gz", "a.json")
-    options = Options(tmp_path, before=frozenset({"a.nii.gz", "a.json"}))
+    options = PredictOptions(tmp_path, before=frozenset({"a.nii.gz", "a.json"}))
     with pytest.raises(UserError, match="exists; add --resume"):
         finished("a", MODEL, options)
     assert finished("a", MODEL, replace(options, existing="overwrite")) is None
@@ -64,29 +64,29 @@ def test_second_attempt_finds_the_users_files(tmp_path: Path) -> None:
 
 def test_first_attempt_replaces_what_was_interrupted(tmp_path: Path) -> None:
     put(tmp_path, "a.nii.gz")
-    assert finished("a", MODEL, Options(tmp_path, "resume")) is None
+    assert finished("a", MODEL, PredictOptions(tmp_path, "resume")) is None
     with pytest.raises(UserError, match="exists"):
-        finished("a", MODEL, Options(tmp_path))
+        finished("a", MODEL, PredictOptions(tmp_path))
 
 
 def test_incomplete_files_go(tmp_path: Path) -> None:
     put(tmp_path, "a.nii.gz", "a_ED.dcm", ".a.json.12.part", ".a_ES.dcm.12.part", ".ab.nii.gz.12.part", "ab.nii.gz")
-    remove_partial(IMAGE, Options(tmp_path), frozenset())
+    remove_partial(IMAGE, PredictOptions(tmp_path), frozenset())
     assert names(tmp_path) == [".ab.nii.gz.12.part", "ab.nii.gz"]
 
 
 def test_incomplete_series_of_a_study_go(tmp_path: Path) -> None:
     put(tmp_path, "a_series1.nii.gz", "a_series1.json", "a_series2.nii.gz", ".a_series3.nii.gz.12.part")
-    remove_partial(STUDY, Options(tmp_path), frozenset())
+    remove_partial(STUDY, PredictOptions(tmp_path), frozenset())
     assert names(tmp_path) == ["a_series1.json", "a_series1.nii.gz"]
 
 
 def test_complete_files_and_the_users_stay(tmp_path: Path) -> None:
     put(tmp_path, "a.nii.gz", "a.json")
-    remove_partial(IMAGE, Options(tmp_path), frozenset())
+    remove_partial(IMAGE, PredictOptions(tmp_path), frozenset())
     assert len(names(tmp_path)) == 2
     (tmp_path / "a.json").unlink()
-    remove_partial(IMAGE, Options(tmp_path, "overwrite"), frozenset({"a.nii.gz"}))  # had none before, either
+    remove_partial(IMAGE, PredictOptions(tmp_path, "overwrite"), frozenset({"a.nii.gz"}))  # had none before, either
     assert names(tmp_path) == ["a.nii.gz"]
-    remove_partial(IMAGE, Options(tmp_path, "overwrite"), frozenset({"a.nii.gz", "a.json"}))
+    remove_partial(IMAGE, PredictOptions(tmp_path, "overwrite"), frozenset({"a.nii.gz", "a.json"}))
     assert names(tmp_path) == []

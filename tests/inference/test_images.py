@@ -35,7 +35,7 @@ def image(*shape: int) -> np.ndarray:
     return np.random.default_rng(0).integers(1, 900, shape).astype(np.int16)
 
 
-@pytest.mark.parametrize("ending", ["nii.gz", "nii", "nrrd", "mha"])
+@pytest.mark.parametrize("ending", ["nii.gz", "nii", "nrrd", "mha", "mhd"])
 @pytest.mark.parametrize("shape", [(3, 5, 7, 6), (5, 7, 6), (1, 7, 6), (7, 6)])
 def test_round_trip(shape: tuple[int, ...], ending: str, tmp_path: Path) -> None:
     array = image(*shape)

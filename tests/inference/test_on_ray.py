@@ -25,7 +25,7 @@ from nnunet_cardiac.files import read_json, write_json
 from nnunet_cardiac.inference import CardiacPredictor, case, cohort, worker_pool
 from nnunet_cardiac.inference.on_ray import segment_on_ray
 from nnunet_cardiac.inference.ray_worker import Worker
-from nnunet_cardiac.inference.results import Options, Result
+from nnunet_cardiac.inference.results import PredictOptions, Result
 from nnunet_cardiac.inference.sources import Source, find_sources
 from nnunet_cardiac.planning.shared_plans import RESOLVED
 
@@ -90,8 +90,8 @@ def model(write_system: Callable[..., Path]) -> dict[str, Any]:
 
 
 @pytest.fixture
-def options(tmp_path: Path) -> Options:
-    return Options(tmp_path / "out")
+def options(tmp_path: Path) -> PredictOptions:
+    return PredictOptions(tmp_path / "out")
 
 
 def write_cases(folder: Path, heart: np.ndarray, names: str = NAMES) -> list[Source]:
@@ -103,7 +103,7 @@ def write_cases(folder: Path, heart: np.ndarray, names: str = NAMES) -> list[Sou
     return find_sources(folder, 1)
 
 
-def assert_as_one_process(model: dict[str, Any], sources: list[Source], options: Options) -> None:
+def assert_as_one_process(model: dict[str, Any], sources: list[Source], options: PredictOptions) -> None:
     """Every case is there once, complete, and as the sequential path writes it."""
     alone = replace(options, output=options.output.with_name("alone"), existing="refuse")
     cohort.segment(CardiacPredictor.from_folder(**model), sources, alone, progress=False)
@@ -122,17 +122,19 @@ def states(results: list[Result]) -> dict[str, str]:
     return {result.name: result.status for result in results}
 
 
-def runs(options: Options) -> Counter[str]:
+def runs(options: PredictOptions) -> Counter[str]:
     return Counter(options.output.with_name("runs").read_text().split())
 
 
-def run(model: dict[str, Any], sources: list[Source], options: Options, workers: int = 2) -> list[Result]:
+def run(model: dict[str, Any], sources: list[Source], options: PredictOptions, workers: int = 2) -> list[Result]:
     return segment_on_ray(
         "auto", model, sources, options, workers=workers, threads=1, progress=False, worker_class=Mortal
     )
 
 
-def test_same_files_as_one_process(model: dict[str, Any], options: Options, heart: np.ndarray, tmp_path: Path) -> None:
+def test_same_files_as_one_process(
+    model: dict[str, Any], options: PredictOptions, heart: np.ndarray, tmp_path: Path
+) -> None:
     sources = write_cases(tmp_path / "images", heart)
     results = run(model, sources, options)
     assert list(states(results)) == list(NAMES)  # in the order of the sources
@@ -154,7 +156,13 @@ def test_same_files_as_one_process(model: dict[str, Any], options: Options, hear
     [("label_map", "refuse", 2), ("json", "refuse", 1), ("end", "refuse", 1), ("json", "overwrite", 1)],
 )
 def test_a_worker_dies_in_the_middle(
-    model: dict[str, Any], options: Options, heart: np.ndarray, tmp_path: Path, moment: str, existing: str, workers: int
+    model: dict[str, Any],
+    options: PredictOptions,
+    heart: np.ndarray,
+    tmp_path: Path,
+    moment: str,
+    existing: str,
+    workers: int,
 ) -> None:
     sources = write_cases(tmp_path / f"at_{moment}_once", heart, "c") + write_cases(tmp_path / "images", heart, "abde")
     options = replace(options, existing=existing)
@@ -165,7 +173,7 @@ def test_a_worker_dies_in_the_middle(
 
 
 def test_a_case_that_kills_each_worker(
-    model: dict[str, Any], options: Options, heart: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model: dict[str, Any], options: PredictOptions, heart: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(worker_pool, "RETRIES", 2)
     poison = write_cases(tmp_path / "at_json", heart, "p")
@@ -179,7 +187,7 @@ def test_a_case_that_kills_each_worker(
 
 
 def test_a_bad_case_is_not_repeated(
-    model: dict[str, Any], options: Options, heart: np.ndarray, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    model: dict[str, Any], options: PredictOptions, heart: np.ndarray, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     sources = write_cases(tmp_path / "images", heart, "abc")
     sources[1].paths[0].write_bytes(b"no image at all")
@@ -192,7 +200,7 @@ def test_a_bad_case_is_not_repeated(
 
 
 def test_a_model_that_workers_do_not_see(
-    model: dict[str, Any], options: Options, heart: np.ndarray, tmp_path: Path
+    model: dict[str, Any], options: PredictOptions, heart: np.ndarray, tmp_path: Path
 ) -> None:
     sources = write_cases(tmp_path / "images", heart, "a")
     message = r"No worker could be started\. .*no such folder.*on a disk that all machines see under the same path"
@@ -209,7 +217,9 @@ def test_no_gpu(model: dict[str, Any], heart: np.ndarray, tmp_path: Path, capsys
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds processes by their environment")
-def test_interrupted_and_resumed(model: dict[str, Any], options: Options, heart: np.ndarray, tmp_path: Path) -> None:
+def test_interrupted_and_resumed(
+    model: dict[str, Any], options: PredictOptions, heart: np.ndarray, tmp_path: Path
+) -> None:
     sources = write_cases(tmp_path / "images", heart, "abcdefghijklmnop")
     words = ["predict", "-i", tmp_path / "images", "-o", options.output, "-m", model["folder"], "--precision", "fp32"]
     command = [sys.executable, "-m", "nnunet_cardiac.cli", *map(str, words), "-device", "cpu", "--threads", "1"]

@@ -17,7 +17,7 @@ import SimpleITK as sitk
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.inference import CardiacPredictor, cohort
 from nnunet_cardiac.inference.ray_worker import Worker, show, write_witness
-from nnunet_cardiac.inference.results import Options
+from nnunet_cardiac.inference.results import PredictOptions
 from nnunet_cardiac.inference.sources import find_sources
 
 
@@ -48,7 +48,7 @@ def test_two_cases_at_a_time(
         sitk.WriteImage(sitk.GetImageFromArray(heart[:2] + 9 * number), tmp_path / "images" / f"{name}.nii.gz")
     (tmp_path / "images" / "c.nii.gz").write_bytes(b"no image")
     sources = find_sources(tmp_path / "images", 1)
-    worker = Worker(model, Options(tmp_path / "out"), threads=1)
+    worker = Worker(model, PredictOptions(tmp_path / "out"), threads=1)
     worker.load(write_witness(tmp_path / "out"))
     with ThreadPoolExecutor(2) as actor:
         answers = list(actor.map(lambda source: worker.run(source, None), sources))
@@ -63,7 +63,7 @@ def test_two_cases_at_a_time(
     assert "failed" not in captured.err + captured.out
     assert "of a library" not in captured.err + captured.out
 
-    cohort.segment(CardiacPredictor.from_folder(**model), sources, Options(tmp_path / "alone"), progress=False)
+    cohort.segment(CardiacPredictor.from_folder(**model), sources, PredictOptions(tmp_path / "alone"), progress=False)
     for name in "abd":
         files = [folder / f"{name}.nii.gz" for folder in (tmp_path / "out", tmp_path / "alone")]
         assert files[0].read_bytes() == files[1].read_bytes()
@@ -71,7 +71,7 @@ def test_two_cases_at_a_time(
 
 @pytest.mark.usefixtures("log_of_this_process")
 def test_another_output_folder_under_the_same_path(model: dict[str, Any], tmp_path: Path) -> None:
-    worker = Worker(model, Options(tmp_path), threads=1)
+    worker = Worker(model, PredictOptions(tmp_path), threads=1)
     here = f"{socket.gethostname()}: {tmp_path} is not the folder that the calling machine sees under this name"
     with pytest.raises(UserError, match=here):
         worker.load(tmp_path / "written-elsewhere")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from sklearn.model_selection import StratifiedKFold
 
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.files import read_json, write_json
@@ -55,6 +56,36 @@ def test_folds_are_stratified() -> None:
     for fold in stratified_folds(groups, 5, seed=1):
         assert sorted(groups[i] for i in fold) == ["a", "a", "b", "b", "c", "c"]
     assert stratified_folds(groups, 5, 1) == stratified_folds(groups, 5, 1) != stratified_folds(groups, 5, 2)
+
+
+def spread(groups: list[str], folds: list[list[int]]) -> list[int]:
+    """Largest minus smallest number of patients in a fold: of all groups together, then of each."""
+    counts = [[len(fold) for fold in folds]]
+    counts += [[sum(groups[i] == name for i in fold) for fold in folds] for name in sorted(set(groups))]
+    return [max(numbers) - min(numbers) for numbers in counts]
+
+
+ACDC_GROUPS = [name for name in ("NOR", "DCM", "HCM", "MINF", "RV") for _ in range(20)]
+UNEVEN_GROUPS = ["HCM"] * 47 + ["DCM"] * 38 + ["NOR"] * 33 + ["HHD"] * 12 + ["ARV"] * 6
+PHANTOM_GROUPS = [("NOR", "DCM", "HCM", "MINF", "RV")[i % 5] for i in range(20)]
+
+
+@pytest.mark.parametrize("groups", [ACDC_GROUPS, UNEVEN_GROUPS])
+def test_groups_are_as_balanced_as_those_of_scikit_learn(groups: list[str]) -> None:
+    for seed in range(10):
+        theirs = StratifiedKFold(5, shuffle=True, random_state=seed).split(groups, groups)
+        expected = spread(groups, [list(val) for _, val in theirs])
+        assert spread(groups, stratified_folds(groups, 5, seed)) == expected
+
+
+def test_folds_of_groups_with_few_patients_are_even() -> None:
+    """Why scikit-learn does not draw the folds: see the comment at `stratified_folds`."""
+    with pytest.raises(ValueError, match="greater than the number of members in each class"):
+        list(StratifiedKFold(5, shuffle=True, random_state=0).split(PHANTOM_GROUPS, PHANTOM_GROUPS))
+    for seed in range(10):
+        everyone, *by_group = spread(PHANTOM_GROUPS, stratified_folds(PHANTOM_GROUPS, 5, seed))
+        assert everyone == 0
+        assert max(by_group) == 1
 
 
 def test_stratified_splits_keep_the_cases_of_a_patient_together() -> None:

@@ -61,12 +61,13 @@ def measure_command(volumes: int, processes: int) -> float:
 
 def measure_ours(pairs: list[tuple[np.ndarray, np.ndarray]]) -> float:
     """Seconds for each volume."""
-    from nnunet_cardiac.evaluation.distances import bounding_box, surface_distances
+    from nnunet_cardiac.boxes import bounding_slices
+    from nnunet_cardiac.evaluation.distances import surface_distances
     from nnunet_cardiac.evaluation.overlap import dice
 
     start = time.perf_counter()
     for reference, prediction in pairs:
-        box = bounding_box((reference > 0) | (prediction > 0))
+        box = bounding_slices((reference > 0) | (prediction > 0))
         for value in LABELS.values():
             masks = reference[box] == value, prediction[box] == value
             found = surface_distances(*masks, SPACING[::-1])

@@ -7,14 +7,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nnunetv2.experiment_planning.experiment_planners.network_topology import get_pool_and_conv_props
-
+from nnunet_cardiac.benchmark.topology import topology_for
 from nnunet_cardiac.planning.slice_crops import CROP_NETWORK
 from nnunet_cardiac.planning.volume_sizes import divisor_for
 from nnunet_cardiac.systems.kinds import Network
-
-#: Numbers of nnU-Net's planner (`ExperimentPlanner.__init__`).
-_FIRST_WIDTH, _LARGEST_WIDTH, _SHORTEST_SIDE, _NO_LIMIT = 32, {2: 512, 3: 320}, 4, 999999
 
 #: Entries of `arch_kwargs` with a number for each stage of the encoder, or of the decoder.
 _PER_STAGE = ("n_conv_per_stage", "n_blocks_per_stage")
@@ -37,21 +33,19 @@ def fitted(entry: Mapping[str, Any], patch: int | None, width: float) -> dict[st
         wanted[-2:] = [min(side, patch) for side in wanted[-2:]]
     if wanted == list(entry["patch_size"]) and width == 1:
         return new
-    spacing = entry["spacing"]
-    _, strides, kernels, sides, _ = get_pool_and_conv_props(spacing, wanted, _SHORTEST_SIDE, _NO_LIMIT)
-    stages, kwargs = len(strides), new["architecture"]["arch_kwargs"]
-    largest = int(_LARGEST_WIDTH[len(spacing)] * width)
+    topology = topology_for(entry["spacing"], wanted)
+    stages, kwargs = len(topology.strides), new["architecture"]["arch_kwargs"]
     kwargs |= {
         "n_stages": stages,
-        "features_per_stage": [min(int(_FIRST_WIDTH * width) * 2**stage, largest) for stage in range(stages)],
-        "strides": [[int(n) for n in stride] for stride in strides],
-        "kernel_sizes": [[int(n) for n in kernel] for kernel in kernels],
+        "features_per_stage": topology.widths(width),
+        "strides": topology.strides,
+        "kernel_sizes": topology.kernels,
     }
     for name in _PER_STAGE:
         if name in kwargs:
             kwargs[name] = _of_length(kwargs[name], stages)
     kwargs[_PER_STAGE_DECODER] = _of_length(kwargs[_PER_STAGE_DECODER], stages - 1)
-    new["patch_size"] = [int(n) for n in sides]
+    new["patch_size"] = list(topology.patch)
     return new
 
 

@@ -20,7 +20,7 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunet_cardiac.files import read_json, write_json
 
 
-class Subject:
+class TimedTrainer:
     """A trainer that is ready for its first step, and the times of the steps that count."""
 
     def __init__(self, described: Mapping[str, Any], device: torch.device) -> None:
@@ -67,22 +67,22 @@ class Subject:
 
 
 def main(job: Path, result: Path) -> None:
-    """Take all turns of a job and write the times of its subjects, in order."""
+    """Take all turns of a job and write the times of its trainers, in order."""
     described = read_json(job)
-    subjects = [Subject(one, torch.device(described["device"])) for one in described["subjects"]]
+    trainers = [TimedTrainer(one, torch.device(described["device"])) for one in described["subjects"]]
     for _ in range(described["rounds"]):
         start = perf_counter()
-        for subject in subjects:
-            subject.turn(described["steps"])
+        for trainer in trainers:
+            trainer.turn(described["steps"])
         print(f"Epoch time: {perf_counter() - start:.1f} s", flush=True)  # what nnU-Net prints: moves the bar on
     if described["profile"] is not None:
         folder = Path(described["profile"])
         folder.mkdir(parents=True, exist_ok=True)
-        for subject in subjects:
-            (folder / f"{subject.name}.txt").write_text(subject.profiled(), encoding="utf-8")
-    for subject in subjects:
-        subject.close()
-    write_json(result, [{"step_s": subject.step_s, "data_s": subject.data_s} for subject in subjects])
+        for trainer in trainers:
+            (folder / f"{trainer.name}.txt").write_text(trainer.profiled(), encoding="utf-8")
+    for trainer in trainers:
+        trainer.close()
+    write_json(result, [{"step_s": trainer.step_s, "data_s": trainer.data_s} for trainer in trainers])
 
 
 if __name__ == "__main__":

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from nnunetv2.experiment_planning.experiment_planners.network_topology import get_pool_and_conv_props
 from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from torch import nn
 
 from nnunet_cardiac.benchmark.speed.options import REFERENCE, MeasuredNetwork, SpeedOptions
+from nnunet_cardiac.benchmark.topology import topology_for
 from nnunet_cardiac.cascade.roi import RegionRule
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.planning.slice_crops import crop_configuration, roi_configuration
 from nnunet_cardiac.systems import TRAINERS
 from nnunet_cardiac.systems.kinds import BoxRegressor, SliceCrop
-
-#: Numbers of nnU-Net's planner for 2d (`ExperimentPlanner.__init__`); a test compares the result with the planner's.
-_FIRST_WIDTH, _LARGEST_WIDTH, _SHORTEST_SIDE, _NO_LIMIT = 32, 512, 4, 999999
 
 #: Slices of the made-up stacks; no slice axis reaches a network here.
 _SLICES = 24
@@ -74,22 +71,22 @@ def stock_architecture(size: tuple[int, int]) -> dict[str, Any]:
     Raises:
         UserError: If nnU-Net would plan another patch, because the sides cannot be halved often enough.
     """
-    _, strides, kernels, padded, divisor = get_pool_and_conv_props((1.0, 1.0), size, _SHORTEST_SIDE, _NO_LIMIT)
-    if tuple(padded) != tuple(size):
-        needed, found, divisors = (" x ".join(str(int(n)) for n in pair) for pair in (padded, size, divisor))
+    topology = topology_for((1.0, 1.0), size)
+    if topology.patch != tuple(size):
+        needed, found, divisors = (" x ".join(map(str, pair)) for pair in (topology.patch, size, topology.divisor))
         raise UserError(
             f"--patch or --window: found {found} pixels, but nnU-Net's 2d network for images of this size needs "
             f"multiples of {divisors}; take {needed}."
         )
-    stages = len(strides)
+    stages = len(topology.strides)
     return {
         "network_class_name": "dynamic_network_architectures.architectures.unet.PlainConvUNet",
         "arch_kwargs": {
             "n_stages": stages,
-            "features_per_stage": [min(_FIRST_WIDTH * 2**stage, _LARGEST_WIDTH) for stage in range(stages)],
+            "features_per_stage": topology.widths(),
             "conv_op": "torch.nn.modules.conv.Conv2d",
-            "kernel_sizes": kernels,
-            "strides": strides,
+            "kernel_sizes": topology.kernels,
+            "strides": topology.strides,
             "n_conv_per_stage": [2] * stages,
             "n_conv_per_stage_decoder": [2] * (stages - 1),
             "conv_bias": True,

@@ -7,7 +7,6 @@ import os
 import platform
 from collections.abc import Mapping
 from datetime import datetime, timezone
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,9 @@ import torch
 from nnunet_cardiac.devices import usable_cores
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.files import read_json, write_json
+from nnunet_cardiac.version import installed_versions
 
-_PACKAGES = ("nnunet_cardiac", "nnunetv2", "torch", "dynamic-network-architectures", "timm", "numpy")
+_PACKAGES = ("python", "nnunet_cardiac", "nnunetv2", "torch", "dynamic-network-architectures", "timm", "numpy")
 _PROCESSORS = Path("/proc/cpuinfo")
 
 
@@ -78,14 +78,8 @@ def hardware(device: str) -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """Return the version of Python and of each package that has a part in the times; absent ones are left out."""
-    found = {"python": platform.python_version()}
-    for name in _PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
     # A build's own version: a package index may list a CUDA and a CPU build of torch under one number.
-    return {**found, "torch": torch.__version__}
+    return {**installed_versions(*_PACKAGES), "torch": torch.__version__}
 
 
 def _processor() -> str:

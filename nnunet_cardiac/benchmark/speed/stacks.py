@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from nnunetv2.experiment_planning.experiment_planners.network_topology import get_pool_and_conv_props
 from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
 from torch import nn
 
@@ -14,6 +13,7 @@ from nnunet_cardiac.architectures import ClassifierGuidedNet
 from nnunet_cardiac.benchmark.speed.arithmetic import count_flop
 from nnunet_cardiac.benchmark.speed.networks_from_plans import stock_architecture
 from nnunet_cardiac.benchmark.speed.passes import measure_passes
+from nnunet_cardiac.benchmark.topology import topology_for
 
 SLICE_BY_SLICE, VOLUME = "nnU-Net 2d, slice by slice", "nnU-Net 3d_fullres"
 SINGLE, FULL = "one stage, single slices", "classifier-guided"
@@ -23,7 +23,6 @@ WAYS = (SLICE_BY_SLICE, VOLUME, SINGLE, FULL)
 
 #: Spacing (z, y, x) in mm by which nnU-Net lays its 3D network out: that of ACDC.
 _SPACING = (10.0, 1.5, 1.5)
-_LARGEST_3D_WIDTH, _NO_LIMIT = 320, 999999
 
 
 @dataclass(frozen=True)
@@ -91,16 +90,16 @@ def volume_architecture(slices: int, size: tuple[int, int]) -> dict[str, Any]:
         slices: Slices of the patch; nnU-Net may round them up, which costs nothing here.
         size: Height and width of the patch in pixels.
     """
-    _, strides, kernels, _, _ = get_pool_and_conv_props(_SPACING, (slices, *size), 4, _NO_LIMIT)
+    topology = topology_for(_SPACING, (slices, *size))
     flat = stock_architecture(size)
-    stages = len(strides)
+    stages = len(topology.strides)
     arguments = {
         **flat["arch_kwargs"],
         "n_stages": stages,
-        "features_per_stage": [min(32 * 2**stage, _LARGEST_3D_WIDTH) for stage in range(stages)],
+        "features_per_stage": topology.widths(),
         "conv_op": "torch.nn.modules.conv.Conv3d",
-        "kernel_sizes": kernels,
-        "strides": strides,
+        "kernel_sizes": topology.kernels,
+        "strides": topology.strides,
         "n_conv_per_stage": [2] * stages,
         "n_conv_per_stage_decoder": [2] * (stages - 1),
         "norm_op": "torch.nn.modules.instancenorm.InstanceNorm3d",

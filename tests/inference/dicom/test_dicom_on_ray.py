@@ -14,7 +14,7 @@ import pytest
 from nnunet_cardiac.inference import case
 from nnunet_cardiac.inference.on_ray import segment_on_ray
 from nnunet_cardiac.inference.ray_worker import Worker
-from nnunet_cardiac.inference.results import Options
+from nnunet_cardiac.inference.results import PredictOptions
 from nnunet_cardiac.inference.sources import find_sources
 
 ray = pytest.importorskip("ray")
@@ -56,7 +56,7 @@ def test_a_study_is_completed_after_its_worker_died(
     scanner.classic(image, number=8, SpacingBetweenSlices=4.75)
     scanner.classic(image[:, :1], number=1, description="LOCALIZER 3 plane")
     model = {"folder": write_system("nnUNet"), "device": "cpu"}
-    options = Options(tmp_path / "out")
+    options = PredictOptions(tmp_path / "out")
     sources = find_sources(scanner.folder, 1)
     results = segment_on_ray(
         "auto", model, sources, options, workers=1, threads=1, progress=False, worker_class=DiesOnce

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,6 +122,21 @@ def read_study(path: Path) -> DicomStudy:
     warnings = [f"{skipped} DICOM files hold no image with a position and were left out."] if skipped else []
     warnings += [f"{copies} DICOM files are copies of others and were left out."] if copies else []
     return DicomStudy(tuple(images), identifiers, tuple(warnings))
+
+
+def read_images(files: Iterable[Path]) -> list[DicomImage]:
+    """Read the headers of files, whoever they say the patient is; those without an image in a patient are left out.
+
+    Raises:
+        UserError: If a file is damaged.
+    """
+    import_pydicom()
+    images: list[DicomImage] = []
+    for file in files:
+        with _explained(file):
+            dataset = _read_header(file)
+            images += [] if dataset is None else _images_of(dataset, file)
+    return images
 
 
 @contextmanager

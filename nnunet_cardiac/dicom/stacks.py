@@ -9,11 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from nnunet_cardiac.dicom.headers import DicomImage
+from nnunet_cardiac.dicom.places import places_of, plane_of, sideways
 from nnunet_cardiac.errors import UserError
-from nnunet_cardiac.inference.dicom_headers import DicomImage
-
-#: Positions nearer than this (mm) are one; scanners write them as decimal text.
-_SAME_PLACE_MM = 0.1
 
 #: Slice distances may differ by this fraction before the stack counts as irregular.
 _IRREGULAR = 0.1
@@ -72,13 +70,7 @@ def find_stacks(images: Iterable[DicomImage], allow_gaps: bool = False) -> tuple
 
 
 def _key(image: DicomImage) -> tuple:
-    return (image.series, image.kind, *_plane(image))
-
-
-def _plane(image: DicomImage) -> tuple:
-    """What images of one stack have in common."""
-    orientation = tuple(round(cosine, 3) + 0.0 for cosine in image.orientation)
-    return (orientation, image.shape, tuple(round(size, 4) for size in image.pixel_mm))
+    return (image.series, image.kind, *plane_of(image))
 
 
 def _merge_single_slices(groups: Sequence[list[DicomImage]]) -> list[list[DicomImage]]:
@@ -86,42 +78,18 @@ def _merge_single_slices(groups: Sequence[list[DicomImage]]) -> list[list[DicomI
     merged: list[list[DicomImage]] = []
     single: dict[tuple, list[list[DicomImage]]] = defaultdict(list)
     for group in groups:
-        if len(_places(group)) == 1:
-            single[(group[0].kind, len(group), *_plane(group[0]))].append(group)
+        if len(places_of(group)) == 1:
+            single[(group[0].kind, len(group), *plane_of(group[0]))].append(group)
         else:
             merged.append(group)
     for same in single.values():
         joined = [image for group in same for image in group]
         # Slices of one stack follow each other along the normal, within a pixel; parallel views elsewhere do not.
-        if len(same) > 2 and _sideways(joined) <= max(joined[0].pixel_mm):
+        if len(same) > 2 and sideways(joined) <= max(joined[0].pixel_mm):
             merged.append(joined)
         else:
             merged += same
     return merged
-
-
-def _normal(image: DicomImage) -> np.ndarray:
-    return np.cross(image.orientation[:3], image.orientation[3:])
-
-
-def _sideways(images: Sequence[DicomImage]) -> float:
-    """Largest in-plane shift (mm) between the images."""
-    normal = _normal(images[0])
-    positions = np.array([image.position for image in images])
-    within = positions - np.outer(positions @ normal, normal)
-    return float(np.abs(within - within[0]).max())
-
-
-def _places(images: Sequence[DicomImage]) -> list[tuple[float, list[DicomImage]]]:
-    """Images by their place along the normal, ascending."""
-    normal = _normal(images[0])
-    places: list[tuple[float, list[DicomImage]]] = []
-    for along, image in sorted(((float(normal @ image.position), image) for image in images), key=lambda item: item[0]):
-        if places and along - places[-1][0] < _SAME_PLACE_MM:
-            places[-1][1].append(image)
-        else:
-            places.append((along, [image]))
-    return places
 
 
 def _stack(images: Sequence[DicomImage], allow_gaps: bool) -> DicomStack:
@@ -129,13 +97,13 @@ def _stack(images: Sequence[DicomImage], allow_gaps: bool) -> DicomStack:
     where = f"{first.path.parent}, series {first.series_number} ({first.description or 'no description'})"
     series = sorted({image.series_number for image in images})
     warnings = [f"joined from {len(series)} series, one slice each"] if len({i.series for i in images}) > 1 else []
-    shift = _sideways(images)
+    shift = sideways(images)
     if shift > max(first.pixel_mm):
         raise UserError(
             f"{where}: slices are shifted in-plane by up to {shift:.1f} mm, expected one straight stack. Export the "
             "stacks as series of their own."
         )
-    places = _places(images)
+    places = places_of(images)
     counts = Counter(len(found) for _, found in places)
     frames = min(counts, key=lambda n: (-counts[n], n))
     columns = [_in_time(found, frames, place, warnings) for place, (_, found) in enumerate(places)]

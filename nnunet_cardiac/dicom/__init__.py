@@ -1,0 +1,1 @@
+"""DICOM files read with pydicom: headers, pixels, and the order of slices and frames."""
