@@ -19,12 +19,12 @@ from contextlib import contextmanager
 from importlib import import_module
 from types import ModuleType
 
+from nnunet_cardiac.commands.common_options import DEBUG_VARIABLE, common_options
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.version import __version__
 from nnunet_cardiac.workflow.signals import Ended, ending_raises
 
 PROGRAM = "nnunet_cardiac"
-DEBUG_VARIABLE = "NNUNET_CARDIAC_DEBUG"
 
 #: Subcommand -> module, in the order in which a new user meets them.
 COMMANDS: dict[str, str] = {
@@ -115,16 +115,6 @@ def _add_command(subparsers: argparse._SubParsersAction, name: str, module: Modu
     subparser = subparsers.add_parser(name, help=module.HELP, description=module.HELP, parents=[common_options()])
     module.add_arguments(subparser)
     subparser.set_defaults(run=module.run)
-
-
-def common_options() -> argparse.ArgumentParser:
-    """Return a new parent parser with the options that every command takes, before or after its name."""
-    # SUPPRESS: a subparser's default would otherwise overwrite what was given before the subcommand. A new parser for
-    # each use, because `set_defaults` changes the options it finds.
-    common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
-    common.add_argument("--quiet", action="store_true", help="log warnings and errors only")
-    common.add_argument("--debug", action="store_true", help=f"log more, show tracebacks (also {DEBUG_VARIABLE}=1)")
-    return common
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:

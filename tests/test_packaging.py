@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from importlib import metadata
 from pathlib import Path
 
@@ -23,24 +24,12 @@ PARTS = {
     "cascade": "nnunet_cardiac.cascade",
 }
 
-#: Package -> packages that none of its files may import, at any level of indentation.
-FORBIDDEN = {
-    "nnunet_cardiac.architectures": (
-        "nnunetv2",
-        "batchgenerators",
-        "batchgeneratorsv2",
-        "nnunet_cardiac.cascade",
-        "nnunet_cardiac.trainers",
-        "nnunet_cardiac.commands",
-        "nnunet_cardiac.cli",
-    ),
-    "nnunet_cardiac.cascade": ("nnunet_cardiac.trainers", "nnunet_cardiac.commands", "nnunet_cardiac.cli"),
-    "nnunet_cardiac.trainers": ("nnunet_cardiac.commands", "nnunet_cardiac.cli"),
-    "nnunet_cardiac.evaluation": ("nnunet_cardiac.trainers", "nnunet_cardiac.commands", "nnunet_cardiac.cli"),
-    "nnunet_cardiac.phantom": ("nnunet_cardiac.trainers", "nnunet_cardiac.commands", "nnunet_cardiac.cli"),
-    "nnunet_cardiac.datasets": ("nnunet_cardiac.trainers", "nnunet_cardiac.commands", "nnunet_cardiac.cli"),
-    "nnunet_cardiac.checks": ("nnunet_cardiac.trainers", "nnunet_cardiac.commands", "nnunet_cardiac.cli"),
-}
+#: Room -> what it holds and what it may import, from the top of the house down. CONTRIBUTING.md prints it, and
+#: docs/figures/house.py draws it.
+ROOMS = json.loads((ROOT / "docs" / "imports.json").read_text("utf-8"))
+
+#: Last room of the table; every room may import it unless the table says otherwise.
+GROUND = "ground"
 
 #: Top-level packages that take long to import; commands import them inside `run`.
 HEAVY = {"torch", "numpy", "nnunetv2", "SimpleITK", "pandas", "scipy", "skimage", "matplotlib", "tqdm", "timm"}
@@ -100,17 +89,92 @@ def test_nnunet_has_an_upper_bound():
     assert "nnunetv2>=2.8,<2.9" in setup_cfg()["options"]["install_requires"].split()
 
 
-@pytest.mark.parametrize("package", FORBIDDEN)
-def test_imports_point_downwards(package):
-    files = [(name, file) for name, file in modules() if is_inside(name, package)]
-    assert files
+def room_of(module):
+    """The room of a module, by its longest name in the table; a module is a room, or lies in one."""
+    inner = module.removeprefix("nnunet_cardiac").removeprefix(".")
+    names = {name: room for room, entry in ROOMS.items() for name in entry.get("modules", [room])}
+    while inner and inner not in names:
+        inner = inner.rpartition(".")[0]
+    return names[inner]
+
+
+def allowed(room):
+    """The rooms that a room may import."""
+    below = list(ROOMS)[list(ROOMS).index(room) + 1 :]
+    listed = ROOMS[room]["imports"]
+    if listed == "every room below":
+        return set(below)
+    return {*listed, *([GROUND] if ROOMS[room].get("ground", room != GROUND) else [])}
+
+
+def imports_of_rooms():
+    """Yield each import of a module of this package by one in another room: the module, what it imports, both rooms."""
+    known = {name for name, _ in modules()}
+    for name, file in modules():
+        for imported in imported_names(ast.walk(ast.parse(file.read_text("utf-8")))):
+            if is_inside(imported, "nnunet_cardiac"):
+                # `from package.module import name` imports the module; `from package import module` as well.
+                target = imported if imported in known else imported.rpartition(".")[0]
+                if room_of(name) != room_of(target):
+                    yield name, target, room_of(name), room_of(target)
+
+
+def test_every_module_has_a_room():
+    """A new folder is a room of the table: a module in no room would count as one of the entrances."""
+    entrances = {name for name, _ in modules() if room_of(name) == "cli"}
+    assert entrances == {"nnunet_cardiac", "nnunet_cardiac.cli"}
+
+
+def test_no_module_imports_what_its_room_may_not():
+    refused = [
+        f"{name} imports {target}" for name, target, room, other in imports_of_rooms() if other not in allowed(room)
+    ]
+    assert refused == [], "see docs/imports.json and the table in CONTRIBUTING.md"
+
+
+def test_no_circle_between_rooms():
+    """Both what is allowed and what is imported, so that neither an entry of the table nor a module closes a circle."""
+    graph = {room: allowed(room) for room in ROOMS}
+    for _, _, room, other in imports_of_rooms():
+        graph[room] = graph[room] | {other}
+    order = list(TopologicalSorter(graph).static_order())  # raises CycleError, which names the rooms
+    assert set(order) == set(ROOMS)
+
+
+def test_table_goes_from_the_top_down():
+    order = list(ROOMS)
     upwards = [
-        f"{name} imports {imported}"
-        for name, file in files
-        for imported in imported_names(ast.walk(ast.parse(file.read_text("utf-8"))))
-        if any(is_inside(imported, forbidden) for forbidden in FORBIDDEN[package])
+        f"{room} lists {other}" for room in order for other in allowed(room) if order.index(other) < order.index(room)
     ]
     assert upwards == []
+
+
+@pytest.mark.parametrize("room", [room for room, entry in ROOMS.items() if "libraries" in entry])
+def test_room_knows_only_its_libraries(room):
+    """Networks know torch, and no nnU-Net; the files of the systems know the standard library."""
+    usual = {*sys.stdlib_module_names, *ROOMS[room]["libraries"], "nnunet_cardiac"}
+    foreign = [
+        f"{name} imports {imported}"
+        for name, file in modules()
+        if room_of(name) == room
+        for imported in imported_names(ast.walk(ast.parse(file.read_text("utf-8"))))
+        if imported.split(".")[0] not in usual
+    ]
+    assert foreign == []
+
+
+def test_contributing_prints_the_table():
+    expected = ["| room | what it holds | may import |", "|---|---|---|", *map(table_row, ROOMS)]
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    assert "\n".join(expected) in text, "CONTRIBUTING.md: expected this table:\n" + "\n".join(expected)
+
+
+def table_row(room):
+    entry, listed = ROOMS[room], ROOMS[room]["imports"]
+    inner = listed if isinstance(listed, str) else ", ".join(f"`{other}`" for other in listed)
+    libraries = ", ".join(entry["libraries"]) or "only the standard library" if "libraries" in entry else ""
+    may = "; ".join(filter(None, (inner, libraries))) or ("–" if room == GROUND else "`ground` alone")
+    return f"| `{room}` | {entry['holds']} | {may} |"
 
 
 def test_commands_are_light_at_module_level():

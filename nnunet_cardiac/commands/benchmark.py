@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from nnunet_cardiac.benchmark.speed.options import slice_trainers
 from nnunet_cardiac.commands import accuracy, training
 from nnunet_cardiac.commands.argument_types import classes, positive
+from nnunet_cardiac.commands.common_options import common_options
 from nnunet_cardiac.errors import UserError
 
 if TYPE_CHECKING:
@@ -53,8 +54,6 @@ def _add_action(
     add: Callable[[argparse.ArgumentParser], None],
     run_action: Callable[[argparse.Namespace], int],
 ) -> None:
-    from nnunet_cardiac.cli import common_options  # the command line imports this module
-
     parser = actions.add_parser(name, help=purpose, description=purpose, parents=[common_options()])
     add(parser)
     parser.set_defaults(run_action=run_action)
