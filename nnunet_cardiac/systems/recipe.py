@@ -81,7 +81,7 @@ class Recipe:
     def __post_init__(self) -> None:
         """Check the choices, so that a typing error in a plans file is found before training."""
         object.__setattr__(self, "milestones", tuple(self.milestones))
-        for name, allowed in _CHOICES.items():
+        for name, allowed in CHOICES.items():
             if getattr(self, name) not in allowed:
                 raise UserError(f"recipe: {name} is {getattr(self, name)!r}, expected one of {', '.join(allowed)}.")
         for name in _POSITIVE:
@@ -116,7 +116,8 @@ class Recipe:
         return replace(self, **{**moved, **changes, "epochs": lasting})
 
 
-_CHOICES = {
+#: Fields of a recipe -> what they may be.
+CHOICES: dict[str, tuple[str, ...]] = {
     "optimizer": ("adam", "sgd"),
     "schedule": ("steps", "poly"),
     "loss": ("dice", "dice_sum", "bce_dice", "softmax_dice", "softmax_dice_foreground", "dice_ce", "gated"),

@@ -9,9 +9,10 @@ from torch import nn
 from nnunet_cardiac.architectures.classifier_guided import StageOutputs
 from nnunet_cardiac.architectures.ops.binary_logits import fuse_binary_logits
 from nnunet_cardiac.architectures.ops.stack_packing import pack
+from nnunet_cardiac.systems.recipe import CHOICES
 from nnunet_cardiac.trainers.recipe.annotated import annotated_cross_entropy, annotated_mean, one_hot_target
 
-GATE_SOURCES = ("pred", "gt", "pred_or_gt")
+GATE_SOURCES = CHOICES["gate_source"]
 
 
 class ClassifierGuidedLoss(nn.Module):
