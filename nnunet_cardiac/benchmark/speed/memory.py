@@ -10,10 +10,12 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
+from nnunet_cardiac.systems import TRAINERS
+
 _STATUS = Path("/proc/self/status")
 
 #: Loaded once, by the server that the processes are forked from: importing takes longer than measuring.
-_PRELOADED = ["nnunet_cardiac.benchmark.speed.workload"]
+_PRELOADED = ["nnunet_cardiac.benchmark.speed.workload", *sorted({one.module for one in TRAINERS.values()})]
 
 
 def can_measure() -> bool:
