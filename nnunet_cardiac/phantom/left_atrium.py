@@ -15,7 +15,7 @@ from nnunet_cardiac.phantom.canvas import Canvas
 from nnunet_cardiac.phantom.region import Array
 from nnunet_cardiac.phantom.sampling import pool_points, subpixels, subslices
 from nnunet_cardiac.phantom.short_axis import check_matrix
-from nnunet_cardiac.phantom.study import AtriumStudy, check_labels, oblique_geometry
+from nnunet_cardiac.phantom.study import AtriumStudy, check_labels, oblique_geometry, triple
 from nnunet_cardiac.phantom.styles import LATE_ENHANCEMENT as STYLE
 from nnunet_cardiac.phantom.texture import Texture
 
@@ -44,14 +44,14 @@ class AtriumShape:
     @classmethod
     def draw(cls, rng: np.random.Generator) -> AtriumShape:
         """Draw an atrium of 50 to 140 mL."""
-        radii = tuple(float(value) for value in np.array([34.0, 22.0, 26.0]) * rng.uniform(0.86, 1.12))
+        radii = triple(np.array([34.0, 22.0, 26.0]) * rng.uniform(0.86, 1.12))
         ends = np.array([[-46, 14, 12], [-46, 15, -9], [46, 19, 14], [45, 20, -6], [36, -22, 10]], float)
         ends = ends * (radii[0] / 34.0) + rng.normal(0.0, 2.5, ends.shape)
         widths = np.array([7.0, 6.5, 6.5, 6.0, 7.5]) * rng.uniform(0.85, 1.15, 5)
         wave = np.column_stack([rng.uniform(0.02, 0.06, 2), rng.uniform(0.0, 2.0 * np.pi, 2)])
         return cls(radii, wave, np.column_stack([0.45 * ends, ends, widths]))
 
-    def depth(self, x: Array, y: Array, z: Array) -> Array:
+    def depth(self, x: Array, y: Array, z: Array | np.floating) -> Array:
         """Approximate depth below the surface in mm, negative outside; the arrays broadcast."""
         angle = np.arctan2(y / self.radii[1], x / self.radii[0])
         bulge = 1.0 + sum(a * np.cos(k * angle + p + 0.03 * z) for k, (a, p) in zip((2, 3), self.wave, strict=True))
@@ -64,7 +64,7 @@ class AtriumShape:
     def volume_ml(self, step_mm: float = 0.7) -> float:
         """Volume in mL by counting the points of a regular grid; the tests measure the error against finer grids."""
         x, y, z = (np.arange(-reach, reach, step_mm) + 0.5 * step_mm for reach in (64.0, 42.0, 40.0))
-        inside = sum(np.count_nonzero(self.depth(x[None, :], y[:, None], np.float64(level)) > 0.0) for level in z)
+        inside = sum(int(np.count_nonzero(self.depth(x[None, :], y[:, None], np.float64(level)) > 0.0)) for level in z)
         return inside * step_mm**3 / 1000.0
 
 
@@ -102,7 +102,7 @@ def make_left_atrium(
     planes = [_render(body, shape, scar, matrix, pixel, float(level), distance) for level in levels]
     water, fat, coil, part = (np.stack(layers) for layers in zip(*planes, strict=True))
     values = np.array([label_order["background"], label_order["LA"]], np.uint8)
-    centre = tuple(float(value) for value in np.random.default_rng([seed, 24]).normal((15.0, 20.0, 10.0), 10.0))
+    centre = triple(np.random.default_rng([seed, 24]).normal((15.0, 20.0, 10.0), 10.0))
     return AtriumStudy(
         patient=f"phantom{seed:06d}" if patient is None else patient,
         seed=seed,
@@ -159,7 +159,7 @@ def _paint_chambers(canvas: Canvas, level: float) -> None:
             canvas.paint(inside, water=STYLE.venous)
 
 
-def _tube_depth(tube: Array, x: Array, y: Array, z: Array) -> Array:
+def _tube_depth(tube: Array, x: Array, y: Array, z: Array | np.floating) -> Array:
     """Depth below a tube with round ends."""
     start, along, radius = tube[:3], tube[3:6] - tube[:3], tube[6]
     point = (x - start[0], y - start[1], z - start[2])

@@ -12,7 +12,7 @@ from nnunet_cardiac.phantom.patient import Patient, draw_patient
 from nnunet_cardiac.phantom.region import Array
 from nnunet_cardiac.phantom.sampling import average, decide_labels, subpixels, subslices
 from nnunet_cardiac.phantom.short_axis import check_matrix
-from nnunet_cardiac.phantom.study import ACDC_LABELS, CineStudy, check_labels, oblique_geometry
+from nnunet_cardiac.phantom.study import ACDC_LABELS, CineStudy, check_labels, oblique_geometry, triple
 from nnunet_cardiac.phantom.tissue import STRUCTURES
 
 GEOMETRY, BODY, NOISE = 11, 12, 13  # purposes of the patient's random streams
@@ -61,7 +61,7 @@ def make_long_axis(
     rendered = drawn.rendered_frames(phases_only)
     pairs = [_render(drawn, plane, frame, label_order) for frame in rendered]
     spacing_mm = (thickness, pixel, pixel)
-    centre = tuple(float(value) for value in rng.normal((20.0, -10.0, 20.0), 10.0))
+    centre = triple(rng.normal((20.0, -10.0, 20.0), 10.0))
     return CineStudy(
         patient=f"phantom{seed:06d}" if patient is None else patient,
         seed=seed,
@@ -109,7 +109,8 @@ class _Plane:
             ((np.arange(size) - 0.5 * (size - 1))[:, None] * self.pixel_mm + offsets).ravel().astype(np.float32)
             for size in (self.matrix[1], self.matrix[0])
         )
-        return np.broadcast_arrays(u[None, :] + np.float32(15.0), v[:, None] - np.float32(8.0))
+        right, down = np.broadcast_arrays(u[None, :] + np.float32(15.0), v[:, None] - np.float32(8.0))
+        return right, down
 
     def heart(self, u: Array, v: Array, w: Array) -> tuple[Array, Array, Array]:
         """Heart coordinates of points of the plane, `w` mm across it."""
@@ -121,7 +122,8 @@ class _Plane:
         # The plane meets both atria below the aortic root and leaves the heart at the apex.
         y = np.cos(DIP) * level - np.sin(DIP) * along + BELOW_AXIS_MM
         z = np.sin(DIP) * level + np.cos(DIP) * along
-        return tuple(np.float32(axis) for axis in np.broadcast_arrays(x, y, z))
+        x, y, z = (np.asarray(axis, np.float32) for axis in np.broadcast_arrays(x, y, z))
+        return x, y, z
 
     def direction(self) -> Array:
         """Direction cosines of a plane a little steeper than transverse; columns for the x, y and z index."""

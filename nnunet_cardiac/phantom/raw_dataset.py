@@ -47,7 +47,7 @@ class _Labelling:
     def of(cls, kind: str, structures: Sequence[str] | None) -> _Labelling:
         """Labelling of a kind of phantom; None keeps all of its structures."""
         made = ATRIUM_LABELS if kind == "la" else ACDC_LABELS
-        source = {name: (value,) for name, value in made.items() if value}
+        source: dict[str, tuple[int, ...]] = {name: (value,) for name, value in made.items() if value}
         if structures is None:
             return cls(source, dict(made))
         source = keep_structures(source, structures)
@@ -133,8 +133,16 @@ def _fill(
 ) -> None:
     for part in ("imagesTr", "labelsTr", "imagesTs", "labelsTs", *(("cine",) if cine else ())):
         (folder / part).mkdir(parents=True)
-    made = {"seed": seed, "kind": kind, "cine": cine, "matrix": matrix}
-    write = partial(_write_patient, folder=folder, patients=patients, labelling=labelling, **made)
+    write = partial(
+        _write_patient,
+        folder=folder,
+        patients=patients,
+        labelling=labelling,
+        seed=seed,
+        kind=kind,
+        cine=cine,
+        matrix=matrix,
+    )
     total = patients + test_patients
     with _mapping(min(processes, total)) as map_patients:
         written = map_patients(write, range(total))
@@ -175,7 +183,7 @@ def _write_patient(
     study = _make(index, seed, kind, matrix, cine)
     split = "train" if index < patients else "test"
     names = _write_cases(study, folder, "Tr" if split == "train" else "Ts", labelling)
-    if cine:
+    if cine and isinstance(study, CineStudy):
         write_series(study.images, study.geometry, folder / "cine" / f"{study.patient}_4d.nii.gz")
         write_series(labelling.apply(study.labels), study.geometry, folder / "cine" / f"{study.patient}_4d_gt.nii.gz")
     return _row(study, split), names
@@ -184,7 +192,7 @@ def _write_patient(
 def _make(index: int, seed: int, kind: str, matrix: tuple[int, int] | None, cine: bool) -> CineStudy | AtriumStudy:
     patient = f"patient{index + 1:03d}"
     patient_seed = int(np.random.SeedSequence([seed, index]).generate_state(1)[0])
-    size = {} if matrix is None else {"matrix": matrix}
+    size: dict[str, Any] = {} if matrix is None else {"matrix": matrix}
     if kind == "la":
         return make_left_atrium(patient_seed, patient=patient, **size)
     make = make_study if kind == "sax" else make_long_axis

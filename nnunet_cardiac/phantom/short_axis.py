@@ -13,7 +13,7 @@ from nnunet_cardiac.phantom.patient import Patient, draw_patient
 from nnunet_cardiac.phantom.region import Array
 from nnunet_cardiac.phantom.sampling import IN_PLANE, average, decide_labels, subpixels, subslices
 from nnunet_cardiac.phantom.shape import RightVentricle
-from nnunet_cardiac.phantom.study import ACDC_LABELS, CineStudy, Geometry, check_labels, oblique_geometry
+from nnunet_cardiac.phantom.study import ACDC_LABELS, CineStudy, Geometry, check_labels, oblique_geometry, triple
 from nnunet_cardiac.phantom.thorax import Thorax
 from nnunet_cardiac.phantom.tissue import STRUCTURES
 
@@ -249,5 +249,5 @@ def _geometry(stack: Stack, patient: Patient) -> Geometry:
     columns = (cosine * lateral - sine * inferior, sine * lateral + cosine * inferior, to_base)
     shape = (stack.level_mm.size, *stack.matrix)
     spacing = (stack.spacing_mm, stack.pixel_mm, stack.pixel_mm)
-    centre = tuple(float(value) for value in patient.stream(GEOMETRY, 1).normal((45.0, -20.0, 30.0), 12.0))
+    centre = triple(patient.stream(GEOMETRY, 1).normal((45.0, -20.0, 30.0), 12.0))
     return oblique_geometry(spacing, stack.thickness_mm, shape, np.stack(columns, axis=1), centre)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -125,6 +125,12 @@ class AtriumStudy:
     volume_ml: float
 
 
+def triple(values: Iterable[float]) -> tuple[float, float, float]:
+    """Three numbers as plain floats, such as a point or the half axes of an ellipsoid."""
+    first, second, third = (float(value) for value in values)
+    return first, second, third
+
+
 def check_labels(labels: Mapping[str, int], structures: tuple[str, ...]) -> None:
     """Check that the label values name each structure once.
 
@@ -158,4 +164,4 @@ def oblique_geometry(
     """
     half = 0.5 * (np.array(shape[::-1]) - 1) * np.array(spacing_mm[::-1])
     origin = np.array(centre_mm) - direction @ half
-    return Geometry(spacing_mm, slice_thickness_mm, direction, tuple(float(value) for value in origin))
+    return Geometry(spacing_mm, slice_thickness_mm, direction, triple(origin))

@@ -28,7 +28,7 @@ class Texture:
         self.cell_mm = cell_mm
         self.table = smooth_noise(rng, (size, size, size), grain_mm / cell_mm)
 
-    def __call__(self, x: Array, y: Array, z: Array) -> Array:
+    def __call__(self, x: Array, y: Array, z: Array | np.floating) -> Array:
         """Noise of unit deviation at points in mm; the arrays broadcast."""
         size = self.table.shape[0]
         i, j, k = (np.floor(axis / self.cell_mm).astype(np.int32) % size for axis in (x, y, z))

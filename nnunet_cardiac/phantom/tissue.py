@@ -124,7 +124,7 @@ class HeartTissue:
         crescent = self.right.crescent(theta, z)
         free_wall = epi + self.right.width_mm * crescent
         outer = free_wall + self.right.wall_mm * np.sqrt(crescent)
-        return tuple(np.float32(radius) for radius in (endo, epi, free_wall, outer, outer + self._fat(theta, z)))
+        return tuple(np.asarray(r, np.float32) for r in (endo, epi, free_wall, outer, outer + self._fat(theta, z)))
 
     def _fat(self, theta: Array, z: Array) -> Array:
         """Thickness of the epicardial fat: thick in the grooves and over the right heart, hardly any laterally."""
