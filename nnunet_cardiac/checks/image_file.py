@@ -9,11 +9,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
+from typing import cast
 
 import nibabel
 import numpy as np
 import SimpleITK
 from nibabel.filebasedimages import ImageFileError
+from nibabel.nifti1 import Nifti1Pair
 from nibabel.spatialimages import HeaderDataError
 
 from nnunet_cardiac.errors import UserError
@@ -70,8 +72,14 @@ def read_voxels(path: Path) -> np.ndarray:
     with explained(path):
         if is_nifti(path):
             # ITK's NIfTI reader turns NaN and infinity into 0 and says nothing.
-            return np.asarray(nibabel.load(path).dataobj).T
+            return np.asarray(load_nifti(path).dataobj).T
         return SimpleITK.GetArrayFromImage(_open(path).Execute())
+
+
+def load_nifti(path: Path) -> Nifti1Pair:
+    """Open a NIfTI file without reading its voxels; call it for files of which `is_nifti` is true."""
+    # `nibabel.load` is typed for every kind of image, and the name says that this one is NIfTI.
+    return cast(Nifti1Pair, nibabel.load(path))
 
 
 def check_complete(path: Path) -> None:
@@ -117,7 +125,7 @@ def explained(path: Path) -> Iterator[None]:
 def _check_length(path: Path) -> None:
     """Compare an uncompressed NIfTI file with its header; ITK fills what is missing with zeros and says nothing."""
     with explained(path):
-        header = nibabel.load(path).header
+        header = load_nifti(path).header
     expected = int(header["vox_offset"]) + prod(header.get_data_shape()) * int(header["bitpix"]) // 8
     found = path.stat().st_size
     if found < expected:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from functools import lru_cache, partial
 from pathlib import Path
 
-import nibabel
 import numpy as np
 import SimpleITK as sitk
 
-from nnunet_cardiac.checks.image_file import check_complete, explained
+from nnunet_cardiac.checks.image_file import check_complete, explained, load_nifti
 from nnunet_cardiac.datasets.subject import Loaded, Volume
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.image_names import is_nifti
@@ -100,7 +99,7 @@ def _check_finite(path: Path, image: sitk.Image) -> None:
     """Refuse NaN and infinity in NIfTI files of floats, which ITK reads as 0 without a word."""
     if image.GetPixelID() in (sitk.sitkFloat32, sitk.sitkFloat64) and is_nifti(path):
         with explained(path):
-            voxels = np.asarray(nibabel.load(path).dataobj)
+            voxels = np.asarray(load_nifti(path).dataobj)
         bad = voxels.size - int(np.isfinite(voxels).sum())
         if bad:
             raise UserError(f"{path}: {bad} of {voxels.size} voxels are NaN or infinite; expected finite numbers.")
@@ -108,7 +107,7 @@ def _check_finite(path: Path, image: sitk.Image) -> None:
 
 def _read_and_mend(path: Path) -> Loaded:
     with explained(path):
-        file = nibabel.load(path)
+        file = load_nifti(path)
         voxels = np.asarray(file.dataobj).T
     voxels = voxels.reshape((1,) * (3 - voxels.ndim) + voxels.shape)
     spacing, direction, degrees = nearest_orthonormal(path, file.affine)

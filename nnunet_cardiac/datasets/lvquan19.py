@@ -9,7 +9,7 @@ stands for it: areas are right, volumes mean nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -62,8 +62,8 @@ def _subject(path: Path, patient: str) -> Subject:
     cases = tuple(
         Case(
             case_name(patient, frame + 1),
-            Volume((path,), lambda frame=frame: Loaded(_slice(path, frame, label=False))),
-            Volume((path,), lambda frame=frame: Loaded(_slice(path, frame, label=True))),
+            Volume((path,), partial(_slice, path, frame, label=False)),
+            Volume((path,), partial(_slice, path, frame, label=True)),
             phases.get(frame, ""),
             frame + 1,
             _indices(fields, frame, len(labels)),
@@ -140,18 +140,18 @@ def _label_maps(path: Path, time_ns: int) -> np.ndarray:
     return np.where(masks["endo"], VALUES["LV"][0], np.where(masks["epi"], VALUES["MYO"][0], 0)).astype(np.uint8)
 
 
-def _slice(path: Path, frame: int, label: bool) -> sitk.Image:
+def _slice(path: Path, frame: int, label: bool) -> Loaded:
     fields = read_fields(path)
     array = label_maps(path)[frame] if label else np.ascontiguousarray(fields["image"][..., frame])
     image = sitk.GetImageFromArray(array[None])
     pixel = spacing_of(fields)
     image.SetSpacing((pixel, pixel, 1.0))
-    return image
+    return Loaded(image)
 
 
 def _indices(fields: Mapping[str, np.ndarray], frame: int, frames: int) -> dict[str, float]:
     """Indices of a frame as `areas_1`, ...; fields of another shape are left out."""
-    found = {}
+    found: dict[str, float] = {}
     for name, rows in INDICES.items():
         values = np.asarray(fields.get(name, np.empty(0)))
         if values.size == rows * frames and values.ndim == 2:

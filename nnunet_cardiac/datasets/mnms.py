@@ -7,8 +7,10 @@ vendors that have no labelled training patients: validation and test stay apart 
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import SimpleITK as sitk
 
 from nnunet_cardiac.datasets.image_files import extract_frame, file_volume, read_volume
@@ -56,7 +58,7 @@ def _subject(folder: Path, split: str, table: Path, row: dict[str, str]) -> Subj
     cases = []
     for phase in ("ED", "ES"):
         frame = whole_number(table, row, phase)
-        reference = Volume((label,), lambda frame=frame: _labelled_frame(label, frame)) if labelled else None
+        reference = Volume((label,), partial(_labelled_frame, label, frame)) if labelled else None
         name = case_name(patient, frame + 1)
         cases.append(Case(name, file_volume(image, frame), reference, phase, frame + 1))
     vendor, pathology = row["Vendor"], row["Pathology"]
@@ -85,7 +87,7 @@ def _labelled_frame(path: Path, frame: int) -> Loaded:
         raise UserError(f"{path}: one volume; expected a 4D label map of all frames.")
     label = extract_frame(series.image, frame, str(path))
     if not sitk.GetArrayViewFromImage(label).any():
-        filled = sitk.GetArrayViewFromImage(series.image).any(axis=(1, 2, 3)).nonzero()[0].tolist()
+        filled = np.flatnonzero(np.any(sitk.GetArrayViewFromImage(series.image), axis=(1, 2, 3))).tolist()
         raise UserError(
             f"{path}: frame {frame} (from 0) has no label; the table says it has, and frames {filled} are labelled. Is "
             "this the table of this release? Its frames count from 0."

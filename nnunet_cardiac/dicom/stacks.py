@@ -106,8 +106,8 @@ def _stack(images: Sequence[DicomImage], allow_gaps: bool) -> DicomStack:
     places = places_of(images)
     counts = Counter(len(found) for _, found in places)
     frames = min(counts, key=lambda n: (-counts[n], n))
-    columns = [_in_time(found, frames, place, warnings) for place, (_, found) in enumerate(places)]
-    columns = _complete(columns, frames, where, warnings, allow_gaps)
+    ordered = [_in_time(found, frames, place, warnings) for place, (_, found) in enumerate(places)]
+    columns = _complete(ordered, frames, where, warnings, allow_gaps)
     slice_mm, at = _spread([along for along, _ in places], first, where, warnings, allow_gaps)
     rows: list[list[DicomImage | None]] = [[None] * (at[-1] + 1) for _ in range(frames)]
     for place, column in zip(at, columns, strict=True):
@@ -157,9 +157,11 @@ def _complete(
 
 def _at_their_times(column: Sequence[DicomImage], times: Sequence[float | None]) -> list[DicomImage | None] | None:
     """Put images at the frames nearest in time; None if times are unknown or two images claim one frame."""
-    if None in times or any(image.time_ms is None for image in column):
+    known = [time for time in times if time is not None]
+    own = [image.time_ms for image in column if image.time_ms is not None]
+    if len(known) < len(times) or len(own) < len(column):
         return None
-    nearest = [int(np.argmin([abs(image.time_ms - t) for t in times])) for image in column]
+    nearest = [int(np.argmin([abs(mine - time) for time in known])) for mine in own]
     row: list[DicomImage | None] = [None] * len(times)
     for frame, image in zip(nearest, column, strict=True):
         row[frame] = image

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import nibabel
 import numpy as np
 import SimpleITK as sitk
 
-from nnunet_cardiac.checks.image_file import Header, read_header, read_voxels
+from nnunet_cardiac.checks.image_file import Header, load_nifti, read_header, read_voxels
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.image_names import is_nifti
 from nnunet_cardiac.inference.series import Grid, Series
@@ -44,8 +43,8 @@ def read_series(name: str, paths: Sequence[Path], promise: str = "auto") -> Seri
     # (Y, X), (Z, Y, X) and (T, Z, Y, X) become (T, Z, Y, X); nibabel keeps axes of length 1 that ITK drops.
     shape = (1,) * (4 - dimensions) + first.size[::-1]
     stacked = np.stack([_read_finite(path).reshape(shape) for path in paths], axis=1)
-    header = nibabel.load(paths[0]).header if is_nifti(paths[0]) else None
-    grid = Grid(first.spacing, first.origin, first.direction, header)
+    nifti = load_nifti(paths[0]).header if is_nifti(paths[0]) else None
+    grid = Grid(first.spacing, first.origin, first.direction, nifti)
     return Series(name, stacked, grid, dimensions)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -100,7 +100,7 @@ class Pool:
         self._lost_starts = 0
         self._ever_ready = False
 
-    def run(self, items: Sequence[Any]) -> Iterator[tuple[int, Any]]:
+    def run(self, items: Sequence[Any]) -> Generator[tuple[int, Any], None, None]:
         """Work through the items.
 
         Args:
