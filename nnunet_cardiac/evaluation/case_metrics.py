@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +29,7 @@ TOLERANCE_MM = 2.0
 #: Distances of boundaries that are not known: every metric is NaN.
 _UNKNOWN = SurfaceDistances(np.empty(0), np.empty(0))
 
-Row = dict[str, object]
+Row = dict[str, Any]
 Mask = npt.NDArray[np.bool_]
 
 

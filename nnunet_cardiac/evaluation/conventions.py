@@ -100,7 +100,7 @@ def check_anatomy(where: str, contact: npt.NDArray[np.integer], labels: Mapping[
     names = [name for name in ("LV", "MYO", "RV") if name in labels]
     share = contact / np.maximum(contact.sum(axis=1, keepdims=True), 1)
     enclosed = {(cavity, wall): share[labels[cavity], labels[wall]] for cavity, wall in permutations(names, 2)}
-    cavity, wall = max(enclosed, key=enclosed.get)
+    cavity, wall = max(enclosed, key=lambda pair: enclosed[pair])
     if enclosed[cavity, wall] > enclosed["LV", "MYO"] + _CLEARLY:
         rest = [name for name in names if name not in (cavity, wall)]
         values = [labels[cavity], labels[wall], *(labels[name] for name in rest)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from types import EllipsisType
 
 import numpy as np
 import numpy.typing as npt
@@ -69,10 +70,9 @@ def localisation_report(
         grid = zip(rule.window, rule_spacing, spacing[-axes:], strict=True)
         window = tuple(max(round(n * a / b), 1) for n, a, b in grid)
         region = find_region(coarse, replace(rule, window=window, margin=0, multiple=1))
-        inside = tuple(
-            slice(max(a, 0), max(b, 0)) for a, b in zip(region.window.start, region.window.stop, strict=True)
-        )
-        shares.append(np.count_nonzero(heart[(..., *inside)]) / np.count_nonzero(heart))
+        ends = zip(region.window.start, region.window.stop, strict=True)
+        inside: tuple[slice | EllipsisType, ...] = (..., *(slice(max(a, 0), max(b, 0)) for a, b in ends))
+        shares.append(np.count_nonzero(heart[inside]) / np.count_nonzero(heart))
         empty += not region.found
         if region.found:
             centres = np.array([centroid(largest_component(coarse)), centroid(heart)])

@@ -167,8 +167,17 @@ def evaluate_folder(
     patients = PatientTable(frames={patient: dict(named) for patient, named in (frames or {}).items()})
     methods = [Method("prediction", (Path(prediction),))]
     # a network after a few epochs may still confuse structures: that is a result here and no mistake of the user
-    options = {"check_order": False, "ignore_label": ignore_label, "progress": progress}
-    return evaluate(reference, methods, labels, cases=cases, patients=patients, **options).cases
+    evaluation = evaluate(
+        reference,
+        methods,
+        labels,
+        cases=cases,
+        patients=patients,
+        check_order=False,
+        ignore_label=ignore_label,
+        progress=progress,
+    )
+    return evaluation.cases
 
 
 def mean_foreground_dice(table: pd.DataFrame) -> float:
@@ -192,10 +201,12 @@ def _check_order(
     structures: Mapping[str, int],
 ) -> None:
     """Look at all cases of a method together: a single poor prediction must not look like an exchange."""
-    check_anatomy(str(reference), sum(result.contacts for result in results), structures)
+    size = max(structures.values()) + 1
+    nothing = np.zeros((size, size), np.int64)
+    check_anatomy(str(reference), sum((result.contacts for result in results), nothing), structures)
     for method in methods:
-        confusion = sum(result.confusion for key, result in zip(keys, results, strict=True) if key[0] == method.name)
-        check_overlap(", ".join(map(str, method.folders)), confusion, structures)
+        own = (result.confusion for key, result in zip(keys, results, strict=True) if key[0] == method.name)
+        check_overlap(", ".join(map(str, method.folders)), sum(own, nothing), structures)
 
 
 def _long(keys: Sequence[tuple[str, int, str]], rows: Sequence[Sequence[Mapping[str, object]]]) -> pd.DataFrame:

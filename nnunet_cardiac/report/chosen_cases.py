@@ -59,16 +59,17 @@ def overlay_cases(results: Results, images: Path | None = None) -> dict[str, Ove
 
 
 def _overlay(case: str, row: pd.Series, facts: Mapping[str, Any], reference: Path, images: Path) -> OverlayCase:
-    labels, predictions, maps = facts["labels"], {}, None
+    labels, maps = facts["labels"], {}
     for method, folders in facts["methods"].items():
         translation = facts["translations"].get(method)
         mapping = None if translation is None else {int(own): value for own, value in translation.items()}
         pairs, _ = match_method(reference, [Path(f) for f in folders], [case], allow_missing=False)
-        maps = read_pair(pairs[0][1], labels.values(), mapping, facts.get("ignore_label"))
-        predictions[method] = maps.prediction
-    image = _image(images, case, maps.reference.shape)
+        maps[method] = read_pair(pairs[0][1], labels.values(), mapping, facts.get("ignore_label"))
+    last = list(maps.values())[-1]
+    predictions = {method: pair.prediction for method, pair in maps.items()}
+    image = _image(images, case, last.reference.shape)
     return OverlayCase(
-        case, row["patient"], row["phase"], image, maps.reference, predictions, maps.spacing_mm, labels, row["group"]
+        case, row["patient"], row["phase"], image, last.reference, predictions, last.spacing_mm, labels, row["group"]
     )
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure, SubFigure
@@ -68,7 +70,7 @@ def heart_window(case: OverlayCase, margin_mm: float = MARGIN_MM) -> Window:
     Returns:
         Limits in pixels, possibly beyond the image. The whole slice, squared, if nothing is labelled.
     """
-    used = np.stack([case.reference, *case.predictions.values()]).any(axis=(0, 1))
+    used = np.any(np.stack([case.reference, *case.predictions.values()]), axis=(0, 1))
     used = used if used.any() else np.ones_like(used)
     ends = [np.flatnonzero(used.any(axis=axis))[[0, -1]] + np.array([-0.5, 0.5]) for axis in (1, 0)]
     spacing = case.spacing_mm[1:]
@@ -113,8 +115,9 @@ def overlay_figure(cases: Sequence[OverlayCase], *, max_slices: int = 8, heading
     legend = LEGEND_IN if headings else 0.0
     size = (LABEL_IN + PANEL_IN * columns, sum(heights) + legend)
     figure = Figure(figsize=size, facecolor=FILM)
-    parts = figure.subfigures(len(cases) + bool(headings), 1, height_ratios=[*heights, legend][: len(cases) + headings])
-    for part, case, slices, height in zip(np.atleast_1d(parts), cases, chosen, heights, strict=False):
+    count = len(cases) + headings
+    parts = figure.subfigures(count, 1, squeeze=False, height_ratios=[*heights, legend][:count])[:, 0]
+    for part, case, slices, height in zip(parts, cases, chosen, heights, strict=False):
         _draw_case(part, case, slices, columns, head / height, headings)
     if headings:
         _draw_legend(parts[-1], cases)
@@ -169,7 +172,7 @@ def _grey_window(case: OverlayCase, slices: Sequence[int]) -> tuple[float, float
 
 
 def _label_row(axes: Axes, name: str, case: OverlayCase, labels: npt.NDArray[np.integer]) -> None:
-    place = {"transform": axes.transAxes, "x": -0.08, "ha": "right", "color": FILM_TEXT}
+    place: dict[str, Any] = {"transform": axes.transAxes, "x": -0.08, "ha": "right", "color": FILM_TEXT}
     axes.text(y=0.5, s=textwrap.fill(name, LABEL_CHARACTERS), va="bottom", fontsize=8, **place)
     if name != "Reference":
         scores = list(dice_per_label(case.reference, labels, case.structures).values())
@@ -186,7 +189,7 @@ def _label_columns(axes_row: Sequence[Axes], slices: Sequence[int]) -> None:
 def _draw_legend(part: SubFigure, cases: Sequence[OverlayCase]) -> None:
     part.set_facecolor(FILM)
     names = dict.fromkeys(name for case in cases for name in case.structures)
-    handles = [
+    handles: list[Artist] = [
         Patch(facecolor=to_rgba(structure_colour(n), 0.3), edgecolor=structure_colour(n), label=n) for n in names
     ]
     handles.append(Line2D([], [], color="white", linewidth=0.9, dashes=(2.5, 1.8), label="reference"))

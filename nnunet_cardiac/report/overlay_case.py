@@ -28,7 +28,7 @@ class OverlayCase:
     case: str
     patient: str
     phase: str
-    image: npt.NDArray[np.generic]
+    image: npt.NDArray[np.number]
     reference: npt.NDArray[np.integer]
     predictions: Mapping[str, npt.NDArray[np.integer]]
     spacing_mm: tuple[float, float, float]
