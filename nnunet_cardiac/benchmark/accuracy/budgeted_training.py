@@ -57,9 +57,9 @@ class BudgetedTraining(nnUNetTrainer):
         super().__init__(plans, configuration, fold, dataset_json, device)
         own = self.configuration_manager.configuration
         recipe = own.get(PLANS_KEY, {})
-        self.num_epochs = recipe.get("epochs", self.num_epochs)
-        self.num_iterations_per_epoch = recipe.get("iterations", self.num_iterations_per_epoch)
-        self.num_val_iterations_per_epoch = recipe.get("val_iterations", self.num_val_iterations_per_epoch)
+        self.num_epochs: int = recipe.get("epochs", self.num_epochs)
+        self.num_iterations_per_epoch: int = recipe.get("iterations", self.num_iterations_per_epoch)
+        self.num_val_iterations_per_epoch: int = recipe.get("val_iterations", self.num_val_iterations_per_epoch)
         self._minutes: float | None = own.get(MINUTES)
         self._steps, self._samples = 0, 0
         self._intervals: list[float] = []
@@ -139,7 +139,7 @@ class BudgetedTraining(nnUNetTrainer):
 
     def _steps_that_fit(self) -> int:
         """Steps of the coming epoch: its share of the time that is left, by the pace of the last one."""
-        if self.current_epoch == 0 or len(self._epoch_steps) < 2:
+        if self._minutes is None or self.current_epoch == 0 or len(self._epoch_steps) < 2:
             return _CALIBRATION_STEPS
         ends = self._epoch_steps[len(self._epoch_steps) // 2 :] if self.current_epoch == 1 else self._epoch_steps
         pace = (ends[-1] - ends[0]) / max(len(ends) - 1, 1)

@@ -53,14 +53,16 @@ def describe(run: Run, data: Data, outcome: Any, progress: bool = True) -> dict[
     labels = anatomy_labels(named)
     methods = [Method(run.system, (outcome.predictions,))]
     # Networks after a few steps may still confuse structures: that is a result here and no mistake.
-    options = {
-        "ignore_label": ignore_label(named),
-        "check_order": False,
-        "names": data.cohort.cases,
-        "workers": run.threads,
-        "progress": progress,
-    }
-    evaluation = evaluate(data.raw / "labelsTs", methods, labels, **options)
+    evaluation = evaluate(
+        data.raw / "labelsTs",
+        methods,
+        labels,
+        ignore_label=ignore_label(named),
+        check_order=False,
+        names=data.cohort.cases,
+        workers=run.threads,
+        progress=progress,
+    )
     machine = {name: value for name, value in hardware(run.budget.device).items() if name != "system"}
     first = outcome.stages[0]
     last = outcome.stages[-1]
@@ -125,7 +127,8 @@ def read_records(path: Path) -> list[dict[str, Any]]:
         if not path.parent.is_dir():
             raise UserError(f"{path}: the folder does not exist. Make it, or give another file with --results.")
         return []
-    records, lines = [], {}
+    records: list[dict[str, Any]] = []
+    lines: dict[tuple[Any, ...], int] = {}
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         try:
             record = json.loads(line)

@@ -17,6 +17,7 @@ from nnunet_cardiac.benchmark.accuracy.statistics import (
     ENDPOINTS,
     LEVEL,
     Entry,
+    Record,
     compare_with_reference,
     rankings,
     title,
@@ -223,7 +224,7 @@ def _cost(entries: Sequence[Entry]) -> str:
     for entry in entries:
         records, stages = entry.records, entry.records[0]["stages"]
 
-        def mean(value: Callable[[dict], float], records: Sequence[dict] = records) -> float:
+        def mean(value: Callable[[Record], float], records: Sequence[Record] = records) -> float:
             return fmean(value(record) for record in records)
 
         peaks = [stage["peak_gib"] for record in records for stage in record["stages"] if stage["peak_gib"] is not None]

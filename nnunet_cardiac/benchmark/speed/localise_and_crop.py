@@ -66,6 +66,8 @@ class TwoStages(nn.Module):
     the middle of the volume, as it would with trained weights.
     """
 
+    heart: torch.Tensor
+
     def __init__(self, options: StagesOptions) -> None:
         super().__init__()
         self.localiser = GCAMLocaliser(1, options.classes)

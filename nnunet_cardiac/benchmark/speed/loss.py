@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from nnunetv2.training.loss.compound_losses import DC_and_CE_loss
 from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
@@ -36,7 +34,7 @@ class BenchmarkLoss(nn.Module):
         # nnU-Net's loader makes the targets of lower resolutions, outside the training step: kept from the first call.
         self._targets = {tuple(target.shape[2:]): target}
 
-    def forward(self, outputs: torch.Tensor | Sequence[torch.Tensor]) -> torch.Tensor:
+    def forward(self, outputs: torch.Tensor | list[torch.Tensor] | tuple[torch.Tensor, ...]) -> torch.Tensor:
         """Compute the loss."""
         if isinstance(outputs, list | tuple):
             weights = [0.5**level for level in range(len(outputs))]

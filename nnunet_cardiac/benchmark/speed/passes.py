@@ -18,7 +18,7 @@ _WARM_UP = 1
 
 
 class PassOptions(Protocol):
-    """What the options of every comparison hold.
+    """What the options of every comparison hold: read-only and hashable, as frozen data classes are.
 
     Attributes:
         device: `cpu`, `cuda` or `mps`.
@@ -27,10 +27,19 @@ class PassOptions(Protocol):
         memory: Whether to measure the peak memory.
     """
 
-    device: str
-    threads: int
-    rounds: int
-    memory: bool
+    @property
+    def device(self) -> str: ...
+
+    @property
+    def threads(self) -> int: ...
+
+    @property
+    def rounds(self) -> int: ...
+
+    @property
+    def memory(self) -> bool: ...
+
+    def __hash__(self) -> int: ...
 
 
 #: Makes the network, in evaluation and on its device, and the input of a way; can be pickled.
@@ -98,7 +107,7 @@ def _time(ways: Sequence[str], build: Build, options: PassOptions, progress: boo
     rounds = tqdm(range(_WARM_UP + options.rounds), desc="measure", disable=not progress)
     for i in rounds:
         for (network, x), kept in zip(pairs, seconds, strict=True):
-            taken = _seconds(lambda network=network, x=x: _predict(network, x), options.device)
+            taken = _seconds(functools.partial(_predict, network, x), options.device)
             if i >= _WARM_UP:
                 kept.append(taken)
     return seconds

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import nn
@@ -46,7 +48,7 @@ class Workload:
         # nnU-Net scales on CUDA only, where it computes in float16.
         scales = self._device.type == "cuda" and options.precision == "fp16"
         self._scaler = torch.amp.GradScaler("cuda") if scales else None
-        self._callable: nn.Module = self.network
+        self._callable: Callable[[torch.Tensor], Any] = self.network
 
     @property
     def parameters(self) -> int:
@@ -110,6 +112,6 @@ class Workload:
             _decoder(self.network).deep_supervision = enabled
 
 
-def _decoder(network: nn.Module) -> object:
+def _decoder(network: nn.Module) -> Any:
     """Where nnU-Net's trainers switch deep supervision; None if a network has no such place."""
     return getattr(network, "decoder", None)
