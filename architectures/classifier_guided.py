@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from nnunet_cardiac.architectures.blocks.presence_gate import PresenceGate
-from nnunet_cardiac.architectures.contract import CaseSampling, SegmentationNetwork
+from nnunet_cardiac.architectures.contract import CaseSampling, NetworkOutput, SegmentationNetwork
 from nnunet_cardiac.architectures.ops.binary_logits import fuse_binary_logits
 from nnunet_cardiac.architectures.ops.slide import slid
 from nnunet_cardiac.architectures.ops.stack_packing import content_box, pack, real_slices, unpack
@@ -127,11 +127,11 @@ class ClassifierGuidedNet(SegmentationNetwork):
         self.seg = stage(input_channels, num_classes)
         self.ref = stage(num_classes, num_classes - 1) if ref else None
         if self.ref is not None:
-            of_structures(self.ref.encoder[0][0].conv)  # reads one probability for each class
+            of_structures(self.ref.get_submodule("encoder.0.0.conv"))  # reads one probability for each class
         self.classifier = _classifier(features[-1], hidden, num_classes - 1, dropout) if classifier else None
         self.gate = PresenceGate()
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor | list[torch.Tensor] | StageOutputs:
+    def forward(self, x: torch.Tensor) -> NetworkOutput:
         """Logits of `x` `(B, input_channels, Z, H, W)`, or all outputs in training, see the class.
 
         Raises:
@@ -144,8 +144,8 @@ class ClassifierGuidedNet(SegmentationNetwork):
         self._check(x)
         real = real_slices(x)
         each = [self._content_of(stack) for stack in pack(x, real).split(real.sum(1).tolist())]
-        seg, ref, presence = (None if parts[0] is None else torch.cat(parts) for parts in zip(*each, strict=True))
-        return StageOutputs(seg, ref, presence, real)
+        seg, ref, presence = zip(*each, strict=True)
+        return StageOutputs(torch.cat(seg), _joined(ref), _joined(presence), real)
 
     def segment(self, x: torch.Tensor) -> torch.Tensor:
         """Gated logits `(B, num_classes, Z, H, W)` of `x` `(B, input_channels, Z, H, W)`."""
@@ -179,6 +179,7 @@ class ClassifierGuidedNet(SegmentationNetwork):
         def run(x: torch.Tensor) -> tuple[torch.Tensor, ...]:
             return sampling.mirrored(lambda y: slid(self._said_of, y, slices, axis=0), x)
 
+        said: Sequence[torch.Tensor]
         if list(stack.shape[2:]) == tile:
             binary, *said = run(stack)
         else:
@@ -202,7 +203,7 @@ class ClassifierGuidedNet(SegmentationNetwork):
         height, width = content_box(slices)
         content = slices[..., height, width]
         rows, columns = content.shape[2:]
-        padding = (0, -columns % self.divisor[2], 0, -rows % self.divisor[1])
+        padding = (0, -columns % self._divisors[2], 0, -rows % self._divisors[1])
         seg, ref, presence = self._one_stack(F.pad(content, padding))
         around = (width.start, slices.shape[3] - width.stop, height.start, slices.shape[2] - height.stop)
         seg = torch.cat(
@@ -228,6 +229,12 @@ class ClassifierGuidedNet(SegmentationNetwork):
         """Logits `(B, num_classes, Z, H, W)` of stacks from the binary ones `(S, K, H, W)` of their real slices."""
         background = F.pad(binary.new_full((self.num_classes - 1,), -_LOGIT), (1, 0))
         return unpack(fuse_binary_logits(binary), real, background)
+
+
+def _joined(parts: Sequence[torch.Tensor | None]) -> torch.Tensor | None:
+    """Outputs of all stacks behind each other; None of a part that the network does not have."""
+    there = [part for part in parts if part is not None]
+    return torch.cat(there) if there else None
 
 
 def _against_rest(seg: torch.Tensor, ref: torch.Tensor | None) -> torch.Tensor:

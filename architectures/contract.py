@@ -3,13 +3,16 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, TypeAlias
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-__all__ = ["CaseSampling", "SegmentationNetwork"]
+__all__ = ["CaseSampling", "NetworkOutput", "SegmentationNetwork"]
+
+#: Logits, a list of resolutions, or in training what the loss of the network takes.
+NetworkOutput: TypeAlias = torch.Tensor | Sequence[torch.Tensor | None]
 
 _CHANNELS_LAST = {2: torch.channels_last, 3: torch.channels_last_3d}
 
@@ -19,12 +22,11 @@ class CaseSampling(Protocol):
 
     Such a network has a method `predict_case(image, sampling)`, which maps a whole preprocessed case
     `(input_channels, Z, Y, X)` of any size to logits `(num_classes, Z, Y, X)`.
-
-    Attributes:
-        size: Slices, rows and columns of a training sample.
     """
 
-    size: tuple[int, int, int]
+    @property
+    def size(self) -> tuple[int, ...]:
+        """Slices, rows and columns of a training sample; rows and columns of one that is a slice."""
 
     def mirrored(
         self, run: Callable[[torch.Tensor], tuple[torch.Tensor, ...]], x: torch.Tensor
@@ -104,7 +106,7 @@ class SegmentationNetwork(nn.Module, ABC):
     def segment(self, x: torch.Tensor) -> torch.Tensor:
         """Logits `(B, num_classes, *spatial)` of an image `(B, input_channels, *spatial)` of a checked size."""
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor | list[torch.Tensor]:
+    def forward(self, x: torch.Tensor) -> NetworkOutput:
         """Logits of `x` `(B, input_channels, *spatial)`, see the class.
 
         Raises:
@@ -115,6 +117,11 @@ class SegmentationNetwork(nn.Module, ABC):
         logits = self.segment(x.to(memory_format=_CHANNELS_LAST[self.axes])).contiguous()
         return self._pyramid(logits) if self.decoder.deep_supervision else logits
 
+    @property
+    def _divisors(self) -> tuple[int, ...]:
+        """The divisor of each axis."""
+        return (self.divisor,) * self.axes if isinstance(self.divisor, int) else self.divisor
+
     def _check(self, x: torch.Tensor) -> None:
         name = type(self).__name__
         if x.ndim != 2 + self.axes or x.shape[1] != self.input_channels:
@@ -122,13 +129,13 @@ class SegmentationNetwork(nn.Module, ABC):
                 f"{name}: found an input of shape {tuple(x.shape)}, expected (batch, {self.input_channels}, "
                 f"{', '.join(('slices', 'height', 'width')[-self.axes :])})."
             )
-        sides, one = x.shape[2:], isinstance(self.divisor, int)
-        divisors = (self.divisor,) * self.axes if one else self.divisor
+        sides, divisors = x.shape[2:], self._divisors
         if any(side % divisor for side, divisor in zip(sides, divisors, strict=True)):
             needed = (-(-side // divisor) * divisor for side, divisor in zip(sides, divisors, strict=True))
+            multiples = self.divisor if isinstance(self.divisor, int) else _product(divisors)
             raise ValueError(
                 f"{name}: found an image of {_product(sides)} {'pixels' if self.axes == 2 else 'voxels'}, expected "
-                f"sides that are multiples of {self.divisor if one else _product(divisors)}; pad it to "
+                f"sides that are multiples of {multiples}; pad it to "
                 f"{_product(needed)}, or give such a patch_size in the plans file."
             )
 
@@ -141,7 +148,7 @@ class SegmentationNetwork(nn.Module, ABC):
         Raises:
             ValueError: If it is such a one and the network is in training.
         """
-        divisors = (self.divisor,) * self.axes if isinstance(self.divisor, int) else self.divisor
+        divisors = self._divisors
         if self.training and len(x) == 1 and tuple(x.shape[2:]) == divisors:
             one, unit = ("image", "pixels") if self.axes == 2 else ("volume", "voxels")
             raise ValueError(

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import torch
 
-from nnunet_cardiac.architectures.contract import SegmentationNetwork
+from nnunet_cardiac.architectures.contract import NetworkOutput, SegmentationNetwork
 from nnunet_cardiac.architectures.dilated_residual_unet import DilatedResidualUNet, pooling_step
 from nnunet_cardiac.architectures.ops.clahe import equalisation
 
@@ -72,8 +72,15 @@ class JointDilatedResidualUNet(SegmentationNetwork):
         )
 
         def network(channels: int, width: int) -> DilatedResidualUNet:
-            options = {"keep_z": keep_z, "norm": norm, "preact": preact, "checkpointing": checkpointing}
-            return DilatedResidualUNet(channels, num_classes, filters=width, **options)
+            return DilatedResidualUNet(
+                channels,
+                num_classes,
+                filters=width,
+                keep_z=keep_z,
+                norm=norm,
+                preact=preact,
+                checkpointing=checkpointing,
+            )
 
         self.fusion = fusion
         self.prepare = equalisation(clahe)
@@ -83,7 +90,7 @@ class JointDilatedResidualUNet(SegmentationNetwork):
         self.divisor = self.fine.divisor
         self.strides = self.strides if strides is not None else self.fine.strides
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor | list[torch.Tensor]:
+    def forward(self, x: torch.Tensor) -> NetworkOutput:
         """Logits of `x` `(B, input_channels, Z, Y, X)`, see the class.
 
         Raises:

@@ -85,15 +85,17 @@ class DilatedResidualUNet(SegmentationNetwork):
         self.checkpointing = checkpointing
         widths = [filters * 2**level for level in range(_LEVELS)]
         self.encoder = nn.ModuleList()
-        channels = input_channels
+        channels, skip_channels = input_channels, []
         for width in widths[:-1]:
-            self.encoder.append(ConcatResidual(channels, width, norm, preact))
-            channels = self.encoder[-1].out_channels
+            block = ConcatResidual(channels, width, norm, preact)
+            self.encoder.append(block)
+            skip_channels.append(block.out_channels)
+            channels = block.out_channels
         self.bottleneck = DilatedSum(channels, widths[-1], rates, norm, preact)
         self.up, self.merge = nn.ModuleList(), nn.ModuleList()
-        for block, (low, high) in zip(self.encoder, itertools.pairwise(widths), strict=True):
+        for skip, (low, high) in zip(skip_channels, itertools.pairwise(widths), strict=True):
             self.up.append(nn.ConvTranspose3d(high, low, step, stride=step))
-            self.merge.append(double_unit(low + block.out_channels, low, norm, preact))
+            self.merge.append(double_unit(low + skip, low, norm, preact))
         self.head = of_structures(nn.Conv3d(filters, num_classes if num_classes > 2 else 1, 1))
 
     def features(self, x: torch.Tensor) -> torch.Tensor:

@@ -7,7 +7,7 @@ strided convolutions between levels, an E-2A block at the fifth level too. The p
 four steps down and four up must end at full resolution.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
@@ -81,7 +81,7 @@ class E2AUNet(SegmentationNetwork):
             nn.Sequential(DoubleConv(features[level], features[level]), mixing(level)) for level in range(lowest)
         )
         self.down = nn.ModuleList(DownConv(features[level], features[level + 1]) for level in range(lowest))
-        parts = {
+        parts: dict[str, Callable[[], nn.Module]] = {
             "conv_mix": lambda: nn.Sequential(DoubleConv(features[-1], features[-1]), mixing(lowest)),
             "conv": lambda: DoubleConv(features[-1], features[-1]),
             "empty": nn.Identity,

@@ -128,7 +128,7 @@ class GCAMLocaliser(SegmentationNetwork):
         Returns:
             Logits `(num_classes, Z, Y, X)`.
         """
-        held = zip(image.shape[1:], sampling.size, self.divisor, strict=True)
+        held = zip(image.shape[1:], sampling.size, self._divisors, strict=True)
         sides = [-(-max(n, size) // divisor) * divisor for n, size, divisor in held]
         starts = [before for before, _ in centred_padding(image.shape[1:], sides)]
         drawn = self.segment(pad_centred(image, sides)[None])[0]

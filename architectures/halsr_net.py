@@ -9,6 +9,7 @@ modules, and the mean of the two probability maps where the paper adds them (the
 
 import math
 from collections.abc import Sequence
+from typing import TypedDict, cast
 
 import torch
 import torch.nn.functional as F
@@ -25,7 +26,14 @@ from nnunet_cardiac.architectures.ops.structure_layers import of_structures
 
 __all__ = ["HALSRNet"]
 
-_PRESETS = {
+
+class _Preset(TypedDict):
+    features: tuple[int, ...]
+    separable: bool
+    hapm_fusion: str
+
+
+_PRESETS: dict[str, _Preset] = {
     "nominal": {"features": (64, 128, 256, 512, 1024), "separable": True, "hapm_fusion": "concat"},
     "half": {"features": (32, 64, 128, 256, 512), "separable": False, "hapm_fusion": "reduced"},
 }
@@ -92,8 +100,8 @@ class HALSRNet(SegmentationNetwork):
             raise ValueError("hapm_at is 'none', so hapm_fusion and hapm_residual have no effect; leave them out.")
         default = _PRESETS[preset]
         features = tuple(default["features"] if features is None else features)
-        separable = default["separable"] if separable is None else separable
-        hapm_fusion = default["hapm_fusion"] if hapm_fusion is None else hapm_fusion
+        split = default["separable"] if separable is None else separable
+        fusion = default["hapm_fusion"] if hapm_fusion is None else hapm_fusion
         if len(features) < 2 or any(width < 16 or width % 16 for width in features):
             raise ValueError(f"features is {features}, expected two or more multiples of 16.")
         if len(dropout) != 2 or not all(0 <= p < 1 for p in dropout):
@@ -102,15 +110,15 @@ class HALSRNet(SegmentationNetwork):
         self.recon_fusion = recon_fusion
 
         def hapm(width: int, wanted: bool) -> nn.Module:
-            return HybridAttentionPooling(width, hapm_fusion, separable, hapm_residual) if wanted else nn.Identity()
+            return HybridAttentionPooling(width, fusion, split, hapm_residual) if wanted else nn.Identity()
 
         pairs = list(zip(features[1:], features[:-1], strict=True))  # channels below and at each decoder level
-        self.encoder = nn.ModuleList([_double_conv(input_channels, features[0], False, separable)])
-        self.encoder.extend(_double_conv(low, high, separable, separable) for high, low in pairs)
+        self.encoder = nn.ModuleList([_double_conv(input_channels, features[0], False, split)])
+        self.encoder.extend(_double_conv(low, high, split, split) for high, low in pairs)
         self.dropout = nn.ModuleList(nn.Dropout2d(p) for p in (*[0.0] * (len(features) - 2), *dropout))
         self.bottleneck = hapm(features[-1], hapm_at != "none")
         self.gates = nn.ModuleList(AttentionGate(high, low, gates) for high, low in pairs)
-        self.merge = nn.ModuleList(_double_conv(2 * low, low, separable, separable) for _, low in pairs)
+        self.merge = nn.ModuleList(_double_conv(2 * low, low, split, split) for _, low in pairs)
         self.hapm = nn.ModuleList(hapm(low, hapm_at == "all") for _, low in pairs)
         self.head = of_structures(PointwiseConv(features[0], num_classes))
         self.reconstruction = LatentReconstruction(features[-1], num_classes) if recon_fusion != "none" else None
@@ -124,7 +132,7 @@ class HALSRNet(SegmentationNetwork):
         latent = maps.pop()
         x = self.bottleneck(latent)
         for level in reversed(range(len(maps))):
-            first, second = self.merge[level]
+            first, second = cast("nn.Sequential", self.merge[level])  # torch's list has no type of its entries
             x = self.hapm[level](second(first(*self.gates[level](x, maps[level]))))
         logits = self.head(x)
         return logits if self.reconstruction is None else self._fused(logits, self.reconstruction(latent, size))

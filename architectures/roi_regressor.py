@@ -204,7 +204,8 @@ def _keep_variance(layer: nn.Module) -> None:
     """He's initialisation: without normalisation, torch's own lets the signal fade to a thousandth over nine layers."""
     if isinstance(layer, nn.Conv2d):
         nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-        nn.init.zeros_(layer.bias)
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
 
 
 def stack_corners(corners: torch.Tensor, used: torch.Tensor) -> torch.Tensor:

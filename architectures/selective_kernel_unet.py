@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,9 +21,9 @@ from nnunet_cardiac.architectures.ops.structure_layers import of_structures
 
 __all__ = ["SelectiveKernelUNet"]
 
-_ENCODER_BLOCKS = {"sk": SelectiveKernel, "se_res": SqueezeExciteResidual}
+_ENCODER_BLOCKS = ("sk", "se_res")
 
-_NORMS = {"stack": StackNorm2d, "batch": nn.BatchNorm2d}
+_NORMS: dict[str, type[nn.Module]] = {"stack": StackNorm2d, "batch": nn.BatchNorm2d}
 
 #: Weight of the newest stack in running statistics, where there are any. Slices of one stack are alike, so a mean over
 #: about ten stacks, which torch's 0.1 gives, is noise.
@@ -69,18 +70,18 @@ class SelectiveKernelUNet(nn.Module):
             raise ValueError(f"norm is {norm!r}, expected one of 'stack', 'batch'.")
         if squeeze not in SQUEEZES:
             raise ValueError(f"squeeze is {squeeze!r}, expected one of {', '.join(map(repr, SQUEEZES))}.")
-        block, unit = _ENCODER_BLOCKS[encoder_block], {"norm": _NORMS[norm]}
-        kernel = {**unit, "squeeze": squeeze}
-        inner = kernel if encoder_block == "sk" else unit
+        unit = functools.partial(ConvNormReLU, norm=_NORMS[norm])
+        kernel = functools.partial(SelectiveKernel, norm=_NORMS[norm], squeeze=squeeze)
+        block = kernel if encoder_block == "sk" else functools.partial(SqueezeExciteResidual, norm=_NORMS[norm])
         self.encoder = nn.ModuleList(
-            nn.Sequential(ConvNormReLU(before, width, **unit), block(width, **inner))
+            nn.Sequential(unit(before, width), block(width))
             for before, width in itertools.pairwise((in_channels, *features))
         )
         self.fusion = None if fusion is None else SliceFusionTransformer(features[-1], **fusion)
         self.up, self.decoder = nn.ModuleList(), nn.ModuleList()
         for width, below in itertools.pairwise(features):
             self.up.append(nn.ConvTranspose2d(below, width, 2, stride=2))
-            self.decoder.append(nn.Sequential(ConvNormReLU(2 * width, width, **unit), SelectiveKernel(width, **kernel)))
+            self.decoder.append(nn.Sequential(unit(2 * width, width), kernel(width)))
         self.head = of_structures(PointwiseConv(features[0], out_channels))
         for module in self.modules():
             if isinstance(module, nn.BatchNorm2d):
@@ -88,7 +89,7 @@ class SelectiveKernelUNet(nn.Module):
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Segment the slices of a stack."""
-        maps = []
+        maps: list[torch.Tensor] = []
         x = x.contiguous(memory_format=torch.channels_last)
         for level, encode in enumerate(self.encoder):
             maps.append(encode(F.max_pool2d(maps[-1], 2) if level else x))

@@ -78,20 +78,31 @@ class SpecialistNetworks(SegmentationNetwork):
             raise ValueError(f"base_width is {base_width}, expected an even number of at least 2.")
         self.mode = mode
         widths = [base_width * 2**level for level in range(_LEVELS)]
-        mixing = {"token_norm": token_norm, "layer_scale_init": layer_scale_init}
         tokens = [reference_size[0] * reference_size[1] / 4**level for level in range(_LEVELS)]
 
         self.stem = _stem(input_channels if mode == "single" else self.image_channels + 1, base_width)
         self.encoder = nn.ModuleList(
             nn.Sequential(
                 DepthwiseResidual(width, MLP_EXPANSION),
-                TokenMixing(width, reference_tokens=reference, local_rep=local_rep, **mixing),
+                TokenMixing(
+                    width,
+                    token_norm=token_norm,
+                    reference_tokens=reference,
+                    local_rep=local_rep,
+                    layer_scale_init=layer_scale_init,
+                ),
                 DownConv(width, 2 * width),
             )
             for width, reference in zip(widths[:-1], tokens, strict=False)
         )
         self.couple = nn.ModuleList(
-            CrossTokenMixing(width, self.anatomies, reference_tokens=reference, **mixing)
+            CrossTokenMixing(
+                width,
+                self.anatomies,
+                token_norm=token_norm,
+                reference_tokens=reference,
+                layer_scale_init=layer_scale_init,
+            )
             if mode == "coupled"
             else nn.Identity()
             for width, reference in zip(widths, tokens, strict=True)

@@ -83,13 +83,13 @@ class CropFromCoarse(nn.Module):
         self.pass_coarse = pass_coarse
         self.slide = slide
         self.outside_logit = float(outside_logit)
-        network_class = pydoc.locate(network_class_name)
+        network_class: Any = pydoc.locate(network_class_name)
         if network_class is None:
             raise ValueError(f"network_class_name {network_class_name!r} cannot be imported.")
         kwargs = dict(network_kwargs or {})
         if strides is not None:
             kwargs.setdefault("strides", strides)
-        self.inner = network_class(
+        self.inner: nn.Module = network_class(
             input_channels=input_channels if pass_coarse else self.image_channels,
             num_classes=num_classes,
             deep_supervision=deep_supervision,

@@ -7,9 +7,17 @@ is `x`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from types import EllipsisType
+
 import torch
 
 from nnunet_cardiac.cascade.roi import Box
+
+
+def in_last_axes(slices: Iterable[slice]) -> tuple[EllipsisType | slice, ...]:
+    """Return the index that takes slices of the last axes of an array and all of the axes before."""
+    return (..., *slices)
 
 
 def _overlap(window: Box, shape: tuple[int, ...]) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
@@ -34,7 +42,7 @@ def crop(tensor: torch.Tensor, window: Box, fill: float = 0.0) -> torch.Tensor:
     axes = len(window.start)
     image, patch = _overlap(window, tuple(tensor.shape[-axes:]))
     out = tensor.new_full((*tensor.shape[:-axes], *window.size), fill)
-    out[(..., *patch)] = tensor[(..., *image)]
+    out[in_last_axes(patch)] = tensor[in_last_axes(image)]
     return out
 
 
@@ -56,5 +64,5 @@ def paste(patch: torch.Tensor, window: Box, background: torch.Tensor) -> torch.T
     if tuple(patch.shape[-axes:]) != window.size:
         raise ValueError(f"patch of size {tuple(patch.shape[-axes:])} does not fit a window of size {window.size}.")
     image, inner = _overlap(window, tuple(background.shape[-axes:]))
-    background[(..., *image)] = patch[(..., *inner)].to(background.dtype)
+    background[in_last_axes(image)] = patch[in_last_axes(inner)].to(background.dtype)
     return background

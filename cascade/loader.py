@@ -16,6 +16,7 @@ import numpy as np
 from acvl_utils.cropping_and_padding.bounding_boxes import crop_and_pad_nd
 from nnunetv2.training.dataloading.nnunet_dataset import nnUNetBaseDataset
 
+from nnunet_cardiac.cascade.crop import in_last_axes
 from nnunet_cardiac.cascade.roi import Box, RegionRule, find_region
 from nnunet_cardiac.cascade.simulation import CoarseSimulation
 
@@ -161,5 +162,6 @@ def _masked(part: np.ndarray, box: Sequence[Sequence[int]], enlarged: Box) -> np
         slice(max(a - first, 0), max(b - first, 0))
         for a, b, (first, _) in zip(enlarged.start, enlarged.stop, list(box)[-axes:], strict=True)
     )
-    out[(..., *inside)] = part[(..., *inside)]
+    index = in_last_axes(inside)
+    out[index] = part[index]
     return out

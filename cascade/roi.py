@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, fields
 from typing import Any
 
@@ -107,12 +107,11 @@ class RegionRule:
         if len(self.window) not in (2, 3):
             raise ValueError(f"window needs 2 entries (y, x) or 3 (z, y, x), got {self.window}.")
         for name, lowest in (("margin", 0), ("multiple", 1)):
-            values = getattr(self, name)
-            values = (values,) * len(self.window) if isinstance(values, int) else tuple(int(v) for v in values)
+            values = _per_axis(getattr(self, name), len(self.window))
             if len(values) != len(self.window) or min(values) < lowest:
                 raise ValueError(f"{name} needs {len(self.window)} entries of at least {lowest}, got {values}.")
             object.__setattr__(self, name, values)
-        if any(n < 1 or n % m for n, m in zip(self.window, self.multiple, strict=True)):
+        if any(n < 1 or n % m for n, m in zip(self.window, self.multiples, strict=True)):
             raise ValueError(f"window {self.window} must consist of positive multiples of {self.multiple}.")
         if self.centre not in ("box", "centroid"):
             raise ValueError(f"centre is {self.centre!r}, expected 'box' or 'centroid'.")
@@ -120,6 +119,16 @@ class RegionRule:
             raise ValueError(f"per_slice needs a window of 2 entries, got {self.window}.")
         if self.all_slices and len(self.window) == 2:
             raise ValueError(f"all_slices needs a window of 3 entries, got {self.window}.")
+
+    @property
+    def margins(self) -> tuple[int, ...]:
+        """Safety margin along each axis of the window."""
+        return _per_axis(self.margin, len(self.window))
+
+    @property
+    def multiples(self) -> tuple[int, ...]:
+        """What the window is a multiple of along each of its axes."""
+        return _per_axis(self.multiple, len(self.window))
 
     @classmethod
     def from_plans(cls, arguments: Mapping[str, Any]) -> RegionRule:
@@ -130,8 +139,8 @@ class RegionRule:
         """Return the rule as arguments of `CropFromCoarse`, JSON-ready; what plans need not say is left out."""
         written: dict[str, Any] = {
             "window": list(self.window),
-            "margin": _one_or_list(self.margin),
-            "multiple": _one_or_list(self.multiple),
+            "margin": _one_or_list(self.margins),
+            "multiple": _one_or_list(self.multiples),
             "per_slice": self.per_slice,
             "mask_outside": self.mask_outside,
         }
@@ -147,8 +156,12 @@ class RegionRule:
         """Size of the window in an image, before it grows with the heart."""
         if not self.all_slices:
             return self.window
-        slices = math.ceil(image.size[0] / self.multiple[0]) * self.multiple[0]
+        slices = math.ceil(image.size[0] / self.multiples[0]) * self.multiples[0]
         return (max(self.window[0], slices), *self.window[1:])
+
+
+def _per_axis(values: int | Iterable[int], axes: int) -> tuple[int, ...]:
+    return (values,) * axes if isinstance(values, int) else tuple(int(v) for v in values)
 
 
 def _one_or_list(values: Sequence[int]) -> int | list[int]:
@@ -268,8 +281,8 @@ def find_region(mask: np.ndarray, rule: RegionRule, image: Box | None = None) ->
         start = tuple((a + b - w) // 2 for a, b, w in zip(image.start, image.stop, least, strict=True))
         window = Box(start, tuple(c + w for c, w in zip(start, least, strict=True)))
         return Region(window=window, box=image, found=False, heart=component)
-    enlarged = Box(box.start[-axes:], box.stop[-axes:]).grown(rule.margin, shape)
+    enlarged = Box(box.start[-axes:], box.stop[-axes:]).grown(rule.margins, shape)
     centre = centroid(component)[-axes:] if rule.centre == "centroid" else None
-    window = fixed_window(enlarged, least, rule.multiple, centre)
+    window = fixed_window(enlarged, least, rule.multiples, centre)
     window = window.moved_into(image) if rule.clamp else window
     return Region(window=window, box=enlarged, found=True, heart=component)

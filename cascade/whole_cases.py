@@ -12,11 +12,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, cast
 
 import torch
 from nnunetv2.inference.sliding_window_prediction import compute_gaussian, compute_steps_for_sliding_window
 from torch import nn
+
+from nnunet_cardiac.architectures.contract import CaseSampling
+from nnunet_cardiac.cascade.crop import in_last_axes
 
 #: nnU-Net's overlap of tiles, and the width of their weights.
 _STEP, _SIGMA = 0.5, 1.0 / 8
@@ -27,11 +30,11 @@ class WholeCase:
     """How a network that predicts whole cases was trained; a `CaseSampling` of `nnunet_cardiac.architectures`.
 
     Attributes:
-        size: Slices, rows and columns of a training sample.
+        size: Slices, rows and columns of a training sample; rows and columns of one that is a slice.
         mirror_axes: Axes to mirror, counted from the last one (-1: columns).
     """
 
-    size: tuple[int, int, int]
+    size: tuple[int, ...]
     mirror_axes: tuple[int, ...] = ()
 
     @classmethod
@@ -77,15 +80,22 @@ class WholeCase:
             return run(x)
         weight = compute_gaussian(tuple(size), _SIGMA, dtype=torch.float32, device=x.device)
         steps = compute_steps_for_sliding_window(spatial, tuple(size), _STEP)
-        total, weights = None, x.new_zeros(spatial, dtype=torch.float32)
+        totals: list[torch.Tensor] = []  # one, as soon as the first output says the number of classes
+        weights = x.new_zeros(spatial, dtype=torch.float32)
         for corner in itertools.product(*steps):
             place = tuple(slice(at, at + n) for at, n in zip(corner, size, strict=True))
-            output = run(x[(..., *place)])
-            if total is None:
-                total = output.new_zeros((*output.shape[:-axes], *spatial), dtype=torch.float32)
-            total[(..., *place)] += output * weight
+            output = run(x[in_last_axes(place)])
+            if not totals:
+                totals = [output.new_zeros((*output.shape[:-axes], *spatial), dtype=torch.float32)]
+            totals[0][in_last_axes(place)] += output * weight
             weights[place] += weight
-        return total / weights
+        return totals[0] / weights
+
+
+class _PredictsCases(Protocol):
+    """A network for which `predicts_cases` is true."""
+
+    def predict_case(self, image: torch.Tensor, sampling: CaseSampling) -> torch.Tensor: ...
 
 
 def predicts_cases(network: nn.Module) -> bool:
@@ -115,7 +125,8 @@ def predict_case(network: nn.Module, image: torch.Tensor, case: WholeCase, devic
     Raises:
         RuntimeError: If a logit is too large for float16, as nnU-Net does.
     """
-    logits = bare(network).predict_case(image.to(device), case).half()
+    predicting = cast("_PredictsCases", bare(network))
+    logits = predicting.predict_case(image.to(device), case).half()
     if torch.isinf(logits).any():
         raise RuntimeError("A logit is too large for float16; the network's output is not usable.")
     return logits

@@ -174,12 +174,6 @@ class CardiacTrainer(TrainsOnWhatItPredicts, StopsEarly):
         divisor = getattr(self._bare_network, "divisor", 1)
         check_patch_size(self.training_patch_size, divisor, self._place_in_plans())
 
-    @property
-    def _bare_network(self) -> nn.Module:
-        """The network without the wrappers of distributed training and compilation."""
-        network = without_wrapper(self.network)
-        return getattr(network, "_orig_mod", network)
-
     def _place_in_plans(self) -> str:
         path = os.path.join(self.preprocessed_dataset_folder_base, f"{self.plans_manager.plans_name}.json")
         return f"{path}, configuration {self.configuration_name!r}"
@@ -193,7 +187,8 @@ class CardiacTrainer(TrainsOnWhatItPredicts, StopsEarly):
     def set_deep_supervision_enabled(self, enabled: bool) -> None:
         """Leave networks without deep supervision alone; nnU-Net calls this whatever the trainer says."""
         if self.enable_deep_supervision:
-            self._bare_network.decoder.deep_supervision = enabled
+            decoder: Any = self._bare_network.decoder
+            decoder.deep_supervision = enabled
 
     # ------------------------------------------------------------------------------------------------------ recipe
 
@@ -238,7 +233,8 @@ class CardiacTrainer(TrainsOnWhatItPredicts, StopsEarly):
 
     def _shorten_gradient(self, *_: Any) -> None:
         """Shorten the gradient before a step of the optimiser; nnU-Net has undone the scale of autocast by then."""
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.max_gradient_norm)
+        if self.recipe.max_gradient_norm is not None:
+            torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.max_gradient_norm)
 
     def _build_loss(self) -> nn.Module:
         if self.recipe.loss == "dice_ce":

@@ -169,7 +169,9 @@ class ClassifierGuidedTrainer(CardiacTrainer):
     def _listening(self) -> Iterator[list[torch.Tensor]]:
         """Collect what the classifier says of each stack: in evaluation the network returns its effect alone."""
         said: list[torch.Tensor] = []
-        handle = self._bare_network.classifier.register_forward_hook(lambda module, args, out: said.append(out))
+        handle = self._bare_network.get_submodule("classifier").register_forward_hook(
+            lambda module, args, out: said.append(out)
+        )
         try:
             yield said
         finally:
@@ -199,7 +201,9 @@ class ClassifierGuidedTrainer(CardiacTrainer):
     def _recording_gates(self) -> Iterator[list[torch.Tensor]]:
         """Collect which structures are shown on the slices (S, K) of each case, as the gate was told."""
         gates: list[torch.Tensor] = []
-        handle = self._bare_network.gate.register_forward_hook(lambda module, args, out: gates.append(args[1].cpu()))
+        handle = self._bare_network.get_submodule("gate").register_forward_hook(
+            lambda module, args, out: gates.append(args[1].cpu())
+        )
         try:
             yield gates
         finally:

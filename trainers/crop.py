@@ -37,6 +37,7 @@ class CropTrainer(CardiacTrainer):
 
     segmenter: ClassVar[str]
     pass_coarse: ClassVar[bool] = True
+    output_folder_base: str
 
     def on_configured(self) -> None:
         """Find the coarse predictions where the plans name another trainer of the first stage."""

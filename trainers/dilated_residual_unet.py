@@ -14,6 +14,7 @@ from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 from torch import nn
 
 from nnunet_cardiac.anatomy import anatomy_labels
+from nnunet_cardiac.architectures.dilated_residual_unet import DilatedResidualUNet
 from nnunet_cardiac.architectures.gcam_localiser import GCAMLocaliser
 from nnunet_cardiac.cascade.roi import RegionRule
 from nnunet_cardiac.errors import UserError
@@ -71,7 +72,7 @@ class DRUNetTrainer(CropTrainer):
     def initialize(self) -> None:
         """Build everything as nnU-Net does, and say so if the pooling does not suit the spacing."""
         super().initialize()
-        steps = [module.step for module in self._bare_network.modules() if hasattr(module, "step")]
+        steps = [module.step for module in self._bare_network.modules() if isinstance(module, DilatedResidualUNet)]
         own = self.configuration_manager.configuration
         spacing = self.plans_manager.plans["configurations"].get(BASE, own)["spacing"]
         if steps and (steps[0][0] == 1) != keeps_z(spacing):
@@ -128,9 +129,10 @@ class DRUNetTrainer(CropTrainer):
 
     def validation_step(self, batch: dict) -> dict:
         """Take a step of nnU-Net's; the localiser is judged by its segmentation, not by its thresholded map."""
-        if not self.locates:
+        network = self._bare_network
+        if not isinstance(network, GCAMLocaliser):
             return super().validation_step(batch)
-        with self._bare_network.segmenting():
+        with network.segmenting():
             return super().validation_step(self._with_union(batch))
 
     def _with_union(self, batch: dict) -> dict:

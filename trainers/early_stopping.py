@@ -11,7 +11,7 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch import nn
 
 from nnunet_cardiac.systems.recipe import Recipe
-from nnunet_cardiac.trainers.processes import agreed
+from nnunet_cardiac.trainers.processes import agreed, without_wrapper
 
 
 class EarlyStop(Exception):  # noqa: N818 a signal, not an error
@@ -43,7 +43,14 @@ class StopsEarly(nnUNetTrainer):
     """
 
     recipe: Recipe
-    _bare_network: nn.Module
+    network: nn.Module
+    _best_ema: float | None
+
+    @property
+    def _bare_network(self) -> nn.Module:
+        """The network without the wrappers of distributed training and compilation."""
+        network = without_wrapper(self.network)
+        return getattr(network, "_orig_mod", network)
 
     def run_training(self) -> None:
         """Train as nnU-Net does, but let the end of an epoch end the training."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -117,7 +117,7 @@ class HALSRNetTrainer(CropTrainer):
         """Regressed, drawn and true boxes (Z, 4) of each predicted case, and the size (row, column) of its pixels."""
         ending = self.dataset_json["file_ending"]
         references = Path(self.preprocessed_dataset_folder_base) / "gt_segmentations"
-        network = self._bare_network.eval()
+        network = cast("ROIRegressor", self._bare_network.eval())  # what a configuration that regresses has
         known = set(self.dataset_class.get_identifiers(self.preprocessed_dataset_folder))
         for path in sorted((Path(self.output_folder) / "validation").glob(f"*{ending}")):
             case = path.name.removesuffix(ending)

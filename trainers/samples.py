@@ -5,6 +5,7 @@ What a system needs is said by the properties; subclasses override them.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,6 +32,7 @@ class TrainsOnWhatItPredicts(nnUNetTrainer):
     """
 
     recipe: Recipe
+    configuration_manager: ConfigurationManager
 
     # ------------------------------------------------------------------------------------------- what a system needs
 
@@ -102,7 +104,8 @@ class TrainsOnWhatItPredicts(nnUNetTrainer):
                 deep_supervision_scales, is_cascaded, foreground_labels, regions, ignore_label
             )
             mild = self.recipe.augmentation == "mild"
-            own = mild_transforms(patch_size) if mild else self.paper_transforms(patch_size, mirror_axes)
+            size = tuple(patch_size)
+            own = mild_transforms(size) if mild else self.paper_transforms(size, mirror_axes)
             chosen = ComposeTransforms([own, *mask, ending])
         self._flipped_axes = flipped_axes(chosen)
         return self.guarded_transforms(chosen)
@@ -144,8 +147,12 @@ class TrainsOnWhatItPredicts(nnUNetTrainer):
         if not self.places_samples:
             return train, val
         patch = self.training_patch_size
-        options = {"shrink": self.shrinks_samples, "foreground": 0.0 if self.shrinks_samples else _FOREGROUND_SHARE}
-        return PlacedDataset(train, patch, self._sample_size, **options), PlacedDataset(val, patch, **options)
+        placed = functools.partial(
+            PlacedDataset,
+            shrink=self.shrinks_samples,
+            foreground=0.0 if self.shrinks_samples else _FOREGROUND_SHARE,
+        )
+        return placed(train, patch, self._sample_size), placed(val, patch)
 
     def get_dataloaders(self) -> tuple[Any, Any]:
         """Build nnU-Net's loaders for the training patch; the plans' patch is that of prediction."""

@@ -34,5 +34,5 @@ def install() -> None:
         with torch.autocast("cuda") if self.device.type == "cuda" else nullcontext():
             return predict_case(self.network, input_image, case, self.device)
 
-    predict_sliding_window_return_logits.gives_whole_cases = True
+    vars(predict_sliding_window_return_logits)["gives_whole_cases"] = True
     nnUNetPredictor.predict_sliding_window_return_logits = predict_sliding_window_return_logits

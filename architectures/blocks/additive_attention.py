@@ -6,7 +6,8 @@ scores unit norm over the tokens, and a second linear layer follows the sum with
 choice of that norm (`token_norm`), one head (every published model uses one), and the order of computation.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import cast
 
 import torch
 from torch import nn
@@ -74,13 +75,14 @@ class AdditiveProjections(nn.Module):
         The products are of C×C matrices; on the tokens they would be three more passes over the map.
         """
         out = self.out.weight if scale is None else scale[:, None] * self.out.weight  # (C, C)
-        bias = out @ sum(layer.bias for layer in self.mix) + (1 if scale is None else scale) * self.out.bias
+        mix = cast("Iterable[nn.Linear]", self.mix)  # torch's list has no type of its entries
+        bias = out @ sum(layer.bias for layer in mix) + (1 if scale is None else scale) * self.out.bias
         return (
             torch.cat((self.query.weight, self.key.weight)),
             torch.cat((self.query.bias, self.key.bias)),
             self.score,
             out,
-            torch.stack([out @ layer.weight for layer in self.mix]),
+            torch.stack([out @ layer.weight for layer in mix]),
             bias,
         )
 

@@ -55,8 +55,8 @@ class AtrousPyramid(nn.Module):
     def forward(self, x: torch.Tensor, means: torch.Tensor) -> torch.Tensor:
         """Context of `x` `(B, C, H, W)` at several ranges; `means` are its channel means."""
         rates = atrous_rates(*x.shape[2:])
-        local = [self.pointwise(x), *(conv(x, dilation=rate) for conv, rate in zip(self.atrous, rates, strict=True))]
-        local = F.relu(self.local_norm(torch.cat(local, dim=1)), inplace=True)  # (B, 4m, H, W)
+        dilated = (conv(x, dilation=rate) for conv, rate in zip(self.atrous, rates, strict=True))
+        local = F.relu(self.local_norm(torch.cat((self.pointwise(x), *dilated), dim=1)), inplace=True)  # (B, 4m, H, W)
         whole = self.image(means)  # (B, m, 1, 1)
         # The mean is the same at every pixel: multiplied first and added, it need not be spread over a map.
         on_local, on_whole = self.project.weight.tensor_split([local.shape[1]], dim=1)

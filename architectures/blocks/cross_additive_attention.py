@@ -6,6 +6,7 @@ myocardium and leaves one layer without gradient, which also breaks distributed 
 """
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import nn
@@ -48,4 +49,5 @@ class CrossEfficientAdditiveAttention(nn.Module):
         """
         if len(x) != len(self.anatomies):
             raise ValueError(f"Found tokens of {len(x)} anatomies, expected {len(self.anatomies)}, first axis.")
-        return additive_attention(x, self.anatomies, self.token_norm, scales)
+        projections = cast("Sequence[AdditiveProjections]", self.anatomies)  # torch's list has no type of its entries
+        return additive_attention(x, projections, self.token_norm, scales)

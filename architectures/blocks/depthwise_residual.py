@@ -29,7 +29,8 @@ class DepthwiseResidual(nn.Module):
         self.norm = nn.BatchNorm2d(channels)
         self.mlp = ResidualPointwiseMLP(channels, expansion * channels, scale_init=1.0)
         nn.init.trunc_normal_(self.depthwise.weight, std=0.02)
-        nn.init.zeros_(self.depthwise.bias)
+        if self.depthwise.bias is not None:
+            nn.init.zeros_(self.depthwise.bias)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Add local context to `x` `(B, C, H, W)`."""

@@ -4,7 +4,7 @@ Vesal, Maier, Ravikumar, Fully automated 3D cardiac MRI localisation and segment
 Journal of Imaging 6 (2020) 65, section 3.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
@@ -13,7 +13,7 @@ from nnunet_cardiac.architectures.ops.volume_conv import VolumeConv
 
 __all__ = ["ConcatResidual", "ConvUnit", "DilatedSum", "double_unit"]
 
-_NORMS = {
+_NORMS: dict[str, Callable[[int], nn.Module]] = {
     "batch": nn.BatchNorm3d,
     "instance": lambda channels: nn.InstanceNorm3d(channels, affine=True),
 }

@@ -5,6 +5,9 @@ paper names four branches in parallel and their concatenation; widths and order 
 each pooling branch. The branches follow the papers named in their files.
 """
 
+from collections.abc import Iterable
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -78,7 +81,7 @@ class HybridAttentionPooling(nn.Module):
         return torch.addcmul(fused, s, pointwise(x, on_pixel))
 
     def _reduced(self, x: torch.Tensor, context: torch.Tensor, a: torch.Tensor, s: torch.Tensor) -> torch.Tensor:
-        by_channel, by_pixel = self.reduce
+        by_channel, by_pixel = cast("Iterable[PointwiseConv]", self.reduce)  # torch's list has no type of its entries
         attended = torch.cat((_scaled_channels(x, by_channel.weight, a), s * by_pixel(x)), dim=1)
         return self.fuse(torch.cat((context, F.relu(self.reduce_norm(attended), inplace=True)), dim=1))
 

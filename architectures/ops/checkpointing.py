@@ -32,12 +32,15 @@ def run_block(block: nn.Module, *inputs: torch.Tensor, recompute: bool) -> torch
 def _frozen_statistics(block: nn.Module) -> Iterator[None]:
     """Keep running averages and their count as they are: the second pass over a batch must not count a second time."""
     norms = [layer for layer in block.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm)]
-    kept = [(norm.momentum, norm.num_batches_tracked.clone()) for norm in norms]
+    momenta = [norm.momentum for norm in norms]
+    counts = [norm.num_batches_tracked for norm in norms if norm.num_batches_tracked is not None]
+    kept = [count.clone() for count in counts]
     for norm in norms:
         norm.momentum = 0.0
     try:
         yield
     finally:
-        for norm, (momentum, count) in zip(norms, kept, strict=True):
+        for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
-            norm.num_batches_tracked.copy_(count)
+        for count, before in zip(counts, kept, strict=True):
+            count.copy_(before)

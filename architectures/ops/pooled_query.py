@@ -69,7 +69,8 @@ class PooledQueryAttention(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor, *args: Any) -> torch.Tensor:
         weights, (ctx.factor, ctx.residual) = _Weights(*args[:6]), args[6:]
-        out, saved = torch.empty_like(x, memory_format=torch.contiguous_format), []
+        out = torch.empty_like(x, memory_format=torch.contiguous_format)
+        saved: list[torch.Tensor] = []
         for samples in _groups(x):
             pooled = _pool(x[:, samples], weights, ctx.factor)
             _combine(out[:, samples], pooled, weights)

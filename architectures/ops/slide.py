@@ -35,10 +35,15 @@ def slid(network: Callable[[torch.Tensor], Output], x: torch.Tensor, slices: int
         output = network(x.narrow(axis, start, slices))
         parts = output if isinstance(output, tuple) else (output,)
         if not totals:
-            totals = [part.new_zeros((*part.shape[:axis], depth, *part.shape[axis + 1 :])) for part in parts]
+            totals = [_longer(part, depth, axis) for part in parts]
         for total, part in zip(totals, parts, strict=True):
             total.narrow(axis, start, slices).add_(part)
     held_by = [min(z + 1, depth - z, slices, depth - slices + 1) for z in range(depth)]
     runs = torch.tensor(held_by, dtype=torch.float32, device=totals[0].device)
     means = tuple(total / runs.view(-1, *[1] * (total.ndim - axis - 1)).to(total.dtype) for total in totals)
     return means if isinstance(output, tuple) else means[0]
+
+
+def _longer(like: torch.Tensor, entries: int, axis: int) -> torch.Tensor:
+    """Zeros of the shape of `like`, but for so many entries along `axis`."""
+    return like.new_zeros((*like.shape[:axis], entries, *like.shape[axis + 1 :]))

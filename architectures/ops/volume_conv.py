@@ -14,6 +14,8 @@ class VolumeConv(nn.Conv3d):
     times slower. Prediction calls the kernel by its name; training, with larger batches, is left alone.
     """
 
+    padding: tuple[int, ...]  # numbers alone, where torch's own class also takes words
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Convolve `x`."""
         if not self._is_single_on_cpu(x):

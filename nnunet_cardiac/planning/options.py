@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, TypedDict
 
 _ARGUMENTS = ("architecture", "arch_kwargs")
 
@@ -24,6 +24,14 @@ _DECIDES: dict[str, tuple[tuple[str, ...], ...]] = {
 
 #: Kinds of plans that `plan` writes beside nnU-Net's own; endings of the names of their files.
 KINDS = SMALL, SHORT, PAPER = "Small", "Short", "Paper"
+
+
+class ShownOptions(TypedDict):
+    """What a window of slices shows, as arguments of a region rule."""
+
+    per_slice: bool
+    mask_outside: bool
+    heart_only: bool
 
 
 @dataclass(frozen=True)
@@ -67,7 +75,7 @@ class CropOptions:
         return SMALL if self.small else SHORT if self.short else PAPER if self.paper else ""
 
     @property
-    def shown(self) -> dict[str, bool]:
+    def shown(self) -> ShownOptions:
         """What a window of slices shows, as arguments of a region rule, with defaults filled in."""
         return {
             "per_slice": bool(self.per_slice),

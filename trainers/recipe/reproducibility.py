@@ -57,4 +57,4 @@ def make_deterministic(seed: int) -> None:
     torch.backends.cudnn.benchmark = False
     # By default torch then fills all new memory, for code that reads what it has not written. None here does, and it
     # takes up to a tenth of a training step on a processor.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # set at run time
