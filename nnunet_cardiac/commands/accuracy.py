@@ -17,8 +17,8 @@ logger = logging.getLogger(__name__)
 ACCURACY = "one row of the table of all systems: plan, train, predict patients kept apart, evaluate, write it down"
 TABLE = "make the table of all systems from the file of results"
 
-#: Where results and tables of this project lie, from the root of its repository.
-RESULTS, PAGE, DETAILS = Path("docs/accuracy.jsonl"), Path("docs/accuracy.md"), Path("docs/accuracy_details.md")
+#: Name of the file of results in the folder of the runs.
+_RESULTS = "results.jsonl"
 
 
 def add_accuracy_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,7 +44,7 @@ def add_accuracy_arguments(parser: argparse.ArgumentParser) -> None:
         "-o", type=Path, default=Path("accuracy"), metavar="FOLDER", help="takes all runs (%(default)s)"
     )
     parser.add_argument(
-        "--results", type=Path, default=RESULTS, metavar="FILE", help="one run a line, added to (%(default)s)"
+        "--results", type=Path, metavar="FILE", help=f"one run a line, added to ({_RESULTS} in the folder of -o)"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace a run that is in the file of results")
     parser.add_argument(
@@ -55,13 +55,13 @@ def add_accuracy_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_table_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `table`."""
-    parser.add_argument("results", type=Path, nargs="?", default=RESULTS, help="file of results (%(default)s)")
+    parser.add_argument("results", type=Path, help="file of results, as `benchmark accuracy` writes it")
     parser.add_argument(
         "-o",
         type=Path,
         action="append",
         metavar="FILE",
-        help=f"page whose tables are replaced, such as {PAGE}; once more for {DETAILS} (default: print every table)",
+        help="page whose tables are replaced, once for each page (default: print every table)",
     )
     parser.epilog = (
         "Two lines in a page say which tables go there: between <!-- summary: begin --> and <!-- summary: end --> one "
@@ -86,8 +86,9 @@ def run_accuracy(args: argparse.Namespace) -> int:
     from nnunet_cardiac.devices import usable_cores
     from nnunet_cardiac.workflow.other_jobs import warn_of_other_jobs
 
-    there = {key_of(record) for record in read_records(args.results)}
     folder = args.o.expanduser().absolute()
+    results = args.results or folder / _RESULTS
+    there = {key_of(record) for record in read_records(results)} if args.results or results.exists() else set()
     data = prepare_data(args.data, folder / "nnUNet_raw", progress=not args.quiet)
     threads, coarse = usable_cores(args.threads, device=budget.device), args.coarse or budget.coarse_labels
     if budget.device == "cpu":
@@ -100,16 +101,16 @@ def run_accuracy(args: argparse.Namespace) -> int:
     known = [key for run in runs if key_of(key := identity(run, data, hardware_class)) in there]
     if known and not args.overwrite:
         if len(known) == len(runs):
-            raise UserError(f"{args.results}: {shown_key(known[0])} is there already; --overwrite replaces it.")
+            raise UserError(f"{results}: {shown_key(known[0])} is there already; --overwrite replaces it.")
         runs = [run for run in runs if key_of(identity(run, data, hardware_class)) not in there]
-        logger.warning("%d of the runs are in %s already and left as they are.", len(known), args.results)
+        logger.warning("%d of the runs are in %s already and left as they are.", len(known), results)
     for run in runs:
         logger.info("%s, %s, fold %d, seed %d; log: %s", row.title, recipe, run.fold, run.seed, run.log)
         outcome = run_row(run, data, os.environ, progress=not args.quiet)
         record = describe(run, data, outcome, progress=not args.quiet)
-        store(args.results, record, args.overwrite)
+        store(results, record, args.overwrite)
         print(_summary(record))
-    print(f"Written to {args.results}; the table: nnunet_cardiac benchmark table {args.results}")
+    print(f"Written to {results}; the table: nnunet_cardiac benchmark table {results}")
     return 0
 
 
