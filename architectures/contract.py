@@ -60,7 +60,7 @@ class SegmentationNetwork(nn.Module, ABC):
         step: Step along each axis from one level to the next, where it is not 2; the sides of an input must be
             multiples of `step ** (levels - 1)`.
         strides: Step per axis from each resolution to the next, as in a plans file; its first entry leads to the
-            highest. `None` stands for ones and then `step` for each further level.
+            highest. `None` means ones and then `step` for each further level.
 
     Attributes:
         axes: Spatial axes of an input, 2 or 3; a subclass for volumes says 3.

@@ -42,7 +42,7 @@ COMMANDS: dict[str, str] = {
     "benchmark": "nnunet_cardiac.commands.benchmark",
 }
 
-#: Errors of the file system that a user can mend -> what to do.
+#: Errors of the file system that a user can correct -> what to do.
 _FILE_SYSTEM_ADVICE: dict[int, str] = {
     errno.ENOSPC: "Free some space or choose a folder on another disk.",
     errno.EDQUOT: "Free some of your quota or choose a folder on another disk.",

@@ -31,6 +31,6 @@ class SpatialPyramid(nn.Module):
 
     def forward(self, grids: Sequence[torch.Tensor], size: Sequence[int]) -> torch.Tensor:
         """Maps of `size` (rows, columns) from grids `(B, C, g, g)` of averages."""
-        # A grid of one cell has no memory format to hand on to its map, so it is named.
+        # A grid of one cell has no memory format to pass to its map, so it is named.
         reduced = [f(grid).to(memory_format=torch.channels_last) for f, grid in zip(self.reduce, grids, strict=True)]
         return torch.cat([F.interpolate(y, tuple(size), mode="bilinear", align_corners=False) for y in reduced], dim=1)

@@ -13,7 +13,7 @@ def pointwise(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None =
     """1×1 convolution of maps `(B, C, H, W)` with weights `(D, C, 1, 1)` and bias `(D,)`: `(B, D, H, W)`.
 
     On one CPU thread torch sends 1×1 convolutions through a general path that is up to twice as slow in training as
-    the product it stands for.
+    the product that it means.
     """
     return to_map(F.linear(to_tokens(x), weight.flatten(1), bias), *x.shape[2:])
 

@@ -51,6 +51,6 @@ def check_dataset(
     try:
         report = check_raw_dataset(find_dataset(environ, "nnUNet_raw", dataset), required, progress=progress)
     except UserError as error:
-        return [fail(check, str(error), "Mend the files above; nothing else was changed.")]
+        return [fail(check, str(error), "Correct the files above; nothing else was changed.")]
     notes = [warn(check, note, "Nothing to do if this is intended.") for note in report.notes]
     return [ok(check, str(report)), *notes]

@@ -18,7 +18,7 @@ class CheckedCase:
     Attributes:
         name: Identifier.
         shape: Voxels along z, y, x; a 2D file has one slice.
-        spacing: Voxel size along z, y, x in mm; a 2D file has none along z, which stands as 1.
+        spacing: Voxel size along z, y, x in mm; a 2D file has none along z, which is given as 1.
         values: Distinct values of the label map.
     """
 

@@ -70,7 +70,7 @@ def _text_file(folder: Path) -> Path | None:
 def read_facts(path: Path) -> dict[str, str]:
     """Read `name : value` lines as `name` in lower case with underscores -> value.
 
-    The files come from a French Windows: byte A0, a space that does not break, stands before some of the colons.
+    The files come from a French Windows: byte A0, a space that does not break, is before some of the colons.
     """
     pairs = (line.partition(":") for line in path.read_text(encoding="cp1252", errors="replace").splitlines())
     cleaned = ((" ".join(key.split()), value.strip()) for key, colon, value in pairs if colon)

@@ -23,7 +23,7 @@ def read(source: Path, options: ConvertOptions) -> list[Collection]:
 
     Raises:
         UserError: If labels are not named, the table lacks a column, a patient is in two splits or groups, or an image
-            stands in two rows.
+            is in two rows.
     """
     if options.labels is None:
         raise UserError(
@@ -99,7 +99,7 @@ def _refuse_repeated(source: Path, rows: list[dict[str, str]]) -> None:
         key = (str(Path(row.get("image", ""))), row.get("frame", ""))
         if key in seen:
             raise UserError(
-                f"{source}: image {key[0]} stands in two rows, for {seen[key]} and {row.get('patient')}; expected each "
+                f"{source}: image {key[0]} is in two rows, for {seen[key]} and {row.get('patient')}; expected each "
                 "image once. One heart under two names would leak from training into validation."
             )
         seen[key] = row.get("patient", "")

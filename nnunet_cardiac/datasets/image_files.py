@@ -1,4 +1,4 @@
-"""Reads NIfTI and NRRD files, 4D ones too, and mends directions that are not orthonormal."""
+"""Reads NIfTI and NRRD files, 4D ones too, and corrects directions that are not orthonormal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nnunet_cardiac.datasets.subject import Loaded, Volume
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.image_names import is_nifti
 
-#: A direction is mended up to this correction; beyond it the axes are sheared on purpose, or the header is nonsense.
+#: A direction is corrected up to this correction; beyond it the axes are sheared on purpose, or the header is nonsense.
 MAX_REPAIR_DEGREES = 5.0
 
 #: NIfTI keeps right, anterior, superior; ITK left, posterior, superior.
@@ -35,7 +35,7 @@ def read_volume(path: Path, frame: int | None = None, split: bool = False) -> Lo
 
     Raises:
         UserError: If the file is missing, damaged, not an image of one channel, has no such frame, or a direction that
-            cannot be mended.
+            cannot be corrected.
     """
     loaded = _read(path, *_stamp(path))
     image = loaded.image
@@ -139,7 +139,9 @@ def nearest_orthonormal(path: Path, affine: np.ndarray) -> tuple[np.ndarray, np.
     axes = _RAS_TO_LPS @ affine[:3, :3]
     spacing = np.linalg.norm(axes, axis=0)
     if not np.isfinite(affine).all() or not (spacing > 0).all():
-        raise UserError(f"{path}: axes of the header have the lengths {spacing} mm; expected three above 0. Mend it.")
+        raise UserError(
+            f"{path}: axes of the header have the lengths {spacing} mm; expected three above 0. Correct it."
+        )
     left, _, right = np.linalg.svd(axes / spacing)
     direction = left @ right
     cosines = np.clip((direction * axes / spacing).sum(axis=0), -1.0, 1.0)
@@ -147,7 +149,7 @@ def nearest_orthonormal(path: Path, affine: np.ndarray) -> tuple[np.ndarray, np.
     if degrees > MAX_REPAIR_DEGREES:
         raise UserError(
             f"{path}: the axes of the header are {degrees:.1f} degrees away from right angles; expected at most "
-            f"{MAX_REPAIR_DEGREES:g}, which rounding explains. Mend the header by hand, or leave the patient out with "
-            "--skip."
+            f"{MAX_REPAIR_DEGREES:g}, which rounding explains. Correct the header by hand, or leave the patient out "
+            "with --skip."
         )
     return spacing, direction, degrees

@@ -36,7 +36,7 @@ def source_values(given: Mapping[str, object]) -> dict[str, tuple[int, ...]]:
     """Check label values that a user gave: name -> value or list of values.
 
     Raises:
-        UserError: If a value is no whole number, stands for two structures, or 0 for anything but the background.
+        UserError: If a value is no whole number, means two structures, or 0 for anything but the background.
     """
     values: dict[str, tuple[int, ...]] = {}
     owner: dict[int, str] = {}
@@ -49,7 +49,7 @@ def source_values(given: Mapping[str, object]) -> dict[str, tuple[int, ...]]:
                 raise UserError(f"Labels: {name} has the value {value!r}; expected a whole number such as LV=3.")
             if owner.setdefault(value, canonical) != canonical or (value == 0 and canonical != "background"):
                 other = owner[value] if owner[value] != canonical else "background"
-                raise UserError(f"Labels: value {value} stands for {other} and {canonical}; expected one structure.")
+                raise UserError(f"Labels: value {value} means {other} and {canonical}; expected one structure.")
         values[canonical] = values.get(canonical, ()) + listed
     if not set(values) - {"background", IGNORE}:
         raise UserError('Labels: no structure named; expected names and values such as {"LV": 1, "MYO": 2, "RV": 3}.')

@@ -3,7 +3,7 @@
 The field names have no published description, and the data come on request only. Those below are what public code
 reads; a file with others is refused with a list of what it holds. ED and ES are the frames with the largest and the
 smallest cavity, because the meaning of the phase field is not described either. There is no slice distance, so 1 mm
-stands for it: areas are right, volumes mean nothing.
+is given for it: areas are right, volumes mean nothing.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def read(source: Path, options: ConvertOptions) -> list[Collection]:
         except UserError as error:
             problems.add(str(error))
     problems.raise_if_any(f"{source}: nothing was written")
-    note = "the slice distance is unknown and stands as 1 mm: areas are right, volumes mean nothing"
+    note = "the slice distance is unknown and given as 1 mm: areas are right, volumes mean nothing"
     return [Collection("LVQuan19", "cineMRI", VALUES, subjects, (note,))]
 
 

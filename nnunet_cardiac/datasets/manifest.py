@@ -1,4 +1,4 @@
-"""Where a converted data set comes from: every source file with its hash, the versions, and what was mended."""
+"""Where a converted data set comes from: every source file with its hash, the versions, and what was corrected."""
 
 from __future__ import annotations
 

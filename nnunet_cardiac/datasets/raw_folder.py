@@ -58,7 +58,7 @@ class Summary:
         cases: Split -> number of cases.
         folds: Number of folds.
         labels: Structure -> value.
-        repairs: What was mended in headers.
+        repairs: What was corrected in headers.
         notes: What else the user should know.
     """
 

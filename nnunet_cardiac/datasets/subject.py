@@ -21,7 +21,7 @@ class Loaded:
 
     Attributes:
         image: 3D, or 4D with time last.
-        repairs: What was mended in its header, one sentence each.
+        repairs: What was corrected in its header, one sentence each.
     """
 
     image: sitk.Image

@@ -25,7 +25,7 @@ class Written:
         spacing_mm: Voxel size (z, y, x).
         volumes_ml: Structure -> volume in the label map; empty without one.
         enclosed: Share of the border of the LV cavity on the myocardium, NaN if it cannot be said.
-        repairs: What was mended.
+        repairs: What was corrected.
     """
 
     subject: Subject

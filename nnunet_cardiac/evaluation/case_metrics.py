@@ -119,7 +119,7 @@ def _common_box(maps: LabelMapPair) -> tuple[slice, ...]:
     either = (maps.reference > 0) | (maps.prediction > 0)
     if maps.ignored is not None:
         return tuple(slice(0, n) for n in either.shape)
-    # one voxel stands for two empty label maps: nothing is made for arrays without any
+    # one voxel replaces two empty label maps: nothing is made for arrays without any
     return bounding_slices(either) if either.any() else (slice(0, 1),) * 3
 
 

@@ -76,7 +76,7 @@ class Reading:
         bids: Whether the name is one of BIDS, where every word has its meaning.
         bare: Whether the frame is a number that nothing names.
         short_key: Whether a single letter or two say what the number of the frame or slice is.
-        led: Whether the phase stands in front.
+        led: Whether the phase comes first.
         unknown: Whether `extra` holds words of unknown meaning.
     """
 

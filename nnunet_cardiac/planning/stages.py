@@ -1,4 +1,4 @@
-"""Which nnU-Net trainings a configuration needs, which of them are done, and what stands in their way."""
+"""Which nnU-Net trainings a configuration needs, which of them are done, and what prevents them."""
 
 from __future__ import annotations
 

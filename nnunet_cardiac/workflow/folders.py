@@ -28,9 +28,7 @@ def find_dataset(environ: Mapping[str, str], variable: str, dataset: str) -> Pat
         return found[0]
     if found:
         names = ", ".join(folder.name for folder in found)
-        raise UserError(
-            f"{base}: {dataset} stands for {names}; nnU-Net needs one folder a number. Renumber the others."
-        )
+        raise UserError(f"{base}: {dataset} means {names}; nnU-Net needs one folder a number. Renumber the others.")
     present = ", ".join(sorted(folder.name for folder in Path(base).glob("Dataset*"))) or "none"
     raise UserError(
         f"{base}: no data set {dataset}; expected a folder {pattern}, found {present}. Correct the number or "

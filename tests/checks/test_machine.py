@@ -14,7 +14,7 @@ GIB = 2**30
 
 
 def versions(**changes):
-    """Return a look-up of installed versions with some replaced; None stands for not installed."""
+    """Return a look-up of installed versions with some replaced; None means not installed."""
 
     def version_of(name):
         if name not in changes:

@@ -182,8 +182,8 @@ def test_mixed_conventions_are_named_and_mended(data: Path, capsys: pytest.Captu
     error = capsys.readouterr().err
     assert "M&Ms order (1 LV, 2 MYO, 3 RV)" in error
     assert "ACDC order" in error
-    assert evaluate(data, "-o", str(data / "mended"), "--prediction-labels", "RV=3", "MYO=2", "LV=1") == 0
-    assert (data / "mended" / "cases.csv").read_bytes() == (data / "right" / "cases.csv").read_bytes()
+    assert evaluate(data, "-o", str(data / "translated"), "--prediction-labels", "RV=3", "MYO=2", "LV=1") == 0
+    assert (data / "translated" / "cases.csv").read_bytes() == (data / "right" / "cases.csv").read_bytes()
     # predictions that say themselves how they count
     (data / "pred" / "dataset.json").write_text(json.dumps({"labels": {"background": 0, "LV": 1, "MYO": 2, "RV": 3}}))
     assert evaluate(data) == 2

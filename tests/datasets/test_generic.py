@@ -63,7 +63,7 @@ def test_labels_from_json_merge_values(make, table, convert, tmp_path):
     ("old", "new", "message"),
     [
         ("Smith;ES;;train", "Smith;ES;;test", "Smith has the split 'test' and 'train'"),
-        ("p 02 ES.nii.gz;", "p 02 ED.nii.gz;", "image p 02 ED.nii.gz stands in two rows, for p 02 and p 02"),
+        ("p 02 ES.nii.gz;", "p 02 ED.nii.gz;", "image p 02 ED.nii.gz is in two rows, for p 02 and p 02"),
         ("Smith;ES", "Smith;", "Smith has several rows"),
         ("Smith;ES", "Smith;MID", "phase 'MID'; expected ED or ES"),
         ("p4;ed;3", "p4;ed;", "4D, size 44 x 40 x 4 x 5; expected one volume"),
@@ -90,8 +90,8 @@ def test_what_is_wrong_in_the_table_is_named(table, convert, old, new, message):
     [
         ((), "convert generic needs --labels"),
         (("LV=x",), "expected NAME=VALUE"),
-        (("LV=1", "MYO=1"), "value 1 stands for LV and MYO"),
-        (("LV=0", "MYO=2"), "value 0 stands for background and LV"),
+        (("LV=1", "MYO=1"), "value 1 means LV and MYO"),
+        (("LV=0", "MYO=2"), "value 0 means background and LV"),
         (("nowhere.json",), "no JSON file and no NAME=VALUE"),
         (("LV=1", "MYO=2"), "label values 3 found; expected 0 background, 1 LV, 2 MYO"),
         (("RV=1", "MYO=2", "LV=3"), "convert with --labels LV=1 MYO=2 RV=3"),

@@ -116,7 +116,7 @@ def test_dr_unet(preprocessed) -> None:
     for name in ("3d_fullres", "3d_locate"):
         assert manager.get_configuration(name).network_arch_init_kwargs["clahe"] is True
     assert crop.network_arch_init_kwargs["network_kwargs"]["clahe"] is True
-    # nnU-Net preprocesses what stands outside `trainers`.
+    # nnU-Net preprocesses what is outside `trainers`.
     outside = PlansManager(read_json(planned.path)).get_configuration("3d_fullres")
     assert (outside.spacing, outside.data_identifier) == ([10.0, 1.25, 1.25], "nnUNetPlansPaper_3d_fullres")
 

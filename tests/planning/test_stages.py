@@ -49,7 +49,7 @@ def test_simulated_coarse_labels_need_one_fold(setup: TrainingSetup) -> None:
 def test_what_is_done_is_left_out_and_the_rest_continued(setup: TrainingSetup) -> None:
     finish(setup, "2d", 0)
     touch(setup.model_folder("2d") / "predicted_next_stage" / "2d_crop" / "p0_ED.b2nd")
-    finish(setup, "2d", 1)  # validated before the plans had a next stage: no predictions were handed on
+    finish(setup, "2d", 1)  # validated before the plans had a next stage: no predictions were passed on
     touch(setup.model_folder("2d") / "fold_2" / "checkpoint_latest.pth")
     commands = {tuple(c[2:4]): c[10:] for c in setup.all_stages("2d_crop", ["0"])}
     assert ("2d", "0") not in commands

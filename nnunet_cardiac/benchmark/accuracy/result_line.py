@@ -120,7 +120,7 @@ def read_records(path: Path) -> list[dict[str, Any]]:
     """Read the lines of a results file; none if it does not exist.
 
     Raises:
-        UserError: If a line is no run, or one that stands there already (files joined by hand), or the folder of the
+        UserError: If a line is no run, or one that is there already (files joined by hand), or the folder of the
             file is missing.
     """
     if not path.exists():
@@ -138,7 +138,7 @@ def read_records(path: Path) -> list[dict[str, Any]]:
             raise UserError(f"{path}, line {number}: no run of nnunet_cardiac benchmark accuracy; give another file.")
         earlier = lines.setdefault(key_of(record), number)
         if earlier != number:
-            raise UserError(f"{path}, line {number}: {shown_key(record)} stands in line {earlier} already; remove one.")
+            raise UserError(f"{path}, line {number}: {shown_key(record)} is in line {earlier} already; remove one.")
         records.append(record)
     return records
 

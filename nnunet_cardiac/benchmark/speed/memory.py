@@ -53,7 +53,7 @@ def _growth(function: Callable[..., object], args: tuple[Any, ...], warm_up: Cal
 def _resident_peak() -> int | None:
     """Largest resident memory of this process so far in bytes; None where the system does not say.
 
-    Not `resource.getrusage`: its maximum is handed on from the parent process.
+    Not `resource.getrusage`: a process inherits the maximum of its parent.
     """
     if not _STATUS.is_file():
         return None

@@ -12,7 +12,7 @@ from nnunet_cardiac.systems.kinds import BoxRegressor, Planned, SliceCrop
 #: Kinds of configurations whose networks take slices, where the trainer is one of slices.
 _OF_SLICES = (Planned, BoxRegressor, SliceCrop)
 
-#: Stands in for a trainer: nnU-Net's own 2d network.
+#: Takes the place of a trainer: nnU-Net's own 2d network.
 REFERENCE = "nnU-Net"
 
 

@@ -15,7 +15,7 @@ SCORE = {
 
 
 def by_autograd(features, head, score, channel):
-    """Equation 1 as it stands."""
+    """Equation 1, term by term."""
     x = features.detach().clone().requires_grad_()
     SCORE[score](head(x), channel).sum().backward()
     return (x * x.grad).sum(1).relu().detach()

@@ -216,7 +216,7 @@ def test_a_run_that_stands_twice_is_refused(tmp_path: Path, records) -> None:
     for one in records:
         store(path, one)
     path.write_text(path.read_text() + path.read_text().splitlines()[1] + "\n")
-    with pytest.raises(UserError, match=rf"line {len(records) + 1}: system .* stands in line 2 already; remove one"):
+    with pytest.raises(UserError, match=rf"line {len(records) + 1}: system .* is in line 2 already; remove one"):
         read_records(path)
 
 
