@@ -41,7 +41,7 @@ time.sleep(60)
 #: A command of ours that runs it.
 COMMAND = """
 import os, pathlib, sys
-from nnunet_cardiac import runner, signals
+from nnunet_cardiac.workflow import runner, signals
 signals.end.__defaults__ = (2.0,)
 log = pathlib.Path(sys.argv[3]) if len(sys.argv) > 3 else None
 runner.run_command(["python", "-c", open(sys.argv[1]).read(), sys.argv[2], os.environ["KIND"]], os.environ, log=log)
