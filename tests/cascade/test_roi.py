@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 
 import numpy as np
@@ -104,3 +105,22 @@ def test_rule_accepts_json_and_rejects_nonsense() -> None:
         RegionRule(window=(16, 64, 64), per_slice=True)
     with pytest.raises(ValueError, match="does not fit a mask"):
         find_region(np.zeros((8, 8), dtype=bool), RegionRule(window=(16, 16, 16)))
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        RegionRule(),
+        RegionRule((64, 96), margin=(3, 4), multiple=(16, 32), per_slice=True, mask_outside=True, heart_only=False),
+        RegionRule((4, 32, 32), margin=0, multiple=(1, 8, 8), centre="centroid", clamp=True, all_slices=True),
+    ],
+)
+def test_a_rule_comes_back_from_plans(rule: RegionRule) -> None:
+    written = json.loads(json.dumps(rule.to_plans()))
+    assert RegionRule.from_plans({**written, "network_class_name": "a.Net"}) == rule
+
+
+def test_switches_are_named() -> None:
+    """Two exchanged switches would pass unseen."""
+    with pytest.raises(TypeError, match="positional argument"):
+        RegionRule((32, 32), 4, 16, True, False)

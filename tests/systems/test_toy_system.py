@@ -101,6 +101,6 @@ def test_the_toy_goes_through_every_command(tmp_path: Path) -> None:
     run("predict", *arguments, *small, "-device", "cpu")
     assert len(list(output.glob("*.nii.gz"))) == 2
     row = ("--system", "toy", "--budget", "smoke", "--data", str(raw), "-o", str(tmp_path / "runs"))
-    run("benchmark", "accuracy", *row, "--results", str(tmp_path / "r.jsonl"), "--threads", "1", "--quiet")
-    record = json.loads((tmp_path / "r.jsonl").read_text())
+    run("benchmark", "accuracy", *row, "--threads", "1", "--quiet")
+    record = json.loads((tmp_path / "runs" / "results.jsonl").read_text())  # beside the runs, where nobody says
     assert [stage["configuration"] for stage in record["stages"]] == ["2d", "2d_crop"]
