@@ -8,8 +8,8 @@ import pytest
 import SimpleITK as sitk
 
 from nnunet_cardiac.evaluation.cases import match_cases
-from nnunet_cardiac.evaluation.header import spacing_is_absent
 from nnunet_cardiac.image_names import IMAGE_ENDINGS, image_stem
+from nnunet_cardiac.images.voxel_size import spacing_is_absent
 from nnunet_cardiac.inference.sources import find_sources
 from nnunet_cardiac.patients.tables import read_patient_list
 

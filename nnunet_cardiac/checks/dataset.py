@@ -15,11 +15,11 @@ from tqdm import tqdm
 from nnunet_cardiac.checks.cases import RawCase, find_cases
 from nnunet_cardiac.checks.dataset_json import DatasetDescription, read_description
 from nnunet_cardiac.checks.geometry import grid_problems, volume_problem
-from nnunet_cardiac.checks.image_file import Header, read_header, read_voxels
 from nnunet_cardiac.checks.notes import CheckedCase, notes_of
 from nnunet_cardiac.checks.problems import Problems
 from nnunet_cardiac.checks.values import image_problem, label_problem, label_values
 from nnunet_cardiac.errors import UserError
+from nnunet_cardiac.images.image_file import Header, read_header, read_voxels
 
 
 @dataclass(frozen=True)

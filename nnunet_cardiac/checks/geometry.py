@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nnunet_cardiac.checks.image_file import Header
+from nnunet_cardiac.images.image_file import Header
 
 #: Absolute, in mm for spacing and origin. NIfTI stores single precision, so equal grids differ by less.
 TOLERANCE = 1e-3

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from nnunet_cardiac.checks.image_file import Header
+from nnunet_cardiac.images.image_file import Header
 
 #: The networks of this package halve a slice four times. nnU-Net pads smaller slices, which costs time, not accuracy.
 DIVISOR = 16

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from nnunet_cardiac.checks.image_file import check_complete, explained, load_nifti
 from nnunet_cardiac.datasets.subject import Loaded, Volume
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.image_names import is_nifti
+from nnunet_cardiac.images.image_file import check_complete, explained, load_nifti
 
 #: A direction is corrected up to this correction; beyond it the axes are sheared on purpose, or the header is nonsense.
 MAX_REPAIR_DEGREES = 5.0

@@ -12,8 +12,8 @@ import numpy.typing as npt
 import SimpleITK as sitk
 
 from nnunet_cardiac.errors import UserError
-from nnunet_cardiac.evaluation.header import spacing_is_absent
 from nnunet_cardiac.image_names import IMAGE_ENDINGS, image_stem
+from nnunet_cardiac.images.voxel_size import spacing_is_absent
 from nnunet_cardiac.label_values import ignored_mask
 
 logger = logging.getLogger(__name__)

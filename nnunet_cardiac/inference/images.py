@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from nnunet_cardiac.checks.image_file import Header, load_nifti, read_header, read_voxels
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.image_names import is_nifti
+from nnunet_cardiac.images.image_file import Header, load_nifti, read_header, read_voxels
 from nnunet_cardiac.inference.series import Grid, Series
 
 #: What `dimensions` may promise -> dimensions of a file that keep the promise.

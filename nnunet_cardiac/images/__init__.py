@@ -1,0 +1,1 @@
+"""Image files: NIfTI, NRRD and MetaImage, read whole or not at all."""
