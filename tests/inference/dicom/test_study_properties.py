@@ -158,7 +158,7 @@ def doubtful(draw: st.DrawFn) -> Plan:
 
 
 FEW = settings(
-    max_examples=15, derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=10, derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
 )
 MANY = settings(FEW, max_examples=400)
 
