@@ -56,7 +56,7 @@ def test_one_series_a_slice_is_joined(scanner: Any, cine: np.ndarray) -> None:
     scanner.classic(cine, series_per_slice=True)
     series = only(read_dicom("study42", scanner.folder))
     assert_is(series, cine)
-    assert series.warnings == ("joined from 5 series, one slice each",)
+    assert series.warnings == ("joined from 5 series",)
 
 
 def test_instance_numbers_order_frames_without_times(scanner: Any, cine: np.ndarray) -> None:
@@ -85,7 +85,7 @@ def test_copies_of_a_file_count_once(scanner: Any, cine: np.ndarray) -> None:
 
 def test_a_missing_slice(scanner: Any, cine: np.ndarray) -> None:
     scanner.classic(cine, skip=lambda _, z: z == 2)
-    with pytest.raises(UserError, match=r"study42, series 7 .*1 slices are missing, the first after slice 2.*19\.0"):
+    with pytest.raises(UserError, match=r"study42: .*Series 7: 1 slices are missing, the first after slice 2.*19\.0"):
         read_dicom("study42", scanner.folder)
     series = only(read_dicom("study42", scanner.folder, allow_gaps=True))
     np.testing.assert_array_equal(np.delete(series.frames[:, 0], 2, axis=1), np.delete(cine, 2, axis=1))
@@ -111,10 +111,16 @@ def test_several_series_and_orientations(scanner: Any, cine: np.ndarray) -> None
     scanner.classic(long_axis, number=3, description="4CH", ImageOrientationPatient=[0, 1, 0, 0, 0, -1])
     scanner.classic(cine[:1, :2], number=1, description="LOCALIZER 3 plane")
     study = read_dicom("study42", scanner.folder)
-    assert [series.name for series in study.series] == ["study42_series3", "study42_series7"]
-    assert_is(study.series[0], long_axis)
-    assert_is(study.series[1], cine)
-    assert study.messages == ("Series 1 (2 images) is a localiser and was left out.",)
+    assert_is(only(study), cine)
+    assert [row["reason"] for row in study.table] == [
+        "one image a slice; series 7 is used",
+        "another plane than series 7",
+        "cine, 5 parallel slices",
+    ]
+    study = read_dicom("study42", scanner.folder, series="all")
+    assert [series.name for series in study.series] == ["study42_series1", "study42_series3", "study42_series7"]
+    assert_is(study.series[1], long_axis)
+    assert_is(study.series[2], cine)
 
 
 def test_a_bad_series_does_not_spoil_the_others(scanner: Any, cine: np.ndarray) -> None:
@@ -122,13 +128,13 @@ def test_a_bad_series_does_not_spoil_the_others(scanner: Any, cine: np.ndarray) 
     scanner.classic(cine, number=8, skip=lambda _, z: z == 1)
     study = read_dicom("study42", scanner.folder)
     assert_is(only(study), cine)
-    assert "not segmented:" in study.messages[0]
-    assert "series 8" in study.messages[0]
+    assert study.table[1]["series"] == [8]
+    assert "1 slices are missing" in study.table[1]["reason"]
 
 
 def test_nothing_but_a_localiser(scanner: Any, cine: np.ndarray) -> None:
     scanner.classic(cine[:1], ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
-    with pytest.raises(UserError, match=r"no series that can be segmented\. Series 7 .* is a localiser"):
+    with pytest.raises(UserError, match=r"no series that can be segmented\. Series 7 \(5 images\): localiser"):
         read_dicom("study42", scanner.folder)
 
 
@@ -185,7 +191,7 @@ def test_files_that_are_no_images(scanner: Any, cine: np.ndarray) -> None:
     (scanner.folder / "notes.txt").write_text("")
     study = read_dicom("study42", scanner.folder)
     assert_is(only(study), cine)
-    assert study.messages == ("1 DICOM files hold no image with a position and were left out.",)
+    assert study.table[1]["type"] == "Basic Text SR (MR), no MR image"
 
 
 def test_names_that_hold_the_patients(scanner: Any, cine: np.ndarray) -> None:
