@@ -91,6 +91,8 @@ def _shows(image: DicomImage) -> tuple[Any, ...]:
 def _adapted(image: DicomImage) -> tuple[Any, ...]:
     """What a scanner adapts from slice to slice, or writes differently."""
     how = image.acquisition
+    if how.purpose:  # a map is made of images that differ in just this
+        return (how.purpose, None, None, None)
     return (how.image_type, how.echo, how.flip_degrees, how.inversion_ms)
 
 
