@@ -78,7 +78,8 @@ def type_of(images: Sequence[DicomImage]) -> str:
 def _takes_several_beats(found: Sequence[DicomImage]) -> bool:
     times = [image.time_ms for image in found if image.time_ms is not None]
     if len(times) == len(found) and len(set(times)) > 1:
-        return max(times) - min(times) > _LONGEST_CYCLE_MS or (_slow(found) and len(set(times)) < len(found))
+        cycle = max(times) - min(times) + float(np.median(np.diff(sorted(times))))
+        return cycle > _LONGEST_CYCLE_MS or (_slow(found) and len(set(times)) < len(found))
     return _slow(found)
 
 

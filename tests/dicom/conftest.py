@@ -53,7 +53,7 @@ class Scan:
             thickness_mm=6.0,
             time_ms=40.0 * t,
             temporal_index=None,
-            instance=int(round(z * 100)) + t + 1,
+            instance=round(z * 100) + t + 1,
         )
         if "series_number" in changes:
             changes = {"series": f"1.2.{changes['series_number']}", **changes}
