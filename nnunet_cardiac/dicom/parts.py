@@ -43,7 +43,7 @@ def find_parts(images: Iterable[DicomImage]) -> list[Images]:
     parts: list[Images] = []
     for cluster in _clusters(images):
         found: list[Images] = []
-        for same in _grouped(cluster, _adapted):
+        for same in _adapted_groups(cluster):
             found += [part for take in _takes(same, _series) for part in _takes(take, _measurement)]
         parts += _with_repeated(_joined(found))
     return sorted(parts, key=lambda part: min(image.order for image in part))
@@ -96,6 +96,31 @@ def _adapted(image: DicomImage) -> tuple[Any, ...]:
     return (how.image_type, how.echo, how.flip_degrees, how.inversion_ms)
 
 
+def _adapted_groups(images: Sequence[DicomImage]) -> list[Images]:
+    """Group images by what is adapted; frames of one series that differ in it stay together unless times coincide."""
+    groups: list[Images] = []
+    for group in _grouped(images, _adapted):
+        home = next((other for other in groups if _share_a_cycle(other, group)), None)
+        if home is None:
+            groups.append(list(group))
+        else:
+            home.extend(group)
+    return groups
+
+
+def _share_a_cycle(first: Images, second: Images) -> bool:
+    members = {id(image) for image in first}
+    shared = [found for _, found in places_of([*first, *second]) if len({id(i) in members for i in found}) == 2]
+    return bool(shared) and all(
+        len({image.series for image in found}) == 1 and _have_moments_of_their_own(found) for found in shared
+    )
+
+
+def _have_moments_of_their_own(images: Sequence[DicomImage]) -> bool:
+    moments = sorted(moment for image in images if (moment := moment_of(image)) is not None)
+    return len(moments) == len(images) and bool(np.all(np.diff(moments) > _SAME_TIME_MS))
+
+
 def _series(image: DicomImage) -> str:
     return image.series
 
@@ -140,10 +165,9 @@ def _are_two(first: Images, second: Images) -> bool:
 def _one_cycle(images: Sequence[DicomImage], key: Callable[[DicomImage], Any]) -> bool:
     """Whether values of an attribute number the frames: at each place many images, one a value, each at its moment."""
     for _, found in places_of(images):
-        moments = sorted(moment for image in found if (moment := moment_of(image)) is not None)
-        if len({key(image) for image in found}) < len(found) or len(moments) < max(len(found), _MOMENTS):
+        if len({key(image) for image in found}) < len(found) or len(found) < _MOMENTS:
             return False
-        if not np.all(np.diff(moments) > _SAME_TIME_MS):
+        if not _have_moments_of_their_own(found):
             return False
     return True
 

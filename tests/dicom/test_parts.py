@@ -37,6 +37,8 @@ def by_slice(first: Any, second: Any) -> Callable[[int, int], Any]:
         {"pixel_mm": by_slice((1.5, 1.5), (1.501, 1.501))},
         {"orientation": by_slice((0.8, 0.6, 0.0, -0.36, 0.48, -0.8), (0.7999, 0.6001, 0.0, -0.36, 0.48, -0.8))},
         {"description": by_slice("one", "other")},
+        {"image_type": lambda z, t: ("ORIGINAL", "PRIMARY", "M", *(("NORM",) if t % 2 else ()))},
+        {"flip_degrees": lambda z, t: 50.0 + t},
         {"series_number": lambda z, t: 10 + z, "time_ms": None, "temporal_index": lambda z, t: t},
     ],
 )
@@ -60,6 +62,7 @@ def test_one_stack_whatever_tells_its_images_apart(scan: Any, changes: dict[str,
         {"echo": ("2", "4.8")},
         {"image_type": ("DERIVED", "PRIMARY", "M", "NORM")},
         {"acquisition_number": 2, "time_ms": lambda z, t: 41.3 * t},
+        {"flip_degrees": 20.0, "series_number": 9, "time_ms": lambda z, t: 41.3 * t + 3},
     ],
 )
 def test_two_measurements_stay_apart(scan: Any, changes: dict[str, Any]) -> None:
