@@ -137,7 +137,7 @@ def _purpose(sources: Sequence[Any], words: Sequence[str], name: str) -> str:
         return "diffusion"
     if (
         any(text(source, "PhaseContrast").upper() == "YES" for source in sources)
-        or re.search(r"_v\d+", name)
+        or re.search(r"fl\dd.*_v\d+", name)
         or any(word.endswith("PCA") for word in words)
     ):
         return "flow"
@@ -157,11 +157,12 @@ def _b_value(sources: Sequence[Any]) -> float:
         return standard
     for tag in (_GE_B_VALUE, _SIEMENS_B_VALUE):
         value = getattr(sources[0].get(tag), "value", None)
-        first = value if isinstance(value, int | float | str) else (list(value)[:1] or [0])[0] if value else 0
         try:
-            return float(first) % 1e5
-        except (TypeError, ValueError):
+            first = float(value if isinstance(value, int | float | str) else value[0]) % 1e5
+        except (TypeError, ValueError, IndexError):
             continue
+        if first > 0:
+            return first
     return 0.0
 
 

@@ -212,6 +212,8 @@ def _difference(row: Row, other: Row) -> str:
         return f"their pixels, {first.shape[0]} x {first.shape[1]} and {second.shape[0]} x {second.shape[1]}"
     if not same_grid(first, second):
         return f"pixel size, {first.pixel_mm} and {second.pixel_mm} mm"
+    if not same_plane(first, second):
+        return "the direction of their rows and columns"
     shift = sideways([*row.images, *other.images])
     if shift > max(first.pixel_mm):
         return f"place in the plane, by {shift:.1f} mm"

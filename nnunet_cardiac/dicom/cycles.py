@@ -12,6 +12,7 @@ from nnunet_cardiac.dicom.headers import DicomImage
 from nnunet_cardiac.dicom.places import places_of
 
 CINE, STILL, DYNAMIC = "cine", "one image a slice", "images over several heart cycles"
+ONE_MOMENT = "several images at one time"
 MAPPING, ECHOES, DIFFUSION = "several inversion times", "several echo times", "diffusion"
 
 #: No heart cycle takes longer (ms): 20 beats a minute.
@@ -72,7 +73,15 @@ def type_of(images: Sequence[DicomImage]) -> str:
     at_places = [found for _, found in places_of(images)]
     if max(map(len, at_places)) == 1:
         return STILL
-    return DYNAMIC if any(_takes_several_beats(found) for found in at_places) else CINE
+    if any(_takes_several_beats(found) for found in at_places):
+        return DYNAMIC
+    return ONE_MOMENT if any(_is_one_moment(found) for found in at_places) else CINE
+
+
+def _is_one_moment(found: Sequence[DicomImage]) -> bool:
+    """Whether all images of a place have one trigger time; 0 is what scanners write that know none."""
+    times = {image.time_ms for image in found}
+    return len(found) > 1 and len(times) == 1 and not times & {None, 0.0}
 
 
 def _takes_several_beats(found: Sequence[DicomImage]) -> bool:

@@ -30,9 +30,14 @@ def same_grid(first: DicomImage, second: DicomImage) -> bool:
 
 
 def normal_of(images: Sequence[DicomImage]) -> np.ndarray:
-    """Return the direction (3,) in which parallel slices are counted: that of a row times that of a column."""
-    row, column = np.mean([image.orientation for image in images], axis=0).reshape(2, 3)
-    normal = np.cross(row, column)
+    """Return the direction (3,) in which parallel slices are counted: that of a row times that of a column.
+
+    The mean of all images, since each is rounded; the first says which way it points.
+    """
+    axes = np.array([image.orientation for image in images]).reshape(-1, 2, 3)
+    normals = np.cross(axes[:, 0], axes[:, 1])
+    normals *= np.where(normals @ normals[0] < 0, -1.0, 1.0)[:, None]
+    normal = normals.mean(axis=0)
     return normal / np.linalg.norm(normal)
 
 

@@ -50,6 +50,7 @@ def views(scan: Any, **changes: Any) -> list[DicomImage]:
         {"frames": 5, "echo": lambda z, t: (str(t), str(2.0 * t + 1))},
         {"frames": 40, "slices": 3, "time_ms": lambda z, t: 900.0 * t},
         {"frames": 40, "slices": 3, "time_ms": None, "acquired_s": lambda z, t: 36000 + 0.9 * t},
+        {"frames": 3, "time_ms": 640.0},
         {"slices": 3},
         {"slices": 1},
         {"slices": 1, "orientation": long_axis(45)},
@@ -128,6 +129,7 @@ def test_two_studies(scan: Any) -> None:
         ({"shape": (24, 18)}, "their pixels, 20 x 18 and 24 x 18"),
         ({"pixel_mm": (1.7, 1.7)}, "pixel size, (1.5, 1.5) and (1.7, 1.7) mm"),
         ({"sequence": ("fl2d", "GR", "SP")}, "the way they were acquired"),
+        ({"orientation": (-0.8, -0.6, 0.0, 0.36, -0.48, 0.8)}, "the direction of their rows and columns"),
     ],
 )
 @pytest.mark.parametrize("slices", [[3, 4, 5], [3], [4, 5]])
