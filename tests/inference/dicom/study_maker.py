@@ -71,7 +71,8 @@ class Plan:
         series: Whether there is `one` series, one `a slice`, one `a frame`, or `two parts` of the slices.
         folders: `flat`, `a slice`, or `anywhere` (below the study's folder).
         names: `in order`, or `shuffled`.
-        numbers: Whether instance numbers run through slices `up` or `down`, or `frames first`, or are `shuffled`.
+        numbers: Whether instance numbers run through slices `up` or `down`, or `frames first`, or are `shuffled`; the
+            last only with times.
         copies: Files that are there twice.
         rounding: Last digit in which orientation, position and pixel size differ from slice to slice; 0 for none.
         syntax: A name of `SYNTAXES`.
@@ -107,7 +108,7 @@ class Plan:
     def may_be_refused(self) -> bool:
         """Whether a refusal is a right answer, because the files do not say enough or hold two hearts' worth."""
         numbered = self.storage == "classic" and "InstanceNumber" not in self.removed | self.emptied
-        order_unknown = self.frames > 1 and not self.times and (not numbered or self.numbers == "shuffled")
+        order_unknown = self.frames > 1 and not self.times and not numbered
         mixed = bool(self.companions) and (self.joined or bool(self.companions & {"phase", "second", "tagging"}))
         parts = self.series in ("two parts", "a frame") or (self.series == "a slice" and self.slices < 3)
         alone = self.slices < 3 and bool(self.companions)
@@ -217,7 +218,8 @@ class _Writer:
         ds.SharedFunctionalGroupsSequence = [shared]
         places = [(t, z, False) for t in range(len(voxels)) for z in range(voxels.shape[1])]
         places += [(t, z, True) for t, z, _ in places] if with_phase else []
-        places = [places[i] for i in self.rng.permutation(len(places))]
+        if plan.times:  # else the order of the frames is the only word on that of time
+            places = [places[i] for i in self.rng.permutation(len(places))]
         ds.PerFrameFunctionalGroupsSequence = [self._group(t, first + z, phase) for t, z, phase in places]
         ds.NumberOfFrames = len(places)
         noise = self.rng.integers(0, 4096, (ROWS, COLUMNS))
