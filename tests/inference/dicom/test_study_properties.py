@@ -145,7 +145,7 @@ KEPT = frozenset({"SpacingBetweenSlices", "SliceThickness"})
 def doubtful(draw: st.DrawFn) -> Plan:
     """Plans whose studies hold more than one heart's worth of images, or do not say enough."""
     plan = draw(harmless())
-    return replace(
+    plan = replace(
         plan,
         series=draw(st.sampled_from(["one", "a slice", "a frame", "two parts"])),
         pixels=draw(st.sampled_from([plan.pixels, plan.pixels, "MONOCHROME1"])),
@@ -155,6 +155,9 @@ def doubtful(draw: st.DrawFn) -> Plan:
         removed=plan.removed
         | draw(st.frozensets(st.sampled_from(["InstanceNumber", "ImageType", "StudyInstanceUID"]))),
     )
+    # Two measurements in one series, without times and without their numbers, cannot be told from one with more frames.
+    undecidable = plan.joined and "second" in plan.companions and "AcquisitionNumber" in plan.removed | plan.emptied
+    return replace(plan, times=True) if undecidable else plan
 
 
 FEW = settings(
