@@ -150,7 +150,7 @@ def doubtful(draw: st.DrawFn) -> Plan:
     """Plans whose studies hold more than one heart's worth of images, or do not say enough."""
     plan = draw(harmless())
     times = draw(st.booleans()) or plan.numbers == "shuffled"
-    return replace(
+    plan = replace(
         plan,
         series=draw(st.sampled_from(["one", "a slice", "a frame", "two parts"])),
         pixels=draw(st.sampled_from([plan.pixels, plan.pixels, "MONOCHROME1"])),
@@ -160,6 +160,9 @@ def doubtful(draw: st.DrawFn) -> Plan:
         removed=plan.removed
         | draw(st.frozensets(st.sampled_from(["InstanceNumber", "ImageType", "StudyInstanceUID"]))),
     )
+    # Two measurements in one series, without times and without their numbers, cannot be told from one with more frames.
+    undecidable = plan.joined and "second" in plan.companions and "AcquisitionNumber" in plan.removed | plan.emptied
+    return replace(plan, times=True) if undecidable else plan
 
 
 FEW = settings(
