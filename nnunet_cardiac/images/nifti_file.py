@@ -68,7 +68,7 @@ def read_layout(path: Path) -> Layout:
         stored,
         order,
         dimensions,
-        {name: tuple(factor * size for size in sizes) for name, sizes in _claims(header).items()},
+        {name: tuple(factor * size for size in sizes) for name, sizes in _claims(path, header).items()},
         tuple((factor * origin).tolist()),
         axes,
         "" if unit_mm else f"number {int(header['xyzt_units']) & 7} (xyzt_units)",
@@ -146,12 +146,18 @@ def _scaling(path: Path, header: Any) -> tuple[float, float]:
     return slope, intercept
 
 
-def _claims(header: Any) -> dict[str, tuple[float, ...]]:
+def _claims(path: Path, header: Any) -> dict[str, tuple[float, ...]]:
     """Return the voxel size of pixdim and of the sform. The qform takes its sizes from pixdim."""
+    codes = {name: int(header[name]) for name in ("qform_code", "sform_code")}
+    if not all(0 <= code <= 5 for code in codes.values()):
+        raise UserError(f"{path}: the header has {codes}; expected codes from 0 to 5. {_AGAIN}")
     pixdim = tuple(abs(float(size)) for size in header["pixdim"][1:4])
-    if header["sform_code"] > 0:
-        return {"pixdim": pixdim, "sform": tuple(np.linalg.norm(_sform(header)[:, :3], axis=0).tolist())}
-    if header["qform_code"] <= 0 and pixdim == (1.0, 1.0, 1.0):
+    sform = tuple(np.linalg.norm(_sform(header)[:, :3], axis=0).tolist())
+    if codes["sform_code"]:
+        return {"pixdim": pixdim, "sform": sform}
+    if any(size not in (0.0, 1.0) for size in sform):  # left over when a program set the code to 0
+        return {"pixdim": pixdim, "sform (sform_code 0)": sform}
+    if not codes["qform_code"] and pixdim == (1.0, 1.0, 1.0):
         return {}  # what software writes that knows neither size nor position
     return {"pixdim": pixdim}
 

@@ -82,12 +82,13 @@ def _voxel_bytes(stored: Stored, file: Path) -> Iterator[bytes]:
         return
     if not file.is_file():
         raise UserError(f"{stored.path}: its voxels are in {file.name}, which is not there. Put both into one folder.")
+    where = f"{file}" if file == stored.path else f"{stored.path} (voxels in {file.name})"
     size = file.stat().st_size
     start = size - expected if stored.start is None else stored.start
     if start < 0 or (size - start) * _EXPANSION[stored.encoding] < stored.skip + expected:
         needed = max(start, 0) + stored.skip + expected
         at_least = "" if stored.encoding == "raw" else " after decompression"
-        raise UserError(f"{file}: truncated, {size} bytes; expected {needed}{at_least}. {_AGAIN}")
+        raise UserError(f"{where}: truncated, {size} bytes; expected {needed}{at_least}. {_AGAIN}")
     skip, left = stored.skip, expected
     extra, filled = 0, False
     try:
@@ -104,13 +105,13 @@ def _voxel_bytes(stored: Stored, file: Path) -> Iterator[bytes]:
                 if extra > _PADDING or filled:
                     break
     except (EOFError, gzip.BadGzipFile, zlib.error, OSError) as error:
-        raise UserError(f"{file}: truncated or damaged ({error}). {_AGAIN}") from error
+        raise UserError(f"{where}: truncated or damaged ({error}). {_AGAIN}") from error
     if left or skip:
         found = expected - left
-        raise UserError(f"{file}: truncated or damaged, {found} bytes of voxels; expected {expected}. {_AGAIN}")
+        raise UserError(f"{where}: truncated or damaged, {found} bytes of voxels; expected {expected}. {_AGAIN}")
     if extra > _PADDING or filled:
         raise UserError(
-            f"{file}: there are more bytes than the {expected} of its voxels; the header gives the wrong size, or the "
+            f"{where}: there are more bytes than the {expected} of its voxels; the header gives the wrong size, or the "
             f"file is damaged. {_AGAIN}"
         )
 
@@ -160,7 +161,9 @@ def _from_hex(stored: Stored, file: Path, expected: int) -> bytes:
     try:
         content = bytes.fromhex(text.decode("ascii"))
     except ValueError as error:
-        raise UserError(f"{file}: its voxels are no hexadecimal numbers ({error}). {_AGAIN}") from error
+        raise UserError(f"{stored.path}: its voxels are no hexadecimal numbers ({error}). {_AGAIN}") from error
     if len(content) != expected:
-        raise UserError(f"{file}: truncated or damaged, {len(content)} bytes of voxels; expected {expected}. {_AGAIN}")
+        raise UserError(
+            f"{stored.path}: truncated or damaged, {len(content)} bytes of voxels; expected {expected}. {_AGAIN}"
+        )
     return content
