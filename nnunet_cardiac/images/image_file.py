@@ -34,6 +34,11 @@ _FORMATS: Mapping[str, Callable[[Path], Layout]] = {
     ".mhd": meta_image_file.read_layout,
 }
 
+#: A scanner is smaller: such positions are no positions.
+MAX_ORIGIN_MM = 1e5
+#: Distances of frames are ms or s; larger numbers say nothing.
+MAX_TIME_STEP = 1e6
+
 #: What readers of damaged files raise, besides what a person has to know of.
 _ERRORS = (
     *(RuntimeError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError, AssertionError),
@@ -176,11 +181,12 @@ def _geometry(layout: Layout, spacing_mm: Sequence[float] | None, unit_matrix: b
         repairs += (f"direction made orthonormal, axes turned by up to {degrees:.2g} degrees",)
     if spacing_mm is not None:
         repairs += (f"voxel size {' x '.join(f'{size:.6g}' for size in spacing)} mm as given, not from the header",)
-    if not np.isfinite(layout.origin).all():
-        raise UserError(f"{path}: the position of the first voxel is {layout.origin}; expected finite numbers.")
+    if not np.isfinite(layout.origin).all() or np.abs(layout.origin).max() > MAX_ORIGIN_MM:
+        shown = ", ".join(f"{value:.6g}" for value in layout.origin)
+        raise UserError(f"{path}: the first voxel is at ({shown}) mm; expected a place in a scanner. Correct the header.")
     whole = np.eye(count)
     whole[: len(direction), : len(direction)] = direction
-    time = (layout.time_step,) * (count - 3)
+    time = (layout.time_step if layout.time_step < MAX_TIME_STEP else 1.0,) * (count - 3)
     origin = (*layout.origin[: min(count, 3)], *(0.0,) * (count - 3))
     return Header(layout.size, (*spacing, *time), origin, tuple(whole.ravel().tolist()), layout.components), repairs
 

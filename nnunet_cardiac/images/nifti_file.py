@@ -173,7 +173,9 @@ def _place(header: Any) -> tuple[Matrix, Matrix]:
     if from_sform:
         matrix = _sform(header)
         lengths = np.linalg.norm(matrix[:, :3], axis=0)
-        usable = bool(np.isfinite(matrix).all() and (lengths > 0).all())
+        if not np.isfinite(matrix).all():
+            return np.eye(3), np.full(3, math.nan)  # no place, whatever the qform says: the reader refuses it
+        usable = bool((lengths > 0).all())
         axes = matrix[:, :3] / lengths if usable else np.eye(3)
         if qform is None:
             return _RAS_TO_LPS @ axes, _RAS_TO_LPS @ (matrix[:, 3] if usable else np.zeros(3))
