@@ -183,7 +183,7 @@ def _geometry(layout: Layout, spacing_mm: Sequence[float] | None, unit_matrix: b
         repairs += (f"voxel size {' x '.join(f'{size:.6g}' for size in spacing)} mm as given, not from the header",)
     if not np.isfinite(layout.origin).all() or np.abs(layout.origin).max() > MAX_ORIGIN_MM:
         shown = ", ".join(f"{value:.6g}" for value in layout.origin)
-        raise UserError(f"{path}: the first voxel is at ({shown}) mm; expected a place in a scanner. Correct the header.")
+        raise UserError(f"{path}: the first voxel is at ({shown}) mm; expected a place in a scanner. Correct it.")
     whole = np.eye(count)
     whole[: len(direction), : len(direction)] = direction
     time = (layout.time_step if layout.time_step < MAX_TIME_STEP else 1.0,) * (count - 3)

@@ -21,7 +21,7 @@ MAX_PIXEL_RATIO = 3.0
 #: Widest image in mm: the bore of a scanner is 700 mm wide.
 MAX_FIELD_MM = 800.0
 #: An image that shows a heart is wider; images of fewer pixels may be parts of one.
-MIN_FIELD_MM, WHOLE_IMAGE_PIXELS = 50.0, 96
+MIN_FIELD_MM, WHOLE_IMAGE_PIXELS = 50.0, 64
 #: Programs write 1 mm along all axes where they know no size; isotropic images of a heart have more slices.
 PLACEHOLDER_SLICES = 30
 

@@ -42,12 +42,12 @@ def test_a_file_without_its_end(tmp_path: Path, ending: str, packed: bool, missi
         assert str(path) in str(caught.value)
 
 
-@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("ending", ["nii", "nii.gz", "nrrd", "mha", "mhd"])
 @pytest.mark.parametrize("packed", [False, True])
 def test_every_length_is_read_whole_or_refused(tmp_path: Path, ending: str, packed: bool) -> None:
     path, data = write(tmp_path, ending, packed)
     content = data.read_bytes()
-    for length in range(0, len(content), 37):
+    for length in range(0, len(content), 97):
         data.write_bytes(content[:length])
         with pytest.raises(UserError):
             read_image(path)
@@ -110,7 +110,9 @@ def test_the_file_beside_of_nearly_the_same_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["p.nii", "p.nii.gz", "p.nrrd", "p.mha", "p.mhd"])
-@pytest.mark.parametrize("content", [b"", b"x", b"\x1f\x8b", b"no image" * 100, bytes(1000), b"NRRD0004\n\n", b"NDims = 3"])
+@pytest.mark.parametrize(
+    "content", [b"", b"x", b"\x1f\x8b", b"no image" * 100, bytes(1000), b"NRRD0004\n\n", b"NDims = 3"]
+)
 def test_no_image(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)
     for read in (read_image, read_header, read_voxels, check_complete):
