@@ -20,7 +20,7 @@ from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.image_names import IMAGE_ENDINGS, image_ending
 from nnunet_cardiac.images import meta_image_file, nifti_file, nrrd_file
 from nnunet_cardiac.images.direction import REPORTED_DEGREES, nearest_orthonormal
-from nnunet_cardiac.images.layout import Header, Layout
+from nnunet_cardiac.images.layout import COPY_AGAIN, Header, Layout
 from nnunet_cardiac.images.stored_bytes import check_bytes, read_numbers
 from nnunet_cardiac.images.voxel_size import choose_spacing
 
@@ -168,7 +168,7 @@ def explained(path: Path) -> Iterator[None]:
             ) from error
         size = f"{path.stat().st_size} bytes; " if path.is_file() else ""
         reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
-        raise UserError(f"{path}: cannot be read as an image ({size}{reason}). Copy or convert it again.") from error
+        raise UserError(f"{path}: cannot be read as an image ({size}{reason}). {COPY_AGAIN}") from error
     finally:
         SimpleITK.ProcessObject.SetGlobalWarningDisplay(shown)
 

@@ -102,6 +102,23 @@ def test_four_axes_of_space_are_a_series_as_itk_writes_it(tmp_path: Path, cine: 
     assert found.header.spacing == (1.5, 1.25, 8, 40)
 
 
+def test_time_among_four_directions(nrrd: Write, cine: np.ndarray) -> None:
+    """The unit of time is no unit of length."""
+    path = nrrd(
+        cine,
+        "space: right-anterior-superior-time",
+        "space directions: (0.15,0,0,0) (0,0.125,0,0) (0,0,0.8,0) (0,0,0,40)",
+        "space origin: (2,3,4,0)",
+        'space units: "cm" "cm" "cm" "ms"',
+        "kinds: domain domain domain time",
+    )
+    found = read_image(path)
+    np.testing.assert_array_equal(found.voxels, cine)
+    assert found.header.spacing == pytest.approx((1.5, 1.25, 8, 40))
+    assert found.header.origin == pytest.approx((-20, -30, 40, 0))
+    assert found.header.direction == pytest.approx(np.diag([-1, -1, 1, 1]).ravel())
+
+
 def test_frames_of_one_axis_without_a_kind(nrrd: Write, cine: np.ndarray) -> None:
     found = read_image(nrrd(cine, LPS, "space directions: (1.5,0,0) (0,1.25,0) (0,0,8) none"))
     np.testing.assert_array_equal(found.voxels, cine)
