@@ -59,7 +59,7 @@ def choose_spacing(
             raise UserError(_contradiction(path, first, sizes, name, other))
     if not all(math.isfinite(size) and size > 0 for size in sizes):
         raise UserError(f"{path}: {first} gives a voxel size of {_shown(sizes)}; expected sizes above 0. {_ADVICE}")
-    if not any_size and (problem := _implausible(layout.size, sizes)):
+    if not any_size and (problem := implausible(layout.size, sizes)):
         raise UserError(f"{path}: {problem}. {_ADVICE}")
     return tuple(sizes)
 
@@ -90,8 +90,13 @@ def _contradiction(path: Path, first: str, sizes: Sequence[float], second: str, 
     )
 
 
-def _implausible(size: Sequence[int], spacing: Sequence[float]) -> str:
-    """Say what no image of a heart has; empty if nothing is wrong."""
+def implausible(size: Sequence[int], spacing: Sequence[float]) -> str:
+    """Say what no image of a heart has; empty if nothing is wrong.
+
+    Args:
+        size: Voxels (x, y, z); a 2D image has no z.
+        spacing: Voxel size (x, y, z) in mm.
+    """
     x, y = spacing[:2]
     if min(x, y) < PIXEL_MM[0] or max(x, y) > PIXEL_MM[1]:
         return f"pixels of {_shown((x, y))}; expected {_range(PIXEL_MM)} for a heart, with slices along the third axis"
