@@ -46,6 +46,8 @@ def read(source: Path, options: ConvertOptions) -> list[Collection]:
         raise UserError(f"{table}: no row for {', '.join(unknown[:5])} ({len(unknown)} in all); expected one a folder.")
     subjects = [_subject(folder, split, table, rows[folder.name]) for folder, split in folders]
     notes = [f"no folder {name}" for name, split in _PARTS.items() if parts[split] is None]
+    if not any("Pathology" in row for row in rows.values()):
+        notes.append(f"{table.name} has no column Pathology: folds are balanced by vendor alone")
     unlabelled = find_folder(source, "Unlabeled", "Unlabelled")
     if unlabelled is not None and options.cine:
         subjects += [_unlabelled(folder) for folder in subfolders(unlabelled)]

@@ -15,6 +15,7 @@ from nnunet_cardiac.evaluation.agreement_statistics import agreement_statistics
 from nnunet_cardiac.evaluation.comparison import compare, rank
 from nnunet_cardiac.evaluation.indices import indices, volume_curves, wall_indices
 from nnunet_cardiac.evaluation.patients import PatientTable
+from nnunet_cardiac.evaluation.references import with_missing
 from nnunet_cardiac.evaluation.slice_summary import slice_summary
 from nnunet_cardiac.evaluation.summary import ALL, by_patient, level_table, presence, summary_table
 from nnunet_cardiac.evaluation.table import Evaluation
@@ -61,11 +62,12 @@ def derive(
         formula: Of the body surface area.
     """
     levels = level_table(evaluation.slices)
+    volumes = {
+        method: with_missing(part, evaluation.references)
+        for method, part in evaluation.cases.groupby("method", sort=False)
+    }
     clinical = pd.concat(
-        [
-            indices(part, patients, formula).assign(method=method)
-            for method, part in evaluation.cases.groupby("method", sort=False)
-        ]
+        [indices(part, patients, formula).assign(method=method) for method, part in volumes.items()]
     ).rename(columns={"difference": "prediction_minus_reference"})
     clinical.insert(0, "method", clinical.pop("method"))
     tables = {
@@ -81,7 +83,7 @@ def derive(
         "walls": wall_indices(evaluation.walls),
         "plausibility": evaluation.plausibility,
         "presence": presence(evaluation.slices),
-        "curves": volume_curves(evaluation.cases),
+        "curves": volume_curves(pd.concat(volumes.values(), ignore_index=True)),
     }
     if evaluation.cases["method"].nunique() > 1:
         tables |= {"comparison": compare(evaluation.cases), "ranking": rank(evaluation.cases)}
