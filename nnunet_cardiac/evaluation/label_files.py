@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.image_names import IMAGE_ENDINGS, image_stem
-from nnunet_cardiac.images.image_file import read_header
+from nnunet_cardiac.images.image_file import read_layout
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def _paths(folder: Path) -> dict[str, Path]:
 def _frames(path: Path) -> int | None:
     """Number of frames of a 4D file with several; None for other files, and for those that cannot be read."""
     try:
-        size = read_header(path).size
+        size = read_layout(path).size
     except UserError:
         return None  # whoever reads its voxels says what is wrong with it
     return size[3] if len(size) == 4 and size[3] > 1 else None

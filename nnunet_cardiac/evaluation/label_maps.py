@@ -10,8 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nnunet_cardiac.errors import UserError
-from nnunet_cardiac.images.image_file import Header, read_header, read_voxels
-from nnunet_cardiac.images.voxel_size import spacing_is_absent
+from nnunet_cardiac.images.image_file import Header, read_image
 
 #: Absolute tolerances in mm (spacing, origin) and of the direction cosines: NIfTI stores single precision and rotations
 #: as quaternions, so equal grids differ in the last digits.
@@ -63,22 +62,14 @@ def read_label_map(path: Path) -> LabelMap:
 
     Raises:
         UserError: If it cannot be read or ends too early, has other dimensions or several values a voxel, or does not
-            give the voxel size.
+            say for certain how large its voxels are.
     """
-    header = read_header(path)
-    axes = len(header.size)
-    if axes not in (2, 3, 4) or header.components != 1:
-        raise UserError(
-            f"{path}: found {axes} dimensions and {header.components} values a voxel, expected a label map in 3D, or "
-            "in 4D with the frames last, of one value a voxel."
-        )
-    values = read_voxels(path)
-    if spacing_is_absent(path):
-        raise UserError(
-            f"{path}: the header gives no voxel size, so distances and volumes have no unit. Copy the geometry of the "
-            "image that it belongs to (SimpleITK: CopyInformation) and write the file again."
-        )
-    return LabelMap(path, values.reshape((1,) * (4 - axes) + values.shape), header.size, *_geometry(header))
+    # As nnU-Net does: an sform of 1 mm is one that nobody wrote, and pixdim counts.
+    image = read_image(path, unit_matrix=True)
+    axes, values = len(image.header.size), image.voxels
+    if axes not in (2, 3, 4):
+        raise UserError(f"{path}: found {axes} dimensions, expected a label map in 3D, or in 4D with the frames last.")
+    return LabelMap(path, values.reshape((1,) * (4 - axes) + values.shape), image.header.size, *_geometry(image.header))
 
 
 def check_same_grid(reference: LabelMap, prediction: LabelMap) -> None:
