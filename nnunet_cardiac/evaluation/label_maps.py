@@ -113,7 +113,7 @@ def label_values(labels: LabelMap, allowed: set[int], refused: int | None = None
         )
     if other:
         raise UserError(
-            f"{labels.path}: found label values {_shown(other[:8])}, expected only {sorted(allowed)}. "
+            f"{labels.path}: found label values {_exact(other[:8])}, expected only {sorted(allowed)}. "
             "Check that these are label maps and that dataset.json names every label."
         )
     return array.astype(np.uint8)
@@ -131,4 +131,9 @@ def _geometry(
 
 
 def _shown(values: Sequence[float] | npt.NDArray[np.generic]) -> str:
-    return "(" + ", ".join(f"{value + 0:.6g}" for value in values) + ")"  # no negative zero
+    """Numbers to a tenth of the smallest tolerance, so that what differs looks different."""
+    return "(" + ", ".join(f"{round(float(value), 4) + 0.0:.10g}" for value in values) + ")"  # no negative zero
+
+
+def _exact(values: Sequence[float]) -> str:
+    return "(" + ", ".join(f"{value:.9g}" for value in values) + ")"

@@ -135,7 +135,7 @@ def _declared(path: Path, content: bytes) -> str | None:
         # Of an ASCII character in UTF-16 the higher byte is zero; headers of tables are ASCII for the most part.
         even, odd = content[::2].count(0), content[1::2].count(0)
         encoding = "utf-16-le" if odd > even else "utf-16-be"
-        if min(even, odd) > max(even, odd) / 10:
+        if min(even, odd) > max(even, odd) / 10 or max(even, odd) < len(content) / 40:
             raise UserError(f"{path}: holds zero bytes, so it is no text; expected a table. {_AS_UTF8}")
     try:
         return content.decode(encoding or "utf-8")

@@ -46,6 +46,8 @@ def read_sheets(path: Path) -> Iterator[list[list[str]]]:
             rows = list(_rows(path, shown, written))
             if any(any(row) for row in rows):
                 yield rows
+    except UserError:
+        raise
     except (OSError, KeyError, ValueError, TypeError, AttributeError, IndexError, EOFError) as error:
         raise _unreadable(path, error) from error
     except (zipfile.BadZipFile, zipfile.LargeZipFile, ParseError, NotImplementedError) as error:
