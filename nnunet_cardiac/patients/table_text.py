@@ -196,13 +196,19 @@ def _decoded(content: bytes, encoding: str) -> str:
 def _is_letter_of_east_asia(character: str) -> bool:
     """Whether it is a letter, none of ASCII in its wide form, and no sign that lengthens a vowel."""
     wide = "\uff01" <= character <= "\uff5e"
-    return not character.isascii() and not wide and unicodedata.category(character) in ("Lo", "Ll", "Lu")
+    return (
+        bool(character)
+        and not character.isascii()
+        and not wide
+        and unicodedata.category(character) in ("Lo", "Ll", "Lu")
+    )
 
 
 def _is_common(text: str, place: int, page: _CodePage) -> bool:
-    """Whether a letter is a common one, at a place where it can be: not within a word in ASCII."""
-    around = text[max(place - 1, 0) : place], text[place + 1 : place + 2]
-    if all(c.isascii() and c.isalpha() for c in around):
+    """Whether a letter is a common one, at a place where it can be: not within a word in ASCII, nor its first."""
+    before, after = text[max(place - 1, 0) : place], text[place + 1 : place + 3]
+    of_word = [c.isascii() and c.isalpha() for c in (before, after[:1], after[1:])]
+    if of_word[1] and (of_word[0] or (of_word[2] and not _is_letter_of_east_asia(before))):
         return False
     try:
         first, *rest = text[place].encode(page.codec)
