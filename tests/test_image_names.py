@@ -8,7 +8,7 @@ import pytest
 import SimpleITK as sitk
 
 from nnunet_cardiac.evaluation.cases import match_cases
-from nnunet_cardiac.image_names import IMAGE_ENDINGS, image_stem
+from nnunet_cardiac.image_names import IMAGE_ENDINGS, image_ending, image_stem, is_nifti
 from nnunet_cardiac.images.voxel_size import spacing_is_absent
 from nnunet_cardiac.inference.sources import find_sources
 from nnunet_cardiac.patients.tables import read_patient_list
@@ -42,3 +42,19 @@ def test_every_part_takes_every_ending(tmp_path: Path, ending: str) -> None:
     assert list(read_patient_list(table).cases) == ["p1"]
     assert [source.name for source in find_sources(tmp_path / "gt", 1)] == ["p1"]
     assert not spacing_is_absent(tmp_path / "gt" / f"p1{ending}")
+
+
+@pytest.mark.parametrize(
+    ("name", "ending", "nifti"),
+    [
+        ("a.nii.gz", ".nii.gz", True),
+        ("A.NII.GZ", ".NII.GZ", True),
+        ("a.Nii", ".Nii", True),
+        ("a.seq.nrrd", ".nrrd", False),
+        ("a.gz", None, False),
+        ("a.nii.gz.part", None, False),
+    ],
+)
+def test_ending(name: str, ending: str | None, nifti: bool) -> None:
+    assert image_ending(name) == ending
+    assert is_nifti(name) == nifti

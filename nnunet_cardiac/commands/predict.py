@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
+from textwrap import indent
 from typing import TYPE_CHECKING, Any
 
 from nnunet_cardiac.errors import UserError
@@ -24,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "of image files are kept, names of DICOM folders only if they do not hold the patient's."
     )
     parser.add_argument("-i", required=True, type=Path, metavar="INPUT", help="image, folder, or DICOM study")
-    parser.add_argument("-o", required=True, type=Path, metavar="FOLDER", help="folder for the results")
+    parser.add_argument("-o", type=Path, metavar="FOLDER", help="folder for the results")
     model = parser.add_argument_group("model", "a result folder (-m), or what nnUNetv2_predict takes")
     model.add_argument(
         "-m", type=Path, metavar="FOLDER", help="result folder of the last stage; earlier ones are found"
@@ -54,6 +55,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     images.add_argument(
         "--dimensions", choices=("auto", "3d", "4d"), default="auto", help="refuse other files (%(default)s)"
     )
+    images.add_argument(
+        "--series",
+        default="",
+        metavar="SERIES",
+        help="number or description of a series of a DICOM study, or all (default: its short-axis stack)",
+    )
+    images.add_argument("--list", action="store_true", help="show what a DICOM study holds and what would be used")
     images.add_argument("--ed", type=int, metavar="FRAME", help="end-diastole, counted from 1 (default: largest LV)")
     images.add_argument("--es", type=int, metavar="FRAME", help="end-systole, counted from 1 (default: smallest LV)")
     images.add_argument(
@@ -84,6 +92,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Segment the input; 1 if a case failed."""
     _check_counts(args)
+    if args.list:
+        return _show_studies(args)
+    if args.o is None:
+        raise UserError("Nowhere to write: give a folder for the results with -o.")
     model = {
         "folder": _model_folder(args),
         "folds": args.f,
@@ -99,6 +111,30 @@ def run(args: argparse.Namespace) -> int:
         _write_indices(args, results)
     _print_summary(results)
     return 1 if any(result.status == "failed" for result in results) else 0
+
+
+def _show_studies(args: argparse.Namespace) -> int:
+    """Print what the input holds, and read no pixel; 1 if a study cannot be read or has nothing to segment."""
+    from nnunet_cardiac.dicom.table import shown
+    from nnunet_cardiac.inference.dicom import read_table
+
+    status = 0
+    for source in _sources(args, channels=1):
+        print(source.name)
+        if not source.is_dicom:
+            print("\n".join(f"  image file {path.name}" for path in source.paths))
+            continue
+        try:
+            _, choice = read_table(source.paths, allow_gaps=args.allow_gaps, series=args.series)
+        except UserError as error:
+            print(f"  {error}")
+            status = 1
+            continue
+        print(indent(shown(choice.rows), "  "))
+        for sentence in (*choice.refusals, *choice.warnings):
+            print(f"  {sentence}")
+        status = status if choice.used else 1
+    return status
 
 
 def _segment_here(args: argparse.Namespace, model: dict[str, Any]) -> list[Result]:
@@ -154,6 +190,7 @@ def _options(args: argparse.Namespace) -> PredictOptions:
         allow_gaps=args.allow_gaps,
         keep_identifiers=args.keep_identifiers,
         dicom_seg=args.dicom_seg,
+        series=args.series,
     )
 
 

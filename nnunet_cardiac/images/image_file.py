@@ -20,7 +20,7 @@ from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.image_names import IMAGE_ENDINGS, image_ending
 from nnunet_cardiac.images import meta_image_file, nifti_file, nrrd_file
 from nnunet_cardiac.images.direction import REPORTED_DEGREES, nearest_orthonormal
-from nnunet_cardiac.images.layout import Header, Layout
+from nnunet_cardiac.images.layout import COPY_AGAIN, Header, Layout
 from nnunet_cardiac.images.stored_bytes import check_bytes, read_numbers
 from nnunet_cardiac.images.voxel_size import choose_spacing
 
@@ -33,6 +33,11 @@ _FORMATS: Mapping[str, Callable[[Path], Layout]] = {
     ".mha": meta_image_file.read_layout,
     ".mhd": meta_image_file.read_layout,
 }
+
+#: A scanner is smaller: such positions are no positions.
+MAX_ORIGIN_MM = 1e5
+#: Distances of frames are ms or s; larger numbers say nothing.
+MAX_TIME_STEP = 1e6
 
 #: What readers of damaged files raise, besides what a person has to know of.
 _ERRORS = (
@@ -151,7 +156,8 @@ def explained(path: Path) -> Iterator[None]:
     shown = SimpleITK.ProcessObject.GetGlobalWarningDisplay()
     SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)
     try:
-        yield
+        with np.errstate(all="ignore"):  # numbers of a damaged header, which are refused by their values
+            yield
     except UserError:
         raise
     except _ERRORS as error:
@@ -162,7 +168,7 @@ def explained(path: Path) -> Iterator[None]:
             ) from error
         size = f"{path.stat().st_size} bytes; " if path.is_file() else ""
         reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
-        raise UserError(f"{path}: cannot be read as an image ({size}{reason}). Copy or convert it again.") from error
+        raise UserError(f"{path}: cannot be read as an image ({size}{reason}). {COPY_AGAIN}") from error
     finally:
         SimpleITK.ProcessObject.SetGlobalWarningDisplay(shown)
 
@@ -176,11 +182,12 @@ def _geometry(layout: Layout, spacing_mm: Sequence[float] | None, unit_matrix: b
         repairs += (f"direction made orthonormal, axes turned by up to {degrees:.2g} degrees",)
     if spacing_mm is not None:
         repairs += (f"voxel size {' x '.join(f'{size:.6g}' for size in spacing)} mm as given, not from the header",)
-    if not np.isfinite(layout.origin).all():
-        raise UserError(f"{path}: the position of the first voxel is {layout.origin}; expected finite numbers.")
+    if not np.isfinite(layout.origin).all() or np.abs(layout.origin).max() > MAX_ORIGIN_MM:
+        shown = ", ".join(f"{value:.6g}" for value in layout.origin)
+        raise UserError(f"{path}: the first voxel is at ({shown}) mm; expected a place in a scanner. Correct it.")
     whole = np.eye(count)
     whole[: len(direction), : len(direction)] = direction
-    time = (layout.time_step,) * (count - 3)
+    time = (layout.time_step if layout.time_step < MAX_TIME_STEP else 1.0,) * (count - 3)
     origin = (*layout.origin[: min(count, 3)], *(0.0,) * (count - 3))
     return Header(layout.size, (*spacing, *time), origin, tuple(whole.ravel().tolist()), layout.components), repairs
 

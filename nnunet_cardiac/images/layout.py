@@ -11,6 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+#: What to do with a file that is damaged.
+COPY_AGAIN = "Copy or convert it again."
+
 
 @dataclass(frozen=True)
 class Header:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nnunet_cardiac.errors import UserError
-from nnunet_cardiac.images.layout import Layout, Stored
+from nnunet_cardiac.images.layout import COPY_AGAIN, Layout, Stored
 from nnunet_cardiac.images.text_header import (
     factor_to_mm,
     header_text,
@@ -19,7 +19,6 @@ from nnunet_cardiac.images.text_header import (
     whole_numbers,
 )
 
-_AGAIN = "Copy or convert it again."
 _TYPES = {
     **{"MET_CHAR": "i1", "MET_UCHAR": "u1", "MET_SHORT": "i2", "MET_USHORT": "u2", "MET_INT": "i4", "MET_UINT": "u4"},
     **{"MET_LONG": "i4", "MET_ULONG": "u4", "MET_LONG_LONG": "i8", "MET_ULONG_LONG": "u8"},
@@ -42,7 +41,7 @@ def read_layout(path: Path) -> Layout:
     size = sizes(path, "DimSize", fields.get("DimSize", ""), count)
     components = whole_numbers(path, "ElementNumberOfChannels", fields.get("ElementNumberOfChannels", "1"), 1)[0]
     if components < 1:
-        raise UserError(f"{path}: ElementNumberOfChannels is {components}; expected 1. {_AGAIN}")
+        raise UserError(f"{path}: ElementNumberOfChannels is {components}; expected 1. {COPY_AGAIN}")
     vector = components > 1
     stored = _stored(path, fields, (components, *size) if vector else size, begin)
     space = min(count, 3)
@@ -74,7 +73,7 @@ def _fields(path: Path) -> tuple[dict[str, str], int]:
     if "NDims" not in fields:
         raise ValueError("it does not begin like a MetaImage file")
     if last is None:
-        raise UserError(f"{path}: truncated, the header has no end. {_AGAIN}")
+        raise UserError(f"{path}: truncated, the header has no end. {COPY_AGAIN}")
     if fields[_LAST].upper().startswith("LIST"):
         fields["list of files"] = head[last.end() :].decode("utf-8", "replace")
     return fields, last.end()
@@ -114,7 +113,7 @@ def _data_files(path: Path, fields: dict[str, str]) -> tuple[Path, ...] | None:
     else:
         files = (path.parent / name,) if name else ()
     if not files:
-        raise UserError(f"{path}: names no file with its voxels. {_AGAIN}")
+        raise UserError(f"{path}: names no file with its voxels. {COPY_AGAIN}")
     return files
 
 

@@ -13,10 +13,9 @@ from nibabel.quaternions import quat2mat
 
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.images.direction import in_plane
-from nnunet_cardiac.images.layout import Layout, Stored
+from nnunet_cardiac.images.layout import COPY_AGAIN, Layout, Stored
 from nnunet_cardiac.images.stored_bytes import first_bytes, is_gzip
 
-_AGAIN = "Copy or convert it again."
 _CLASSES = {348: nibabel.Nifti1Header, 540: nibabel.Nifti2Header}
 #: Byte of the magic number in the header, by length of the header; bytes 344 and 4.
 _MAGIC = {348: (344, b"n+1\0", b"ni1\0"), 540: (4, b"n+2\0", b"ni2\0")}
@@ -68,7 +67,7 @@ def read_layout(path: Path) -> Layout:
         stored,
         order,
         dimensions,
-        {name: tuple(factor * size for size in sizes) for name, sizes in _claims(header).items()},
+        {name: tuple(factor * size for size in sizes) for name, sizes in _claims(path, header).items()},
         tuple((factor * origin).tolist()),
         axes,
         "" if unit_mm else f"number {int(header['xyzt_units']) & 7} (xyzt_units)",
@@ -101,7 +100,7 @@ def _shape(path: Path, header: Any) -> tuple[tuple[int, ...], tuple[int, ...], i
     dim = [int(number) for number in header["dim"]]
     count = dim[0]
     if not 1 <= count <= 7 or min(dim[1 : count + 1]) < 1:
-        raise UserError(f"{path}: the header has dim {dim}; expected 2 to 4 dimensions and sizes from 1. {_AGAIN}")
+        raise UserError(f"{path}: the header has dim {dim}; expected 2 to 4 dimensions and sizes from 1. {COPY_AGAIN}")
     shape = tuple(dim[1 : count + 1])
     further = [axis for axis in range(3, count) if shape[axis] > 1]
     if int(header["intent_code"]) in _COMPONENTS:
@@ -130,7 +129,7 @@ def _offset(path: Path, header: Any, length: int) -> int:
     if offset == 0:
         return least
     if not math.isfinite(offset) or offset != int(offset) or offset < least:
-        raise UserError(f"{path}: voxels begin at byte {offset:g} (vox_offset); expected {least} or more. {_AGAIN}")
+        raise UserError(f"{path}: voxels begin at byte {offset:g} (vox_offset); expected {least} or more. {COPY_AGAIN}")
     return int(offset)
 
 
@@ -146,12 +145,18 @@ def _scaling(path: Path, header: Any) -> tuple[float, float]:
     return slope, intercept
 
 
-def _claims(header: Any) -> dict[str, tuple[float, ...]]:
+def _claims(path: Path, header: Any) -> dict[str, tuple[float, ...]]:
     """Return the voxel size of pixdim and of the sform. The qform takes its sizes from pixdim."""
+    codes = {name: int(header[name]) for name in ("qform_code", "sform_code")}
+    if not all(0 <= code <= 5 for code in codes.values()):
+        raise UserError(f"{path}: the header has {codes}; expected codes from 0 to 5. {COPY_AGAIN}")
     pixdim = tuple(abs(float(size)) for size in header["pixdim"][1:4])
-    if header["sform_code"] > 0:
-        return {"pixdim": pixdim, "sform": tuple(np.linalg.norm(_sform(header)[:, :3], axis=0).tolist())}
-    if header["qform_code"] <= 0 and pixdim == (1.0, 1.0, 1.0):
+    sform = tuple(np.linalg.norm(_sform(header)[:, :3], axis=0).tolist())
+    if codes["sform_code"]:
+        return {"pixdim": pixdim, "sform": sform}
+    if any(size not in (0.0, 1.0) for size in sform):  # left over when a program set the code to 0
+        return {"pixdim": pixdim, "sform (sform_code 0)": sform}
+    if not codes["qform_code"] and pixdim == (1.0, 1.0, 1.0):
         return {}  # what software writes that knows neither size nor position
     return {"pixdim": pixdim}
 
@@ -167,7 +172,9 @@ def _place(header: Any) -> tuple[Matrix, Matrix]:
     if from_sform:
         matrix = _sform(header)
         lengths = np.linalg.norm(matrix[:, :3], axis=0)
-        usable = bool(np.isfinite(matrix).all() and (lengths > 0).all())
+        if not np.isfinite(matrix).all():
+            return np.eye(3), np.full(3, math.nan)  # no place, whatever the qform says: the reader refuses it
+        usable = bool((lengths > 0).all())
         axes = matrix[:, :3] / lengths if usable else np.eye(3)
         if qform is None:
             return _RAS_TO_LPS @ axes, _RAS_TO_LPS @ (matrix[:, 3] if usable else np.zeros(3))
@@ -205,6 +212,7 @@ def _template(header: Any, order: tuple[int, ...]) -> Any:
     """A copy of the header whose geometry can be written back: sizes above 0, time on the fourth axis."""
     copy = header.copy()
     copy["pixdim"][1:4] = np.abs(copy["pixdim"][1:4])
+    copy["pixdim"][4:] = np.where(np.isfinite(copy["pixdim"][4:]), copy["pixdim"][4:], 1.0)
     if len(order) == 4 and order[3] != 3:
         copy["pixdim"][4] = header["pixdim"][order[3] + 1]
     return copy

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nnunet_cardiac.errors import UserError
-from nnunet_cardiac.images.layout import Layout, Stored
+from nnunet_cardiac.images.layout import COPY_AGAIN, Layout, Stored
 from nnunet_cardiac.images.text_header import (
     factor_to_mm,
     header_text,
@@ -21,7 +21,6 @@ from nnunet_cardiac.images.text_header import (
     whole_numbers,
 )
 
-_AGAIN = "Copy or convert it again."
 _TYPES = {
     **dict.fromkeys(("signed char", "int8", "int8_t"), "i1"),
     **dict.fromkeys(("uchar", "unsigned char", "uint8", "uint8_t"), "u1"),
@@ -43,8 +42,8 @@ _ALIASES = {"datafile": "data file", "byteskip": "byte skip", "lineskip": "line 
 _SPACE, _TIME, _UNKNOWN = ("domain", "space"), ("time", "list"), ("", "???", "none", "stub", "scalar")
 #: Space -> signs that turn its axes towards left, posterior and superior.
 _TO_LPS = {
-    **dict.fromkeys(("right-anterior-superior", "ras"), (-1.0, -1.0, 1.0)),
-    **dict.fromkeys(("left-anterior-superior", "las"), (1.0, -1.0, 1.0)),
+    **dict.fromkeys(("right-anterior-superior", "ras", "rast"), (-1.0, -1.0, 1.0)),
+    **dict.fromkeys(("left-anterior-superior", "las", "last"), (1.0, -1.0, 1.0)),
 }
 
 
@@ -113,13 +112,13 @@ def _fields(path: Path) -> tuple[dict[str, str], dict[str, str], int]:
             fields["list of files"] = "\n".join(lines[number + 1 :])
             break
     if end is None and "data file" not in fields:
-        raise UserError(f"{path}: truncated, the header has no end. {_AGAIN}")
+        raise UserError(f"{path}: truncated, the header has no end. {COPY_AGAIN}")
     return fields, keys, end.end() if end else len(head)
 
 
 def _required(path: Path, fields: dict[str, str], name: str) -> str:
     if name not in fields:
-        raise UserError(f"{path}: the header has no field '{name}'. {_AGAIN}")
+        raise UserError(f"{path}: the header has no field '{name}'. {COPY_AGAIN}")
     return fields[name]
 
 
@@ -131,7 +130,9 @@ def _stored(path: Path, fields: dict[str, str], shape: tuple[int, ...], begin: i
         raise UserError(f"{path}: its voxels are of {found}; expected numbers, raw or compressed. Convert it to raw.")
     order = fields.get("endian", "").lower()
     if order not in ("little", "big") and kind[1] != "1" and encoding != "text":
-        raise UserError(f"{path}: the header does not give the order of bytes (endian: {order or 'missing'}). {_AGAIN}")
+        raise UserError(
+            f"{path}: the header does not give the order of bytes (endian: {order or 'missing'}). {COPY_AGAIN}"
+        )
     skip = whole_numbers(path, "byte skip", fields.get("byte skip", "0"), 1)[0]
     lines = whole_numbers(path, "line skip", fields.get("line skip", "0"), 1)[0]
     files = _data_files(path, fields)
@@ -141,7 +142,7 @@ def _stored(path: Path, fields: dict[str, str], shape: tuple[int, ...], begin: i
     if encoding in ("raw", "text", "hex") and skip:
         start, skip = (None, 0) if skip < 0 else ((start or 0) + skip, 0)
     if skip < 0 or lines < 0:
-        raise UserError(f"{path}: byte skip {skip}, line skip {lines}; expected none below 0. {_AGAIN}")
+        raise UserError(f"{path}: byte skip {skip}, line skip {lines}; expected none below 0. {COPY_AGAIN}")
     dtype = np.dtype((">" if order == "big" else "<") + kind)
     return Stored(path, files or (path,), shape, dtype, start, encoding, skip)
 
@@ -151,7 +152,7 @@ def _behind_lines(path: Path, file: Path, start: int, lines: int) -> int:
         opened.seek(start)
         for _ in range(lines):
             if not opened.readline(2**20):
-                raise UserError(f"{path}: line skip is {lines}, and {file.name} has fewer lines. {_AGAIN}")
+                raise UserError(f"{path}: line skip is {lines}, and {file.name} has fewer lines. {COPY_AGAIN}")
         return opened.tell()
 
 
@@ -165,7 +166,7 @@ def _data_files(path: Path, fields: dict[str, str]) -> tuple[Path, ...] | None:
     else:
         return (path.parent / fields["data file"],)
     if not files:
-        raise UserError(f"{path}: names no file with its voxels. {_AGAIN}")
+        raise UserError(f"{path}: names no file with its voxels. {COPY_AGAIN}")
     return files
 
 
@@ -182,7 +183,7 @@ def _vectors(path: Path, fields: dict[str, str], dimension: int) -> list[npt.NDA
     if len(found) != dimension or len(lengths) != 1 or not lengths <= {2, 3, 4}:
         raise UserError(
             f"{path}: space directions are {fields['space directions']!r}; expected one vector, or none, for each of "
-            f"{dimension} axes. {_AGAIN}"
+            f"{dimension} axes. {COPY_AGAIN}"
         )
     return found
 
@@ -190,7 +191,7 @@ def _vectors(path: Path, fields: dict[str, str], dimension: int) -> list[npt.NDA
 def _kinds(path: Path, fields: dict[str, str], dimension: int) -> list[str]:
     kinds = fields.get("kinds", "").lower().split() or [""] * dimension
     if len(kinds) != dimension:
-        raise UserError(f"{path}: kinds are {fields['kinds']!r}; expected {dimension} words. {_AGAIN}")
+        raise UserError(f"{path}: kinds are {fields['kinds']!r}; expected {dimension} words. {COPY_AGAIN}")
     return kinds
 
 
@@ -237,22 +238,22 @@ def _claims(
 ) -> tuple[dict[str, tuple[float, ...]], str]:
     """Voxel sizes by the field that gives them, and a unit that nobody knows."""
     claims: dict[str, tuple[float, ...]] = {}
-    words = [*_quoted(fields.get("space units", "")), *_units_of_axes(fields, axes)]
+    words = [*_space_units(fields, len(axes.space)), *_units_of_axes(fields, axes)]
     factors = [factor_to_mm(word) for word in words]
     if None in factors:
         return {}, repr(words[factors.index(None)])
     if vectors is not None:
-        scale = _space_factors(fields)
+        scale = _space_factors(fields, len(axes.space))
         found = [vectors[axis] for axis in axes.space]
         claims["space directions"] = tuple(
-            float(np.linalg.norm(vector * scale[: len(vector)])) for vector in found if vector is not None
+            float(np.linalg.norm(vector[: len(scale)] * scale[: len(vector)])) for vector in found if vector is not None
         )
     if "spacings" in fields:
         dimension = len(fields["sizes"].split())
         given = numbers(path, "spacings", fields["spacings"], dimension)
         units = _quoted(fields.get("units", "")) or [""] * dimension
-        scale = [factor_to_mm(units[axis]) or 1.0 if axis < len(units) else 1.0 for axis in axes.space]
-        claims["spacings"] = tuple(abs(given[axis]) * s for axis, s in zip(axes.space, scale, strict=True))
+        factor = {axis: factor_to_mm(units[axis]) or 1.0 for axis in axes.space if axis < len(units)}
+        claims["spacings"] = tuple(abs(given[axis]) * factor.get(axis, 1.0) for axis in axes.space)
     return claims, ""
 
 
@@ -261,9 +262,14 @@ def _units_of_axes(fields: dict[str, str], axes: _Axes) -> list[str]:
     return [units[axis] for axis in axes.space if axis < len(units)]
 
 
-def _space_factors(fields: dict[str, str]) -> npt.NDArray[np.float64]:
-    units = [factor_to_mm(word) or 1.0 for word in _quoted(fields.get("space units", ""))[:4]]
-    return np.array([*units, *[1.0] * (4 - len(units))])
+def _space_units(fields: dict[str, str], count: int) -> list[str]:
+    """Units of the directions of space; that of time, the fourth, is of no concern."""
+    return _quoted(fields.get("space units", ""))[:count]
+
+
+def _space_factors(fields: dict[str, str], count: int) -> npt.NDArray[np.float64]:
+    units = [factor_to_mm(word) or 1.0 for word in _space_units(fields, count)]
+    return np.array([*units, *[1.0] * (count - len(units))])
 
 
 def _quoted(text: str) -> list[str]:
@@ -275,18 +281,23 @@ def _place(
 ) -> tuple[npt.NDArray[np.float64], tuple[float, ...]]:
     """Directions in columns, and the origin in mm, towards left, posterior and superior."""
     count = len(axes.space)
-    signs = np.array(_TO_LPS.get(fields.get("space", "").lower().removesuffix("-time"), (1.0, 1.0, 1.0)))[:count]
+    space = fields.get("space", "").lower().removesuffix("-time")
+    signs = np.array(_TO_LPS.get(space, (1.0, 1.0, 1.0)))[:count]
     if vectors is None:
         return np.eye(count), (0.0,) * count
     found = np.stack([vector[:count] for axis in axes.space if (vector := vectors[axis]) is not None], axis=1)
     if found.shape[0] < count:
-        raise UserError(f"{path}: the vectors of its axes have {found.shape[0]} numbers; expected {count}. {_AGAIN}")
-    scale = _space_factors(fields)[:count]
+        raise UserError(
+            f"{path}: the vectors of its axes have {found.shape[0]} numbers; expected {count}. {COPY_AGAIN}"
+        )
+    scale = _space_factors(fields, count)
     origin = np.zeros(count)
     if "space origin" in fields:
         origin = np.array(numbers(path, "space origin", fields["space origin"].strip("() "))[:count])
         if len(origin) < count:
-            raise UserError(f"{path}: space origin is {fields['space origin']!r}; expected {count} numbers. {_AGAIN}")
+            raise UserError(
+                f"{path}: space origin is {fields['space origin']!r}; expected {count} numbers. {COPY_AGAIN}"
+            )
     return signs[:, None] * scale[:, None] * found, tuple((signs * scale * origin).tolist())
 
 

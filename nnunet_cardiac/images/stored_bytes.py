@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nnunet_cardiac.errors import UserError
-from nnunet_cardiac.images.layout import Stored
+from nnunet_cardiac.images.layout import COPY_AGAIN, Stored
 
 _CHUNK_BYTES = 2**20
 #: Small, as its content is up to a thousand times larger.
@@ -23,7 +23,6 @@ _GZIP_MAGIC = b"\x1f\x8b"
 _EXPANSION = {"raw": 1, "gzip": 1032, "zlib": 1032, "bzip2": 50_000}
 #: Some programs fill the last block of a file with zeros.
 _PADDING = 512
-_AGAIN = "Copy or convert it again."
 
 
 def is_gzip(path: Path) -> bool:
@@ -41,7 +40,7 @@ def first_bytes(path: Path, count: int) -> bytes:
         with gzip.open(path) as packed:
             return packed.read(count)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise UserError(f"{path}: truncated or damaged ({error}). {_AGAIN}") from error
+        raise UserError(f"{path}: truncated or damaged ({error}). {COPY_AGAIN}") from error
 
 
 def check_bytes(stored: Stored) -> None:
@@ -82,12 +81,13 @@ def _voxel_bytes(stored: Stored, file: Path) -> Iterator[bytes]:
         return
     if not file.is_file():
         raise UserError(f"{stored.path}: its voxels are in {file.name}, which is not there. Put both into one folder.")
+    where = f"{file}" if file == stored.path else f"{stored.path} (voxels in {file.name})"
     size = file.stat().st_size
     start = size - expected if stored.start is None else stored.start
     if start < 0 or (size - start) * _EXPANSION[stored.encoding] < stored.skip + expected:
         needed = max(start, 0) + stored.skip + expected
         at_least = "" if stored.encoding == "raw" else " after decompression"
-        raise UserError(f"{file}: truncated, {size} bytes; expected {needed}{at_least}. {_AGAIN}")
+        raise UserError(f"{where}: truncated, {size} bytes; expected {needed}{at_least}. {COPY_AGAIN}")
     skip, left = stored.skip, expected
     extra, filled = 0, False
     try:
@@ -104,14 +104,14 @@ def _voxel_bytes(stored: Stored, file: Path) -> Iterator[bytes]:
                 if extra > _PADDING or filled:
                     break
     except (EOFError, gzip.BadGzipFile, zlib.error, OSError) as error:
-        raise UserError(f"{file}: truncated or damaged ({error}). {_AGAIN}") from error
+        raise UserError(f"{where}: truncated or damaged ({error}). {COPY_AGAIN}") from error
     if left or skip:
         found = expected - left
-        raise UserError(f"{file}: truncated or damaged, {found} bytes of voxels; expected {expected}. {_AGAIN}")
+        raise UserError(f"{where}: truncated or damaged, {found} bytes of voxels; expected {expected}. {COPY_AGAIN}")
     if extra > _PADDING or filled:
         raise UserError(
-            f"{file}: there are more bytes than the {expected} of its voxels; the header gives the wrong size, or the "
-            f"file is damaged. {_AGAIN}"
+            f"{where}: there are more bytes than the {expected} of its voxels; the header gives the wrong size, or the "
+            f"file is damaged. {COPY_AGAIN}"
         )
 
 
@@ -145,12 +145,12 @@ def _from_text(stored: Stored) -> npt.NDArray[np.generic]:
             opened.seek(stored.start or 0)
             words += opened.read().replace(b",", b" ").split()
     if len(words) != count:
-        raise UserError(f"{stored.path}: truncated or damaged, {len(words)} numbers; expected {count}. {_AGAIN}")
+        raise UserError(f"{stored.path}: truncated or damaged, {len(words)} numbers; expected {count}. {COPY_AGAIN}")
     wide = np.float64 if stored.dtype.kind == "f" else int
     try:
         return np.array([wide(word) for word in words]).astype(stored.dtype.newbyteorder("="))
     except (ValueError, OverflowError) as error:
-        raise UserError(f"{stored.path}: holds words that are no numbers ({error}). {_AGAIN}") from error
+        raise UserError(f"{stored.path}: holds words that are no numbers ({error}). {COPY_AGAIN}") from error
 
 
 def _from_hex(stored: Stored, file: Path, expected: int) -> bytes:
@@ -160,7 +160,9 @@ def _from_hex(stored: Stored, file: Path, expected: int) -> bytes:
     try:
         content = bytes.fromhex(text.decode("ascii"))
     except ValueError as error:
-        raise UserError(f"{file}: its voxels are no hexadecimal numbers ({error}). {_AGAIN}") from error
+        raise UserError(f"{stored.path}: its voxels are no hexadecimal numbers ({error}). {COPY_AGAIN}") from error
     if len(content) != expected:
-        raise UserError(f"{file}: truncated or damaged, {len(content)} bytes of voxels; expected {expected}. {_AGAIN}")
+        raise UserError(
+            f"{stored.path}: truncated or damaged, {len(content)} bytes of voxels; expected {expected}. {COPY_AGAIN}"
+        )
     return content

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nnunet_cardiac.errors import UserError
+from nnunet_cardiac.images.layout import COPY_AGAIN
 
 #: A header of text is shorter; what follows are voxels.
 _LONGEST = 2**20
@@ -40,9 +41,9 @@ def numbers(path: Path, name: str, text: str, count: int | None = None) -> tuple
     try:
         found = tuple(float(word) for word in words)
     except ValueError as error:
-        raise UserError(f"{path}: {name} is {text!r}; expected numbers. Copy or convert it again.") from error
+        raise UserError(f"{path}: {name} is {text!r}; expected numbers. {COPY_AGAIN}") from error
     if count is not None and len(found) != count:
-        raise UserError(f"{path}: {name} is {text!r}; expected {count} numbers. Copy or convert it again.")
+        raise UserError(f"{path}: {name} is {text!r}; expected {count} numbers. {COPY_AGAIN}")
     return found
 
 
@@ -50,7 +51,7 @@ def whole_numbers(path: Path, name: str, text: str, count: int | None = None) ->
     """Read whole numbers; errors as :func:`numbers`."""
     found = numbers(path, name, text, count)
     if not all(math.isfinite(value) and value == int(value) for value in found):
-        raise UserError(f"{path}: {name} is {text!r}; expected whole numbers. Copy or convert it again.")
+        raise UserError(f"{path}: {name} is {text!r}; expected whole numbers. {COPY_AGAIN}")
     return tuple(int(value) for value in found)
 
 
@@ -58,7 +59,7 @@ def sizes(path: Path, name: str, text: str, count: int) -> tuple[int, ...]:
     """Read the voxels along each axis, from 1; errors as :func:`numbers`."""
     found = whole_numbers(path, name, text, count)
     if min(found, default=0) < 1:
-        raise UserError(f"{path}: {name} is {text!r}; expected sizes from 1. Copy or convert it again.")
+        raise UserError(f"{path}: {name} is {text!r}; expected sizes from 1. {COPY_AGAIN}")
     return found
 
 

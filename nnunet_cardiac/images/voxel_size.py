@@ -21,7 +21,9 @@ MAX_PIXEL_RATIO = 3.0
 #: Widest image in mm: the bore of a scanner is 700 mm wide.
 MAX_FIELD_MM = 800.0
 #: An image that shows a heart is wider; images of fewer pixels may be parts of one.
-MIN_FIELD_MM, WHOLE_IMAGE_PIXELS = 50.0, 96
+MIN_FIELD_MM, WHOLE_IMAGE_PIXELS = 50.0, 64
+#: Programs write 1 mm along all axes where they know no size; isotropic images of a heart have more slices.
+PLACEHOLDER_SLICES = 30
 
 _ADVICE = "Correct the header; predict and convert generic also take the true size, --spacing X Y Z in mm."
 
@@ -99,6 +101,10 @@ def _implausible(size: Sequence[int], spacing: Sequence[float]) -> str:
         return f"the image is {_shown(fields)} wide; expected at most {MAX_FIELD_MM:g} mm"
     if min(fields) < MIN_FIELD_MM and min(size[:2]) >= WHOLE_IMAGE_PIXELS:
         return f"the image is {_shown(fields)} wide; expected at least {MIN_FIELD_MM:g} mm, as a heart needs"
+    if tuple(spacing) == (1.0, 1.0, 1.0) and 1 < size[2] < PLACEHOLDER_SLICES:
+        return (
+            f"voxels of exactly 1 mm along all axes, and {size[2]} slices; programs write that where they know no size"
+        )
     # The distance of a single slice is its thickness, or a number that some program needed there.
     if len(spacing) == 3 and size[2] > 1 and not SLICE_MM[0] <= spacing[2] <= SLICE_MM[1]:
         return f"slices {spacing[2]:.6g} mm apart; expected {_range(SLICE_MM)}"

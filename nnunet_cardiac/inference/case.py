@@ -28,11 +28,19 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Case:
-    """A case in memory: its series, what was left out of it, and the seconds that reading took."""
+    """A case in memory.
+
+    Attributes:
+        series: What is segmented.
+        messages: What a reader of the results should know.
+        seconds: How long reading took.
+        study: What was found in a DICOM study, a row a stack or series.
+    """
 
     series: Sequence[Series]
     messages: Sequence[str]
     seconds: float
+    study: Sequence[dict[str, Any]] = ()
 
 
 @dataclass(frozen=True)
@@ -65,11 +73,12 @@ class Segmenter:
         if source.is_dicom:
             study = read_dicom(
                 source.name,
-                source.paths[0],
+                source.paths,
                 allow_gaps=self._options.allow_gaps,
                 keep_identifiers=self._options.keep_identifiers,
+                series=self._options.series,
             )
-            return Case(study.series, study.messages, time.perf_counter() - start)
+            return Case(study.series, study.messages, time.perf_counter() - start, study.table)
         series = read_series(source.name, source.paths, self._options.dimensions)
         return Case([series], [], time.perf_counter() - start)
 
@@ -109,6 +118,8 @@ class Segmenter:
         warnings = [*case.messages, *series.warnings, *doubts]
         warnings += [] if labels.any() else ["Nothing was found: the label map is empty."]
         content = sidecar(series, self.model, str(predictor.device), seconds, curves, phases, warnings)
+        if case.study:
+            content["study"] = list(case.study)
         if options.keep_identifiers and series.identifiers:
             content["patient"] = series.identifiers
         return Segmented(series, labels, content)

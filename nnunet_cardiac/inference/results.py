@@ -30,6 +30,7 @@ class PredictOptions:
         allow_gaps: Leave missing slices and frames without labels instead of refusing the series.
         keep_identifiers: Write names and numbers of the patient into the JSON file and keep them in file names.
         dicom_seg: Also write DICOM segmentation objects of DICOM input.
+        series: Number or description of the series of a DICOM study, or `all`; empty chooses the short-axis stack.
         before: Set where a case is tried again: names of the files that were in the folder before the run. Whatever
             else is there comes from an attempt that was cut short, and `existing` does not apply to it.
     """
@@ -42,6 +43,7 @@ class PredictOptions:
     allow_gaps: bool = False
     keep_identifiers: bool = False
     dicom_seg: bool = False
+    series: str = ""
     before: frozenset[str] | None = None
 
 
