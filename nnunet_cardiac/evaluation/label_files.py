@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from nnunet_cardiac.errors import UserError
@@ -84,6 +85,13 @@ def _paths(folder: Path) -> dict[str, Path]:
 
 def _frames(path: Path) -> int | None:
     """Number of frames of a 4D file with several; None for other files, and for those that cannot be read."""
+    state = path.stat()
+    return _frames_of(path, state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(maxsize=10_000)
+def _frames_of(path: Path, modified: int, size_bytes: int) -> int | None:
+    """The same; an evaluation asks several times for each of its files."""
     try:
         size = read_layout(path).size
     except UserError:

@@ -104,7 +104,7 @@ def label_values(labels: LabelMap, allowed: set[int], refused: int | None = None
         known = np.zeros(256, bool)
         known[list(allowed)] = True
         if known[array].all():
-            return array
+            return array.astype(np.uint8, copy=False)
     other = [value for value in np.unique(array).tolist() if value not in allowed]
     if refused in other:
         raise UserError(
