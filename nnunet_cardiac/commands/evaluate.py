@@ -66,12 +66,13 @@ def run(args: argparse.Namespace) -> int:
     from nnunet_cardiac.errors import UserError
     from nnunet_cardiac.evaluation.folders import cohort_of, evaluate_folders
     from nnunet_cardiac.evaluation.methods import named_folders
-    from nnunet_cardiac.evaluation.results import write_results
+    from nnunet_cardiac.evaluation.results import check_target, write_results
 
     methods = named_folders(args.p)
     if args.o is None and len(methods) > 1:
         raise UserError("several methods: say where to write with -o FOLDER.")
     folder = args.o or next(iter(methods.values()))[0] / "evaluation"
+    check_target(folder)
     results = evaluate_folders(
         args.gt,
         args.p,

@@ -75,6 +75,11 @@ def _paths(folder: Path) -> dict[str, Path]:
         stem = image_stem(path)
         if stem is None:
             continue
+        if any("\ud800" <= c <= "\udfff" for c in stem):  # how Python keeps bytes that are no text
+            raise UserError(
+                f"{folder}: the file name {path.name!a} cannot be written into a table; expected a name in UTF-8. "
+                "Rename it."
+            )
         if stem in found:
             raise UserError(f"{folder}: {found[stem].name} and {path.name} are one case in two formats; remove one.")
         found[stem] = path
@@ -85,7 +90,10 @@ def _paths(folder: Path) -> dict[str, Path]:
 
 def _frames(path: Path) -> int | None:
     """Number of frames of a 4D file with several; None for other files, and for those that cannot be read."""
-    state = path.stat()
+    try:
+        state = path.stat()
+    except OSError:  # a link to nowhere, for example
+        return None
     return _frames_of(path, state.st_mtime_ns, state.st_size)
 
 

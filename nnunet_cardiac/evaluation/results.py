@@ -20,6 +20,7 @@ from nnunet_cardiac.evaluation.slice_summary import slice_summary
 from nnunet_cardiac.evaluation.summary import ALL, by_patient, level_table, presence, summary_table
 from nnunet_cardiac.evaluation.table import Evaluation
 from nnunet_cardiac.files import read_json, replacing, write_json
+from nnunet_cardiac.patients.csv_table import has_columns
 from nnunet_cardiac.version import installed_versions
 
 JSON_NAME = "evaluation.json"
@@ -115,6 +116,21 @@ def agreement_table(clinical: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows).rename(columns={"bias": "bias_reference_minus_prediction"})
 
 
+def check_target(folder: Path) -> None:
+    """Refuse a folder with tables of these names that no evaluation wrote, such as the `cases.csv` of a data set.
+
+    Raises:
+        UserError: If there is one.
+    """
+    for name in TABLES:
+        path = folder / f"{name}.csv"
+        if path.exists() and not any(has_columns(path, column) for column in ("method", "method_a")):
+            raise UserError(
+                f"{path}: is not the table of an evaluation, and would be replaced. Write to another folder (-o), or "
+                "move the file."
+            )
+
+
 def write_results(folder: Path, results: Results) -> list[Path]:
     """Write the tables as CSV and the summaries as JSON, each file atomically; the JSON comes last.
 
@@ -124,7 +140,11 @@ def write_results(folder: Path, results: Results) -> list[Path]:
 
     Returns:
         The files, JSON first.
+
+    Raises:
+        UserError: If the folder holds tables of other origin under these names.
     """
+    check_target(folder)
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for name in (*TABLES, *(n for n in results.tables if n not in TABLES)):

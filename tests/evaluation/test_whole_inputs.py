@@ -6,6 +6,7 @@ import gzip
 import json
 import logging
 import math
+import os
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import pandas as pd
 import pytest
 import SimpleITK as sitk
 
+from nnunet_cardiac.cli import main
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.evaluation.cases import match_cases, read_pairs
 from nnunet_cardiac.evaluation.folders import evaluate_folders
@@ -85,6 +87,32 @@ def test_a_value_that_rounds_to_a_label_is_shown_in_full(tmp_path: Path) -> None
     write(pred / "p01.nii.gz", heart(8).astype(np.float32) * np.float32(0.9999999))
     with pytest.raises(UserError, match=r"found label values \(0.99999\d+, 1.99999\d+, 2.99999\d+\), expected only"):
         evaluate_folders(gt, pred)
+
+
+def test_a_link_to_nowhere_and_a_name_that_is_not_utf8(tmp_path: Path) -> None:
+    gt, pred = folders(tmp_path, {"p01": heart(8)})
+    (pred / "p01.nii.gz").unlink()
+    (pred / "p01.nii.gz").symlink_to(tmp_path / "nowhere.nii.gz")
+    with pytest.raises(UserError, match=r"pred.p01\.nii\.gz: "):
+        evaluate_folders(gt, pred)
+    (pred / "p01.nii.gz").unlink()
+    write(pred / "p01.nii.gz", heart(8)).rename(pred / os.fsdecode(b"caf\xe9.nii.gz"))
+    with pytest.raises(UserError, match=r"the file name 'caf\\udce9\.nii\.gz' cannot be written into a table"):
+        evaluate_folders(gt, pred)
+
+
+def test_tables_of_the_user_are_not_replaced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    gt, pred = folders(tmp_path, {"p01": heart(8)})
+    table = tmp_path / "cases.csv"
+    table.write_text("case,patient\np01,Smith\n")
+    words = ["evaluate", "--quiet", "-gt", str(gt), "-p", str(pred), "-np", "1", "-o", str(tmp_path)]
+    assert main(words) == 2
+    assert "cases.csv: is not the table of an evaluation" in capsys.readouterr().err
+    assert table.read_text() == "case,patient\np01,Smith\n"
+    assert not (tmp_path / "evaluation.json").exists()
+    out = tmp_path / "out"
+    for _ in range(2):  # one's own results may be replaced
+        assert main([*words[:-1], str(out)]) == 0
 
 
 # -- one slice
