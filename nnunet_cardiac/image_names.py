@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-NIFTI_ENDINGS = (".nii.gz", ".nii")
 #: Endings of image files that are read, longer ones before those that they end in.
-IMAGE_ENDINGS = (*NIFTI_ENDINGS, ".nrrd", ".mha", ".mhd")
+IMAGE_ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha", ".mhd")
 
 
 def image_ending(path: Path | str) -> str | None:
@@ -20,8 +19,3 @@ def image_stem(path: Path | str) -> str | None:
     """Return the name of an image file without its ending; None if it is no image, or a hidden file of a system."""
     name, ending = Path(path).name, image_ending(path)
     return None if ending is None or name.startswith(".") else name[: -len(ending)]
-
-
-def is_nifti(path: Path | str) -> bool:
-    """Whether a file is NIfTI by its name, in small or capital letters."""
-    return (image_ending(path) or "").lower() in NIFTI_ENDINGS

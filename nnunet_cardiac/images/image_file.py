@@ -98,8 +98,9 @@ def read_header(path: Path) -> Header:
         UserError: If the file cannot be read, is cut short, or does not say for certain how large its voxels are.
     """
     layout = read_layout(path)
-    # nnU-Net trains with the sizes of pixdim, which are the true ones in copies of the archive of ACDC.
-    choose_spacing(layout, unit_matrix=True)
+    # nnU-Net trains with the sizes of pixdim, which are the true ones in copies of the archive of ACDC. It trains with
+    # hearts of any size, of animals too.
+    choose_spacing(layout, unit_matrix=True, any_size=True)
     if layout.stored.encoding == "raw":
         check_complete(path)
     with explained(path):

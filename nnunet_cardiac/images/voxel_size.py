@@ -29,7 +29,7 @@ _ADVICE = "Correct the header; predict and convert generic also take the true si
 
 
 def choose_spacing(
-    layout: Layout, given: Sequence[float] | None = None, *, unit_matrix: bool = False
+    layout: Layout, given: Sequence[float] | None = None, *, unit_matrix: bool = False, any_size: bool = False
 ) -> tuple[float, ...]:
     """Return the voxel size (x, y, z) in mm, or (x, y) of a 2D file.
 
@@ -37,6 +37,7 @@ def choose_spacing(
         layout: Header.
         given: The user's (x, y, z) in mm, which overrules the header and every limit.
         unit_matrix: An sform of 1 mm means that nobody wrote it, so that pixdim counts, as in the archive of ACDC.
+        any_size: Sizes that no picture of a heart has are taken too, where nothing is measured with them.
 
     Raises:
         UserError: If the header gives no size, two different ones, one in an unknown unit, or none that a picture of a
@@ -58,7 +59,7 @@ def choose_spacing(
             raise UserError(_contradiction(path, first, sizes, name, other))
     if not all(math.isfinite(size) and size > 0 for size in sizes):
         raise UserError(f"{path}: {first} gives a voxel size of {_shown(sizes)}; expected sizes above 0. {_ADVICE}")
-    if problem := _implausible(layout.size, sizes):
+    if not any_size and (problem := _implausible(layout.size, sizes)):
         raise UserError(f"{path}: {problem}. {_ADVICE}")
     return tuple(sizes)
 

@@ -50,6 +50,7 @@ def test_wrong_units_and_factors(shape: tuple[int, ...], spacing: Sizes, factor:
     with pytest.raises(UserError, match=r"p\.nii: .*mm.*; expected .*--spacing X Y Z"):
         choose_spacing(layout(shape, wrong))
     assert choose_spacing(layout(shape, wrong), (1.5, 1.25, 8)) == (1.5, 1.25, 8)
+    assert choose_spacing(layout(shape, wrong), any_size=True) == wrong
 
 
 @pytest.mark.parametrize(
