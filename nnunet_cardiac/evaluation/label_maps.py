@@ -64,7 +64,7 @@ def read_label_map(path: Path) -> LabelMap:
         UserError: If it cannot be read or ends too early, has other dimensions or several values a voxel, or does not
             say for certain how large its voxels are.
     """
-    # As nnU-Net does: an sform of 1 mm is one that nobody wrote, and pixdim counts. Hearts of animals are evaluated, too.
+    # As nnU-Net does: an sform of 1 mm is one that nobody wrote, and pixdim counts. Hearts of animals count, too.
     image = read_image(path, unit_matrix=True, any_size=True)
     axes, values = len(image.header.size), image.voxels
     if axes not in (2, 3, 4):
