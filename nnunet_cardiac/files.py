@@ -21,13 +21,18 @@ def replacing(path: Path | str) -> Iterator[Path]:
         Temporary path in the same folder, so that the rename is atomic.
     """
     path = Path(path)
-    # Not tempfile.mkstemp: its files are private to the user, and a lab shares its checkpoints.
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary = temporary_path(path)
     try:
         yield temporary
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def temporary_path(path: Path) -> Path:
+    """Return the name under which this process writes a file before it takes the place of `path`."""
+    # Not tempfile.mkstemp: its files are private to the user, and a lab shares its checkpoints.
+    return path.with_name(f".{path.name}.{os.getpid()}.part")
 
 
 def write_json(path: Path | str, content: Any) -> None:

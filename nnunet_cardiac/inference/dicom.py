@@ -28,7 +28,9 @@ class ReadStudy:
     messages: tuple[str, ...]
 
 
-def read_dicom(name: str, path: Path, *, allow_gaps: bool = False, keep_identifiers: bool = False) -> ReadStudy:
+def read_dicom(
+    name: str, path: Path, *, allow_gaps: bool = False, keep_identifiers: bool = False, pseudonym: str = ""
+) -> ReadStudy:
     """Read a study.
 
     Args:
@@ -36,6 +38,7 @@ def read_dicom(name: str, path: Path, *, allow_gaps: bool = False, keep_identifi
         path: Folder, or one file.
         allow_gaps: Leave missing slices and frames empty instead of refusing the series.
         keep_identifiers: Keep the name whatever it holds.
+        pseudonym: What to call it instead; empty takes a hash of its UID.
 
     Returns:
         Series named `NAME_seriesNUMBER`, or `NAME` if there is but one.
@@ -50,7 +53,7 @@ def read_dicom(name: str, path: Path, *, allow_gaps: bool = False, keep_identifi
     messages = [*study.warnings, *messages]
     if not keep_identifiers and _names_patient(name, study.identifiers):
         uid = study.identifiers.get("StudyInstanceUID") or str(path)
-        name = "study-" + hashlib.sha256(uid.encode()).hexdigest()[:8]
+        name = pseudonym or "study-" + hashlib.sha256(uid.encode()).hexdigest()[:8]
         messages.append(f"The folder's name holds the patient's name or ID; outputs are called {name}.")
     pixels = PixelReader()
     series = tuple(

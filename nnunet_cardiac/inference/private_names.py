@@ -42,9 +42,9 @@ _DATE = re.compile(r"(\d{4})[.\-/]?(\d{2})[.\-/]?(\d{2})")
 def holds_identifier(name: str, private: Iterable[str]) -> bool:
     """Whether a name holds one of the private values, or a part of it that says who it is.
 
-    Case, accents, width and kana do not matter, and `Müller`, `Mueller` and `Muller` are one name. Every word of a value
-    counts, in any order, with any separators or none. Dates count in the usual spellings. Of numbers, the shorter one
-    is, the more it has to stand alone: `1` as in `visit_1`, not as in `p17`.
+    Case, accents, width and kana do not matter, and `Müller`, `Mueller` and `Muller` are one name. Every word of a
+    value counts, in any order, with any separators or none. Dates count in the usual spellings. The shorter a number
+    is, the more it has to stand alone: `1` counts in `visit_1` and not in `p17`.
 
     Args:
         name: Of a file or folder.
