@@ -163,12 +163,12 @@ def _segment_on_ray(
 
 def _cases(args: argparse.Namespace, channels: int, workspace: Workspace) -> tuple[list[Source], PredictOptions]:
     """The cases of this part, and options that know the inputs of all parts."""
-    from nnunet_cardiac.inference.output_names import input_names, refuse_folded_names
+    from nnunet_cardiac.inference.output_names import input_names, refuse_shared_files
     from nnunet_cardiac.inference.sources import find_sources
 
     sources = find_sources(args.i, channels, workspace)
     args.o.mkdir(parents=True, exist_ok=True)
-    refuse_folded_names(sources, args.o)
+    refuse_shared_files(sources, args.o, args.dicom_seg)
     return sources[args.part_id :: args.num_parts], _options(args, input_names(sources, args.o))
 
 

@@ -101,6 +101,9 @@ class Segmenter:
         for message in case.messages:
             logger.warning("%s: %s", source.name, message)
         for series in case.series:
+            for note in series.warnings:
+                if isinstance(note, Note) and note.detail:
+                    logger.warning("%s: %s", series.name, note)
             try:
                 described = describe_input(series, self._options.spacing_mm)
                 result = finished(series.name, self.model, self._options, described)

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from nnunet_cardiac.inference.case import Case, Segmented, Segmenter
 from nnunet_cardiac.inference.existing import refuse_existing
-from nnunet_cardiac.inference.output_names import input_names, refuse_folded_names
+from nnunet_cardiac.inference.output_names import input_names, refuse_shared_files
 from nnunet_cardiac.inference.predictor import CardiacPredictor
 from nnunet_cardiac.inference.results import PredictOptions, Result
 from nnunet_cardiac.inference.sources import Source
@@ -67,7 +67,7 @@ def prepared(sources: Sequence[Source], options: PredictOptions) -> PredictOptio
     """
     options.output.mkdir(parents=True, exist_ok=True)
     options = replace(options, inputs=options.inputs | input_names(sources, options.output))
-    refuse_folded_names(sources, options.output)
+    refuse_shared_files(sources, options.output, options.dicom_seg)
     refuse_existing(sources, options)
     return options
 

@@ -40,7 +40,8 @@ def read_dicomdir(path: Path, name: str) -> list[Study]:
     located = [_locate(path.parent, [one] if isinstance(one, str) else list(one), names) for one in listed]
     files = [file for file in located if file is not None]
     if not files:
-        raise UserError(f"{path}: lists {len(listed)} files, and none of them lies beside it. Copy the whole CD.")
+        missing = f"{len(listed)} files, and none of them lies beside it" if listed else "no files"
+        raise UserError(f"{path}: lists {missing}. Copy the whole CD, or give the folder with the images.")
     if len(files) < len(listed):
         logger.warning("%s: %d of the %d files that it lists are missing.", path, len(listed) - len(files), len(listed))
     groups: dict[Identity, list[Path]] = {}

@@ -17,8 +17,9 @@ from nnunet_cardiac.inference.safe_names import folded
 if TYPE_CHECKING:
     from nnunet_cardiac.inference.sources import Source
 
-#: What follows the name of a study in those of its series and phases.
-_OF_STUDY = re.compile(r"(_series-?\d+)?(_\d+)?(_ED|_ES)?")
+#: What follows the name of a study in those of its series, and of the DICOM objects of their phases.
+_OF_SERIES = re.compile(r"_series-?\d+(_\d+)?")
+_OF_PHASE = re.compile(r"(_series-?\d+(_\d+)?)?(_ED|_ES)")
 
 
 def refuse_same_names(sources: Sequence[Source]) -> None:
@@ -32,20 +33,35 @@ def refuse_same_names(sources: Sequence[Source]) -> None:
         if source.name in seen:
             raise _both(source, seen[source.name], source.name)
         seen[source.name] = source
+    _refuse_endings(sources, sources, _OF_SERIES)
+
+
+def _refuse_endings(sources: Sequence[Source], checked: Sequence[Source], ending: re.Pattern[str]) -> None:
+    """Refuse names that are those of a study with such an ending."""
     studies = {name: source for source in sources if source.is_dicom for name in (source.pseudonym, source.name)}
-    for source in sources:
+    for source in checked:
         for place in (match.start() for match in re.finditer("_", source.name)):
             study = studies.get(source.name[:place])
-            if study is not None and study is not source and _OF_STUDY.fullmatch(source.name[place:]):
+            if study is not None and study is not source and ending.fullmatch(source.name[place:]):
                 raise _both(source, study, source.name)
 
 
-def refuse_folded_names(sources: Sequence[Source], output: Path) -> None:
-    """Refuse names that are one on the disk of the output, because it knows no case or no spelling of accents.
+def refuse_shared_files(sources: Sequence[Source], output: Path, objects: bool) -> None:
+    """Refuse cases with names of their own whose files would be one all the same.
+
+    That is so if the disk of the output knows no case or no spelling of accents, or if the object of a phase of one
+    study is called like that of another study.
+
+    Args:
+        sources: All cases.
+        output: Existing folder for the results.
+        objects: Whether DICOM objects are written.
 
     Raises:
         UserError: If there are such cases.
     """
+    if objects:
+        _refuse_endings(sources, [source for source in sources if source.is_dicom], _OF_PHASE)
     alike: dict[str, list[Source]] = defaultdict(list)
     for source in sources:
         alike[folded(source.name)].append(source)
@@ -58,8 +74,11 @@ def refuse_folded_names(sources: Sequence[Source], output: Path) -> None:
 def are_one_file(folder: Path, first: str, second: str) -> bool:
     """Whether two names are one file on the disk of a folder."""
     with tempfile.TemporaryDirectory(prefix=".nnunet_cardiac-", dir=folder) as probe:
-        Path(probe, first).touch()
-        return Path(probe, second).exists()
+        try:
+            Path(probe, first).touch()
+            return Path(probe, second).exists()
+        except OSError:  # too long a name: the case fails by itself
+            return False
 
 
 def _both(one: Source, other: Source, name: str) -> UserError:

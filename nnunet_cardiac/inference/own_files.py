@@ -67,7 +67,8 @@ def is_own_segmentation(path: Path) -> bool:
     try:
         import pydicom
 
-        header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["SOPClassUID", "Manufacturer"])
+        asked = ["SOPClassUID", "Manufacturer"]
+        header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=asked, force=True)
         return header.get("SOPClassUID") == _SEGMENTATION and header.get("Manufacturer") == _PROGRAM
     except Exception:  # not installed, no DICOM, or damaged in any way
         return False

@@ -119,12 +119,12 @@ class _Finder:
         folders = [path for path in content if path.is_dir() and path not in images]
         zips = [path for path in content if is_archive(path) and not path.is_dir()] if archives else []
         if holds_images(folder) or (not images and not zips and any(map(_is_broken_dicom, content))):
-            _leave_out(folder, [*images, *zips], "beside the DICOM files of a study")
+            _leave_out(folder, [*images, *zips], "Files beside the DICOM files of a study")
             return self._of_studies([whole_study(folder, name)])
         searched, problems = _search(folders)
         studies = find_studies(folder, name, searched)
         if len(studies) == 1 and studies[0].paths[0] == folder:
-            _leave_out(folder, [*images, *zips], "beside the folders of a study")
+            _leave_out(folder, [*images, *zips], "Files beside the folders of a study")
             return self._of_studies(studies) + problems
         sources = self._of_images([path / path.name if path.is_dir() else path for path in images])
         sources += self._of_studies(studies) + problems
@@ -256,7 +256,7 @@ def _images(content: Sequence[Path]) -> list[Path]:
         elif path.is_file() or path.is_symlink():
             (own if is_own_label_map(path) else images).append(path)
     if own:
-        _leave_out(own[0].parent, own, "results of an earlier run, by the JSON file beside each,")
+        _leave_out(own[0].parent, own, "Results of this program, by the JSON file beside each,")
     return images
 
 
@@ -264,10 +264,10 @@ def _is_broken_dicom(path: Path) -> bool:
     return path.is_file() and is_dicom(path)
 
 
-def _leave_out(folder: Path, paths: Sequence[Path], why: str) -> None:
+def _leave_out(folder: Path, paths: Sequence[Path], what: str) -> None:
     if paths:
         shown = ", ".join(path.name for path in paths[:5]) + (", ..." if len(paths) > 5 else "")
-        logger.warning("%s: files %s are left out: %s.", folder, why, shown)
+        logger.warning("%s: %s are left out: %s.", folder, what, shown)
 
 
 def _with_pseudonyms(sources: Sequence[Source], uids: dict[Path, str]) -> list[Source]:
