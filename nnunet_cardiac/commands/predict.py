@@ -6,6 +6,7 @@ import argparse
 import math
 import os
 from pathlib import Path
+from textwrap import indent
 from typing import TYPE_CHECKING, Any
 
 from nnunet_cardiac.errors import UserError
@@ -30,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-i", required=True, type=Path, metavar="INPUT", help="image, DICOM study, DICOMDIR, zip archive, or a folder"
     )
-    parser.add_argument("-o", required=True, type=Path, metavar="FOLDER", help="folder for the results")
+    parser.add_argument("-o", type=Path, metavar="FOLDER", help="folder for the results")
     model = parser.add_argument_group("model", "a result folder (-m), or what nnUNetv2_predict takes")
     model.add_argument(
         "-m", type=Path, metavar="FOLDER", help="result folder of the last stage; earlier ones are found"
@@ -63,6 +64,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     images.add_argument(
         "--spacing", nargs=3, type=float, metavar=("X", "Y", "Z"), help="voxel size in mm, whatever the files say"
     )
+    images.add_argument(
+        "--series",
+        default="",
+        metavar="SERIES",
+        help="number or description of a series of a DICOM study, or all (default: its short-axis stack)",
+    )
+    images.add_argument("--list", action="store_true", help="show what a DICOM study holds and what would be used")
     images.add_argument("--ed", type=int, metavar="FRAME", help="end-diastole, counted from 1 (default: largest LV)")
     images.add_argument("--es", type=int, metavar="FRAME", help="end-systole, counted from 1 (default: smallest LV)")
     images.add_argument(
@@ -93,6 +101,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Segment the input; 1 if a case failed."""
     _check_counts(args)
+    from nnunet_cardiac.inference.workspace import Workspace
+
+    if args.list:
+        with Workspace() as workspace:
+            return _show_studies(args, workspace)
+    if args.o is None:
+        raise UserError("Nowhere to write: give a folder for the results with -o.")
     model = {
         "folder": _model_folder(args),
         "folds": args.f,
@@ -103,8 +118,6 @@ def run(args: argparse.Namespace) -> int:
         "trust_checkpoint": args.trust_checkpoint,
     }
     _check_output(args)
-    from nnunet_cardiac.inference.workspace import Workspace
-
     # The machines of a cluster share the disk of the results, and perhaps no other.
     with Workspace(None if args.ray is None else args.o.absolute()) as workspace:
         segment = _segment_here if args.ray is None else _segment_on_ray
@@ -113,6 +126,35 @@ def run(args: argparse.Namespace) -> int:
         _print_indices(table.finish(results))
     _print_summary(results)
     return 1 if any(result.status == "failed" for result in results) else 0
+
+
+def _show_studies(args: argparse.Namespace, workspace: Workspace) -> int:
+    """Print what the input holds, and read no pixel; 1 if a study cannot be read or has nothing to segment."""
+    from nnunet_cardiac.dicom.table import shown
+    from nnunet_cardiac.inference.dicom import read_table
+    from nnunet_cardiac.inference.sources import find_sources
+
+    status = 0
+    for source in find_sources(args.i, 1, workspace):
+        print(source.name)
+        if source.problem:
+            print(f"  {source.problem}")
+            status = 1
+            continue
+        if not source.is_dicom:
+            print("\n".join(f"  image file {path.name}" for path in source.paths))
+            continue
+        try:
+            _, choice = read_table(source.paths, allow_gaps=args.allow_gaps, series=args.series)
+        except Exception as error:  # whatever is in a file, the other studies are shown
+            print(f"  {error if isinstance(error, UserError) else f'{type(error).__name__}: {error}'}")
+            status = 1
+            continue
+        print(indent(shown(choice.rows), "  "))
+        for sentence in (*choice.refusals, *choice.warnings):
+            print(f"  {sentence}")
+        status = status if choice.used else 1
+    return status
 
 
 def _segment_here(
@@ -199,6 +241,7 @@ def _options(args: argparse.Namespace, inputs: frozenset[str]) -> PredictOptions
         dicom_seg=args.dicom_seg,
         spacing_mm=None if args.spacing is None else tuple(args.spacing),
         inputs=inputs,
+        series=args.series,
     )
 
 

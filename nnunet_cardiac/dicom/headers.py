@@ -1,36 +1,38 @@
-"""DICOM files as two-dimensional images in the patient: one entry for a classic file, many for an enhanced one."""
+"""DICOM files as two-dimensional images in the patient: one entry for a classic file, many for a multi-frame one."""
 
 from __future__ import annotations
 
-import logging
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from nnunet_cardiac.dicom.acquisition import Acquisition, read_acquisition
+from nnunet_cardiac.dicom.values import items, number, numbers, text, whole
 from nnunet_cardiac.errors import UserError
 
-logger = logging.getLogger(__name__)
-
-_LOCALISER = re.compile(r"\b(locali[sz]er|scout|survey|loc)", re.IGNORECASE)
+DICOMDIR = "1.2.840.10008.1.3.10"
+_CLASSIC_MR = "1.2.840.10008.5.1.4.1.1.4"
+_ENHANCED_MR = ("1.2.840.10008.5.1.4.1.1.4.1", "1.2.840.10008.5.1.4.1.1.4.3", "1.2.840.10008.5.1.4.1.1.4.4")
 
 
 @dataclass(frozen=True)
 class DicomImage:
-    """One two-dimensional image.
+    """One two-dimensional MR image.
 
     Attributes:
         path: File.
-        frame: Number in an enhanced file, counted from 0; None for a classic one.
+        frame: Number in a multi-frame file, counted from 0; None for a classic one.
+        study: Study instance UID.
         series: Series instance UID.
         series_number: Number of the series; 0 if unknown.
         description: What the scanner called the series.
-        kind: What else tells images of one series apart: type of the values and echo.
-        localiser: Whether the file says it is a planning image.
+        acquisition: How it was acquired.
+        acquisition_number: Number of the measurement; None if unknown.
+        acquired_s: Time of day of the acquisition in seconds; None if unknown.
         position: Patient coordinates (mm) of the centre of the first pixel.
         orientation: Directions of a row and of a column, six cosines.
         pixel_mm: Distance of rows and of columns.
@@ -39,16 +41,18 @@ class DicomImage:
         thickness_mm: Thickness of the slice; None if unknown.
         time_ms: Time after the R wave; None if unknown.
         temporal_index: Number of the frame in the cycle; None if unknown.
-        instance: Instance number.
+        instance: Instance number, or the number of the frame; None if unknown.
     """
 
     path: Path
     frame: int | None
+    study: str
     series: str
     series_number: int
     description: str
-    kind: tuple[str, ...]
-    localiser: bool
+    acquisition: Acquisition
+    acquisition_number: int | None
+    acquired_s: float | None
     position: tuple[float, float, float]
     orientation: tuple[float, ...]
     pixel_mm: tuple[float, float]
@@ -57,16 +61,42 @@ class DicomImage:
     thickness_mm: float | None
     time_ms: float | None
     temporal_index: int | None
-    instance: int
+    instance: int | None
+
+    @property
+    def order(self) -> tuple[int, int]:
+        """Where the image comes among all of a study: by number of its series and of its own."""
+        return (self.series_number, self.instance or 0)
 
 
 @dataclass(frozen=True)
-class DicomStudy:
-    """All images of a study and what it says of the patient."""
+class LeftOut:
+    """A file that holds no image to segment.
 
-    images: tuple[DicomImage, ...]
-    identifiers: dict[str, str]
-    warnings: tuple[str, ...]
+    Attributes:
+        study: Study instance UID.
+        series: Series instance UID.
+        series_number: Number of the series.
+        description: What the scanner called the series.
+        reason: Why it is left out, as in `CT` or `colour image`.
+        images: How many images it holds.
+    """
+
+    study: str
+    series: str
+    series_number: int
+    description: str
+    reason: str
+    images: int = 1
+
+
+@dataclass(frozen=True)
+class DicomFile:
+    """What one file holds."""
+
+    images: tuple[DicomImage, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    header: Any = field(default=None, repr=False)
 
 
 def import_pydicom() -> Any:
@@ -82,82 +112,66 @@ def import_pydicom() -> Any:
     return pydicom
 
 
-def read_study(path: Path) -> DicomStudy:
-    """Read the headers of a file, or of all DICOM files in a folder and below.
+def read_file(file: Path) -> DicomFile | None:
+    """Read the header of a file; None if it is no DICOM file, or a DICOMDIR.
 
     Raises:
-        UserError: If there is no image with a position, a file is damaged, or there are several patients.
+        UserError: If the file is damaged.
     """
-    import_pydicom()
-    files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
-    images: list[DicomImage] = []
-    patients: dict[tuple[str, str], Path] = {}
-    identifiers: dict[str, str] = {}
-    seen: set[str] = set()
-    skipped = copies = 0
-    for file in files:
-        with _explained(file):
-            dataset = _read_header(file)
-            if dataset is None or dataset.get("SOPClassUID", "") == "1.2.840.10008.1.3.10":  # DICOMDIR
-                continue
-            uid = str(dataset.get("SOPInstanceUID", file))
-            if uid in seen:
-                copies += 1
-                continue
-            seen.add(uid)
-            patients.setdefault((str(dataset.get("PatientID", "")), str(dataset.get("PatientName", ""))), file)
+    with explained(file):
+        dataset = _read_header(file)
+        if dataset is None or text(dataset, "SOPClassUID") == DICOMDIR or "DirectoryRecordSequence" in dataset:
+            return None
+        obstacle = _no_mr_image(dataset)
+        found: list[DicomImage] = []
+        if not obstacle:
             found = list(_images_of(dataset, file))
-            skipped += not found
-            images += found
-            identifiers = identifiers or {
-                name: str(dataset.get(name, "")) for name in ("PatientID", "PatientName", "StudyInstanceUID")
-            }
-    if len(patients) > 1:
-        raise UserError(
-            f"{path}: files of {len(patients)} patients in one folder, for example "
-            f"{' and '.join(file.name for file in list(patients.values())[:2])}. Put each patient in a folder."
-        )
-    if not images:
-        raise UserError(f"{path}: no DICOM image with a position in the patient among {len(files)} files.")
-    warnings = [f"{skipped} DICOM files hold no image with a position and were left out."] if skipped else []
-    warnings += [f"{copies} DICOM files are copies of others and were left out."] if copies else []
-    return DicomStudy(tuple(images), identifiers, tuple(warnings))
+            obstacle = "" if found else "no position in the patient"
+        left_out = [_left_out(dataset, obstacle)] if obstacle else []
+        return DicomFile(tuple(found), tuple(left_out), dataset)
 
 
-def read_images(files: Iterable[Path]) -> list[DicomImage]:
-    """Read the headers of files, whoever they say the patient is; those without an image in a patient are left out.
+def read_images(files: Sequence[Path]) -> list[DicomImage]:
+    """Read the headers of files, whoever they say the patient is; those without an MR image are left out.
 
     Raises:
         UserError: If a file is damaged.
     """
     import_pydicom()
-    images: list[DicomImage] = []
-    for file in files:
-        with _explained(file):
-            dataset = _read_header(file)
-            images += [] if dataset is None else _images_of(dataset, file)
-    return images
+    return [image for file in files if (found := read_file(file)) is not None for image in found.images]
 
 
 @contextmanager
-def _explained(file: Path) -> Iterator[None]:
-    """Say which file it is, whatever pydicom raises at a broken element: when it is read, or when it is asked for."""
+def explained(file: Path) -> Iterator[None]:
+    """Say which file it is, whatever pydicom raises at a broken element: when it is read, or when it is asked for.
+
+    Its warnings on values that break a rule of the standard are off meanwhile: they show the values, names among them.
+    """
+    settings = import_pydicom().config.settings
+    mode, settings.reading_validation_mode = settings.reading_validation_mode, import_pydicom().config.IGNORE
     try:
         yield
     except UserError:
         raise
     except Exception as error:
         raise UserError(f"{file}: damaged or truncated DICOM file ({error}). Export the study again.") from error
+    finally:
+        settings.reading_validation_mode = mode
 
 
 def _read_header(file: Path) -> Any:
     """Return the header of a file, or None if it is no DICOM file; a header that is cut short is an error."""
     pydicom = import_pydicom()
+    named = file.suffix.lower() in (".dcm", ".ima")
+    if file.name.startswith("."):  # `._IM0001.dcm` holds what a file system knows of IM0001.dcm
+        return None
+    if named and not file.stat().st_size:
+        raise ValueError("it is empty")
     with file.open("rb") as stream:
         try:
-            header = pydicom.dcmread(stream, stop_before_pixels=True)
+            header = pydicom.dcmread(stream, stop_before_pixels=True, force=_begins_with_an_element(file))
         except pydicom.errors.InvalidDicomError:
-            if file.suffix.lower() in (".dcm", ".ima") and not file.name.startswith("."):
+            if named:
                 raise
             return None
         at_end = not stream.read(1)
@@ -170,70 +184,123 @@ def _read_header(file: Path) -> Any:
     return header
 
 
-def _images_of(dataset: Any, path: Path) -> Iterator[DicomImage]:
-    if "PerFrameFunctionalGroupsSequence" in dataset:
-        shared = dataset.get("SharedFunctionalGroupsSequence") or [None]
-        for number, group in enumerate(dataset.PerFrameFunctionalGroupsSequence):
-            groups = [group] if shared[0] is None else [group, shared[0]]
-            yield from _image(dataset, path, number, groups)
-    elif "ImagePositionPatient" in dataset and "Rows" in dataset:
-        yield from _image(dataset, path, None, [])
+def _begins_with_an_element(file: Path) -> bool:
+    """Whether a file without preamble begins as old archives write DICOM: with an element of group 8."""
+    with file.open("rb") as stream:
+        start = stream.read(132)
+    if len(start) < 132 or start[128:] == b"DICM":
+        return False
+    group, element = int.from_bytes(start[:2], "little"), int.from_bytes(start[2:4], "little")
+    length = int.from_bytes(start[4:8], "little")
+    explicit = start[4:6].isalpha() and start[4:6].isupper()
+    return group in (2, 8) and element < 0x0100 and (explicit or length < 128)
 
 
-def _image(dataset: Any, path: Path, frame: int | None, groups: Sequence[Any]) -> Iterator[DicomImage]:
-    """One image, or none if its position is not known."""
-    plane = _find(dataset, groups, "PlanePositionSequence", "ImagePositionPatient")
-    orientation = _find(dataset, groups, "PlaneOrientationSequence", "ImageOrientationPatient")
-    pixel = _find(dataset, groups, "PixelMeasuresSequence", "PixelSpacing")
-    if plane is None or orientation is None or pixel is None:
-        return
-    orientation = tuple(float(v) for v in orientation)
-    _check_orthonormal(path, orientation)
-    distance = _find(dataset, groups, "PixelMeasuresSequence", "SpacingBetweenSlices")
-    thickness = _find(dataset, groups, "PixelMeasuresSequence", "SliceThickness")
-    time = _find(dataset, groups, "CardiacSynchronizationSequence", "NominalCardiacTriggerDelayTime")
-    time = dataset.get("TriggerTime") if time is None else time
-    index = _find(dataset, groups, "FrameContentSequence", "TemporalPositionIndex")
-    index = dataset.get("TemporalPositionIdentifier") if index is None else index
-    types = [str(word) for word in dataset.get("ImageType", [])]
-    description = str(dataset.get("SeriesDescription", ""))
-    yield DicomImage(
-        path=path,
-        frame=frame,
-        series=str(dataset.get("SeriesInstanceUID", "")),
-        series_number=int(dataset.get("SeriesNumber") or 0),
-        description=description,
-        kind=(*types[2:3], str(dataset.get("EchoNumbers", ""))),
-        localiser="LOCALIZER" in types or bool(_LOCALISER.search(description)),
-        position=tuple(float(v) for v in plane),  # type: ignore[arg-type]
-        orientation=orientation,
-        pixel_mm=(float(pixel[0]), float(pixel[1])),
-        shape=(int(dataset.Rows), int(dataset.Columns)),
-        distance_mm=_positive(distance),
-        thickness_mm=_positive(thickness),
-        time_ms=None if time in (None, "") else float(time),
-        temporal_index=None if index in (None, "") else int(index),
-        instance=int(dataset.get("InstanceNumber") or 0) if frame is None else frame,
+def _no_mr_image(dataset: Any) -> str:
+    """Why a file holds no MR image of grey values; empty if it may hold one. SOP class and modality decide."""
+    kind = dataset.get("SOPClassUID") or dataset.file_meta.get("MediaStorageSOPClassUID") or ""
+    modality = text(dataset, "Modality").upper()
+    name = str(getattr(kind, "name", "")).removesuffix(" Storage")
+    if kind and str(kind) not in (_CLASSIC_MR, *_ENHANCED_MR):
+        return f"{name or 'object of an unknown kind'}{f' ({modality})' if modality else ''}, no MR image"
+    if modality not in ("", "MR"):
+        return f"modality {modality}, no MR image"
+    if whole(dataset, "SamplesPerPixel") not in (None, 1):
+        return "colour image"
+    return "" if "Rows" in dataset else "no image"
+
+
+def _left_out(dataset: Any, reason: str) -> LeftOut:
+    return LeftOut(
+        text(dataset, "StudyInstanceUID"),
+        text(dataset, "SeriesInstanceUID"),
+        whole(dataset, "SeriesNumber") or 0,
+        text(dataset, "SeriesDescription"),
+        reason,
+        max(whole(dataset, "NumberOfFrames") or 1, 1),
     )
 
 
-def _find(dataset: Any, groups: Sequence[Any], sequence: str, name: str) -> Any:
-    """An element of an image: of its functional groups, or of the file itself."""
+def _images_of(dataset: Any, path: Path) -> Iterator[DicomImage]:
+    frames = whole(dataset, "NumberOfFrames") or 1
+    enhanced = text(dataset, "SOPClassUID") in _ENHANCED_MR or frames > 1
+    if not enhanced:  # some scanners put an empty sequence of functional groups into classic files
+        yield from _image(dataset, path, None, [])
+        return
+    shared = items(dataset, "SharedFunctionalGroupsSequence")[:1]
+    groups = items(dataset, "PerFrameFunctionalGroupsSequence")
+    if len(groups) == frames:
+        for frame, group in enumerate(groups):
+            yield from _image(dataset, path, frame, [group, *shared])
+
+
+def _image(dataset: Any, path: Path, frame: int | None, groups: Sequence[Any]) -> Iterator[DicomImage]:
+    """One image, or none if its place is not known."""
+    plane = _find(dataset, groups, "PlanePositionSequence", "ImagePositionPatient", many=frame is not None)
+    orientation = _find(dataset, groups, "PlaneOrientationSequence", "ImageOrientationPatient")
+    pixel = _find(dataset, groups, "PixelMeasuresSequence", "PixelSpacing")
+    rows, columns = whole(dataset, "Rows"), whole(dataset, "Columns")
+    if plane is None or orientation is None or pixel is None or not rows or not columns:
+        return
+    _check_place(path, plane, orientation, pixel)
+    time = _find(dataset, groups, "CardiacSynchronizationSequence", "NominalCardiacTriggerDelayTime")
+    index = _find(dataset, groups, "FrameContentSequence", "TemporalPositionIndex")
+    yield DicomImage(
+        path=path,
+        frame=frame,
+        study=text(dataset, "StudyInstanceUID"),
+        series=text(dataset, "SeriesInstanceUID"),
+        series_number=whole(dataset, "SeriesNumber") or 0,
+        description=text(dataset, "SeriesDescription"),
+        acquisition=read_acquisition(dataset, groups),
+        acquisition_number=whole(dataset, "AcquisitionNumber"),
+        acquired_s=_seconds(text(dataset, "AcquisitionTime")),
+        position=(plane[0], plane[1], plane[2]),
+        orientation=tuple(orientation),
+        pixel_mm=(pixel[0], pixel[1]),
+        shape=(rows, columns),
+        distance_mm=_length(_find(dataset, groups, "PixelMeasuresSequence", "SpacingBetweenSlices")),
+        thickness_mm=_length(_find(dataset, groups, "PixelMeasuresSequence", "SliceThickness")),
+        time_ms=time[0] if time else number(dataset, "TriggerTime"),
+        temporal_index=int(index[0]) if index else whole(dataset, "TemporalPositionIdentifier"),
+        instance=whole(dataset, "InstanceNumber") if frame is None else frame,
+    )
+
+
+def _find(
+    dataset: Any, groups: Sequence[Any], sequence: str, name: str, many: bool = False
+) -> tuple[float, ...] | None:
+    """Numbers of an image: of its functional groups, or (unless there are many images) of the file itself."""
     for group in groups:
-        items = group.get(sequence)
-        if items and name in items[0]:
-            return items[0].get(name)
-    return dataset.get(name)
+        for item in items(group, sequence)[:1]:
+            if (found := numbers(item, name)) is not None:
+                return found
+    return None if many else numbers(dataset, name)
 
 
-def _positive(value: Any) -> float | None:
+def _length(values: tuple[float, ...] | None) -> float | None:
     """A length in mm, or None if it is not given."""
-    return abs(float(value)) or None if value not in (None, "") else None
+    return abs(values[0]) or None if values else None
 
 
-def _check_orthonormal(path: Path, orientation: tuple[float, ...]) -> None:
+def _seconds(time: str) -> float | None:
+    """Time of day (HHMMSS.FFFFFF) in seconds."""
+    digits = time.partition(".")
+    if len(digits[0]) != 6 or not digits[0].isdecimal():
+        return None
+    hours, minutes, seconds = (int(digits[0][at : at + 2]) for at in (0, 2, 4))
+    return 3600 * hours + 60 * minutes + seconds + float(f"0.{digits[2] or 0}")
+
+
+def _check_place(path: Path, position: Sequence[float], orientation: Sequence[float], pixel: Sequence[float]) -> None:
+    if len(position) != 3 or len(pixel) != 2 or not all(size > 0 for size in pixel):
+        raise UserError(
+            f"{path}: the position is {position} and the pixel spacing {pixel}; expected three coordinates and two "
+            "sizes above 0. Export it again."
+        )
     row, column = np.array(orientation[:3]), np.array(orientation[3:])
     if len(orientation) != 6 or not np.allclose([row @ row, column @ column, row @ column], [1, 1, 0], atol=1e-2):
         raise UserError(
-            f"{path}: the image orientation {orientation} is not two directions at a right angle. Export it again."
+            f"{path}: the image orientation {tuple(orientation)} is not two directions at a right angle. Export it "
+            "again."
         )

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
-from nnunet_cardiac.dicom.headers import DicomImage, import_pydicom
+from nnunet_cardiac.dicom.headers import DicomImage, explained, import_pydicom
+from nnunet_cardiac.dicom.values import items, number, text, whole
 from nnunet_cardiac.errors import UserError
 
 
 class PixelReader:
-    """Reads pixels with the scanner's scaling; keeps the last enhanced file, whose images are asked for one by one."""
+    """Reads pixels with the scanner's scaling; keeps the last file, whose images are asked for one by one."""
 
     def __init__(self) -> None:
         self._path: Path | None = None
@@ -24,40 +25,75 @@ class PixelReader:
         """Return the intensities (Y, X) of an image: in the stored type, or float32 where the file scales them.
 
         Raises:
-            UserError: If the file is truncated, compressed in a way that nothing installed decodes, or holds values
-                that are not finite.
+            UserError: If the file is truncated, compressed in a way that nothing installed decodes, holds other pixels
+                than its header says, or scales them by nothing.
         """
         if image.path != self._path:
-            self._dataset, self._pixels = self._open(image.path)
+            self._dataset, self._pixels = self._open(image)
             self._path = image.path
         pixels = self._pixels if image.frame is None else self._pixels[image.frame]
+        if pixels.shape != image.shape:
+            raise UserError(
+                f"{image.path}: the pixels have the shape {pixels.shape}, and the header says {image.shape}. Export "
+                "the study again."
+            )
         slope, intercept = self._scaling(image.frame)
+        if slope == 0:
+            raise UserError(f"{image.path}: RescaleSlope is 0, which leaves no image. Export the study again.")
         if (slope, intercept) != (1.0, 0.0):
             pixels = (pixels * slope + intercept).astype(np.float32)
-        return pixels.reshape(image.shape)
+        return pixels
 
-    def _open(self, path: Path) -> tuple[Any, np.ndarray]:
-        dataset = import_pydicom().dcmread(path)
+    def _open(self, image: DicomImage) -> tuple[Any, np.ndarray]:
+        path = image.path
+        pydicom = import_pydicom()
+        with explained(path):
+            dataset = pydicom.dcmread(path, force=True)
         try:
             array = dataset.pixel_array
-            if array.ndim == 2 and "PerFrameFunctionalGroupsSequence" in dataset:
-                array = array[None]
-            return dataset, array
         except Exception as error:  # each decoder has errors of its own
-            if not dataset.file_meta.get("TransferSyntaxUID", "1.2.840.10008.1.2").is_compressed:
+            syntax = dataset.file_meta.get("TransferSyntaxUID", "1.2.840.10008.1.2")
+            if not getattr(syntax, "is_compressed", False):
                 raise UserError(f"{path}: truncated or damaged pixels ({error}). Export the study again.") from error
-        try:
-            return None, sitk.GetArrayFromImage(sitk.ReadImage(str(path))).squeeze()  # GDCM scales by itself
-        except RuntimeError as error:
-            raise UserError(f"{path}: the pixels cannot be decoded. Export the study without compression.") from error
+            return None, _decoded_by_gdcm(image)
+        if image.frame is not None and array.ndim == 2:
+            array = array[None]
+        return dataset, _inverted(dataset, array)
 
     def _scaling(self, frame: int | None) -> tuple[float, float]:
+        """Slope and intercept of an image; those that are missing or empty change nothing."""
         if self._dataset is None:
             return 1.0, 0.0
+        sources = [self._dataset]
         if frame is not None:
-            shared = self._dataset.get("SharedFunctionalGroupsSequence") or []
-            for group in (self._dataset.PerFrameFunctionalGroupsSequence[frame], *shared):
-                if group.get("PixelValueTransformationSequence"):
-                    item = group.PixelValueTransformationSequence[0]
-                    return float(item.RescaleSlope), float(item.RescaleIntercept)
-        return float(self._dataset.get("RescaleSlope", 1.0)), float(self._dataset.get("RescaleIntercept", 0.0))
+            groups = items(self._dataset, "PerFrameFunctionalGroupsSequence")[frame : frame + 1]
+            groups += items(self._dataset, "SharedFunctionalGroupsSequence")[:1]
+            sources = [item for group in groups for item in items(group, "PixelValueTransformationSequence")] + sources
+        for source in sources:
+            if text(source, "RescaleSlope") or text(source, "RescaleIntercept"):
+                return self._number(source, "RescaleSlope", 1.0), self._number(source, "RescaleIntercept", 0.0)
+        return 1.0, 0.0
+
+    def _number(self, source: Any, keyword: str, otherwise: float) -> float:
+        said, value = text(source, keyword), number(source, keyword)
+        if said and value is None:
+            raise UserError(f"{self._path}: {keyword} is {said!r}; expected a number. Export the study again.")
+        return otherwise if value is None else value
+
+
+def _decoded_by_gdcm(image: DicomImage) -> np.ndarray:
+    """Pixels of a compressed file that pydicom has no decoder for; GDCM scales by itself."""
+    try:
+        array = sitk.GetArrayFromImage(sitk.ReadImage(str(image.path)))
+    except RuntimeError as error:
+        raise UserError(f"{image.path}: the pixels cannot be decoded. Export the study without compression.") from error
+    return array if image.frame is not None else array.squeeze()
+
+
+def _inverted(dataset: Any, array: np.ndarray) -> np.ndarray:
+    """Turn MONOCHROME1, where the largest value is black, into MONOCHROME2."""
+    if text(dataset, "PhotometricInterpretation").upper() != "MONOCHROME1":
+        return array
+    bits = whole(dataset, "BitsStored") or 8 * array.dtype.itemsize
+    signed = whole(dataset, "PixelRepresentation") == 1
+    return (-1 if signed else 2**bits - 1) - array.astype(np.int32)

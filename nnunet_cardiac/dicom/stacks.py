@@ -1,20 +1,23 @@
-"""From the 2D images of a study to stacks: grouped by series and orientation, ordered by place and time."""
+"""From the images of one measurement to a stack: ordered by place and time, whole or refused."""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from nnunet_cardiac.dicom.headers import DicomImage
-from nnunet_cardiac.dicom.places import places_of, plane_of, sideways
-from nnunet_cardiac.errors import UserError
+from nnunet_cardiac.dicom.parts import IRREGULAR, frames_of
+from nnunet_cardiac.dicom.places import places_of, sideways
 
-#: Slice distances may differ by this fraction before the stack counts as irregular.
-_IRREGULAR = 0.1
+#: A frame of one slice belongs to a frame of another if their times differ by less than this share of a frame.
+_NEAR = 0.5
+
+
+class NotAStackError(Exception):
+    """Images that are no regular stack; the message says why, without names, paths and descriptions."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,7 @@ class DicomStack:
         description: What the scanner called it.
         images: (T, Z) images, None where one is missing.
         slice_mm: Distance of neighbouring slices.
-        warnings: What was repeated, missing or merged.
+        warnings: What was repeated, missing or joined.
     """
 
     series_number: int
@@ -40,76 +43,33 @@ class DicomStack:
         """An image that is there."""
         return next(image for row in self.images for image in row if image is not None)
 
+    @property
+    def times_ms(self) -> list[float | None]:
+        """Time of each frame after the R wave, of its first slice; None where the file does not say it."""
+        return [next((image.time_ms for image in row if image is not None), None) for row in self.images]
 
-def find_stacks(images: Iterable[DicomImage], allow_gaps: bool = False) -> tuple[list[DicomStack], list[str]]:
-    """Sort images into stacks.
+
+def build_stack(images: Sequence[DicomImage], allow_gaps: bool = False) -> DicomStack:
+    """Order the images of one measurement by place and time.
 
     Args:
-        images: All images of a study.
+        images: Parallel images on equal pixels.
         allow_gaps: Leave missing slices and frames empty instead of refusing the stack.
 
-    Returns:
-        Stacks by series number, and messages on what could not be used: planning images, and stacks with gaps.
+    Raises:
+        NotAStackError: If slices or frames are missing, shifted, repeated in a way that cannot be told, or their order
+            in time is unknown.
     """
-    images = list(images)
-    messages = [
-        f"Series {number} ({n} images) is a localiser and was left out."
-        for number, n in sorted(Counter(image.series_number for image in images if image.localiser).items())
-    ]
-    groups: dict[tuple, list[DicomImage]] = defaultdict(list)
-    for image in images:
-        if not image.localiser:
-            groups[_key(image)].append(image)
-    stacks = []
-    for group in _merge_single_slices(list(groups.values())):
-        try:
-            stacks.append(_stack(group, allow_gaps))
-        except UserError as error:
-            messages.append(f"not segmented: {error}")
-    return sorted(stacks, key=lambda stack: stack.series_number), messages
-
-
-def _key(image: DicomImage) -> tuple:
-    return (image.series, image.kind, *plane_of(image))
-
-
-def _merge_single_slices(groups: Sequence[list[DicomImage]]) -> list[list[DicomImage]]:
-    """Join series that hold one slice each: many scanners store a cine stack as one series a slice."""
-    merged: list[list[DicomImage]] = []
-    single: dict[tuple, list[list[DicomImage]]] = defaultdict(list)
-    for group in groups:
-        if len(places_of(group)) == 1:
-            single[(group[0].kind, len(group), *plane_of(group[0]))].append(group)
-        else:
-            merged.append(group)
-    for same in single.values():
-        joined = [image for group in same for image in group]
-        # Slices of one stack follow each other along the normal, within a pixel; parallel views elsewhere do not.
-        if len(same) > 2 and sideways(joined) <= max(joined[0].pixel_mm):
-            merged.append(joined)
-        else:
-            merged += same
-    return merged
-
-
-def _stack(images: Sequence[DicomImage], allow_gaps: bool) -> DicomStack:
-    first = min(images, key=lambda image: (image.series_number, image.instance))
-    where = f"{first.path.parent}, series {first.series_number} ({first.description or 'no description'})"
-    series = sorted({image.series_number for image in images})
-    warnings = [f"joined from {len(series)} series, one slice each"] if len({i.series for i in images}) > 1 else []
+    first = min(images, key=lambda image: image.order)
+    series = len({image.series for image in images})
+    warnings = [f"joined from {series} series"] if series > 1 else []
     shift = sideways(images)
     if shift > max(first.pixel_mm):
-        raise UserError(
-            f"{where}: slices are shifted in-plane by up to {shift:.1f} mm, expected one straight stack. Export the "
-            "stacks as series of their own."
-        )
+        raise NotAStackError(f"slices are shifted in-plane by up to {shift:.1f} mm; expected one straight stack")
     places = places_of(images)
-    counts = Counter(len(found) for _, found in places)
-    frames = min(counts, key=lambda n: (-counts[n], n))
-    ordered = [_in_time(found, frames, place, warnings) for place, (_, found) in enumerate(places)]
-    columns = _complete(ordered, frames, where, warnings, allow_gaps)
-    slice_mm, at = _spread([along for along, _ in places], first, where, warnings, allow_gaps)
-    rows: list[list[DicomImage | None]] = [[None] * (at[-1] + 1) for _ in range(frames)]
+    columns = _in_time([found for _, found in places], frames_of(images), warnings, allow_gaps)
+    slice_mm, at = _spread([height for height, _ in places], first, warnings, allow_gaps)
+    rows: list[list[DicomImage | None]] = [[None] * (at[-1] + 1) for _ in range(len(columns[0]))]
     for place, column in zip(at, columns, strict=True):
         for time, image in enumerate(column):
             rows[time][place] = image
@@ -118,88 +78,139 @@ def _stack(images: Sequence[DicomImage], allow_gaps: bool) -> DicomStack:
     )
 
 
-def _in_time(found: list[DicomImage], frames: int, place: int, warnings: list[str]) -> list[DicomImage]:
-    """The images of one place in the order of time, without what was repeated."""
-    if len(found) > frames and len(found) % frames == 0:
-        # A repeated acquisition: the technician was not content with the earlier one.
-        warnings.append(f"slice {place + 1} was acquired {len(found) // frames} times; the last is used")
-        found = sorted(found, key=lambda image: (image.series_number, image.instance))[-frames:]
-    elif len(found) > frames and None not in (times := [image.time_ms for image in found]):
-        warnings.append(
-            f"slice {place + 1} has {len(found)} images for {frames} frames; of equal times the last is used"
-        )
-        newest = dict(sorted(zip(times, found, strict=True), key=lambda item: item[1].instance))
-        found = list(newest.values())
-    return sorted(found, key=_time_key(found))
-
-
-def _complete(
-    columns: Sequence[list[DicomImage]], frames: int, where: str, warnings: list[str], allow_gaps: bool
+def _in_time(
+    places: Sequence[list[DicomImage]], frames: int, warnings: list[str], allow_gaps: bool
 ) -> list[list[DicomImage | None]]:
-    """Refuse places with other numbers of frames than the rest, or leave out what they lack."""
-    times = [image.time_ms for image in next(column for column in columns if len(column) == frames)]
-    complete: list[list[DicomImage | None]] = []
-    for place, column in enumerate(columns):
-        if len(column) == frames:
-            complete.append(list(column))
-            continue
-        message = f"slice {place + 1} has {len(column)} frames, the others have {frames}"
-        row = _at_their_times(column, times) if allow_gaps and len(column) < frames else None
-        if row is None:
-            raise UserError(
-                f"{where}: {message}. Export the series again"
-                + ("." if allow_gaps else "; --allow-gaps leaves the missing frames without labels.")
-            )
-        warnings.append(f"{message}; the missing ones have no labels")
-        complete.append(row)
-    return complete
+    """Return the images of each place in the order of time, as many at one place as at any other."""
+    ordered = [_ordered(found) for found in places if len(found) == frames]
+    known = [times for column in ordered if None not in (times := [image.time_ms for image in column])]
+    template = np.median(np.array(known, dtype=float), axis=0) if known else None
+    columns: list[list[DicomImage | None]] = []
+    for number, found in enumerate(places, start=1):
+        if len(found) == frames:
+            columns.append(list(_ordered(found)))
+        elif len(found) > frames:
+            columns.append(list(_chosen(found, frames, template, number, warnings)))
+        else:
+            columns.append(_with_gaps(found, frames, template, number, warnings, allow_gaps))
+    return columns
 
 
-def _at_their_times(column: Sequence[DicomImage], times: Sequence[float | None]) -> list[DicomImage | None] | None:
-    """Put images at the frames nearest in time; None if times are unknown or two images claim one frame."""
-    known = [time for time in times if time is not None]
-    own = [image.time_ms for image in column if image.time_ms is not None]
-    if len(known) < len(times) or len(own) < len(column):
+def _chosen(
+    found: list[DicomImage], frames: int, template: np.ndarray | None, number: int, warnings: list[str]
+) -> list[DicomImage]:
+    """The frames of a slice that has more images than the others: acquired again, or in finer steps of time."""
+    takes = _takes(found, frames)
+    told_apart = template is not None or len({_measured(take[0]) for take in takes}) == len(takes)
+    if takes and told_apart and all(_fits(take, template) for take in takes):
+        warnings.append(f"slice {number} was acquired {len(takes)} times; the last is used")
+        return _ordered(takes[-1])
+    finer = None if template is None or frames == 1 else _nearest(found, template)
+    if finer is not None and None not in finer:
+        warnings.append(f"slice {number} has {len(found)} frames, the others {frames}; the nearest in time are used")
+        return [image for image in finer if image is not None]
+    raise NotAStackError(f"slice {number} has {len(found)} images, the others have {frames}")
+
+
+def _takes(found: Sequence[DicomImage], frames: int) -> list[list[DicomImage]]:
+    """The images of one place by measurement, if each has as many as it should have."""
+    newest = sorted(found, key=lambda image: (image.series_number, image.acquisition_number or 0, image.instance or 0))
+    if len(newest) % frames:
+        return []
+    return [newest[start : start + frames] for start in range(0, len(newest), frames)]
+
+
+def _measured(image: DicomImage) -> tuple[str, int | None]:
+    return (image.series, image.acquisition_number)
+
+
+def _fits(take: Sequence[DicomImage], template: np.ndarray | None) -> bool:
+    """Whether a measurement covers the same times as the other slices do.
+
+    Where no file has times, only what says that there were several measurements is left: another series or number.
+    """
+    if template is None or len(take) == 1:
+        return len({_measured(image) for image in take}) == 1
+    return None not in (_nearest(take, template) or [None])
+
+
+def _nearest(found: Sequence[DicomImage], template: np.ndarray) -> list[DicomImage | None] | None:
+    """Images nearest to the times of the other slices; None if times are unknown or one image serves two frames."""
+    times = [image.time_ms for image in found if image.time_ms is not None]
+    if len(times) < len(found) or len(template) < 2:
         return None
-    nearest = [int(np.argmin([abs(mine - time) for time in known])) for mine in own]
-    row: list[DicomImage | None] = [None] * len(times)
-    for frame, image in zip(nearest, column, strict=True):
-        row[frame] = image
-    return row if len(set(nearest)) == len(column) else None
+    step = float(np.median(np.diff(template)))
+    chosen: list[DicomImage | None] = []
+    for time in template:
+        nearest = int(np.argmin(np.abs(np.array(times) - time)))
+        chosen.append(found[nearest] if abs(times[nearest] - time) < _NEAR * step else None)
+    present = [id(image) for image in chosen if image is not None]
+    return chosen if len(set(present)) == len(present) else None
+
+
+def _with_gaps(
+    found: list[DicomImage],
+    frames: int,
+    template: np.ndarray | None,
+    number: int,
+    warnings: list[str],
+    allow_gaps: bool,
+) -> list[DicomImage | None]:
+    """The frames of a slice that lacks some."""
+    message = f"slice {number} has {len(found)} frames, the others have {frames}"
+    row = _nearest(found, template) if allow_gaps and template is not None else None
+    if row is None or sum(image is not None for image in row) < len(found):
+        advice = "" if allow_gaps else "; --allow-gaps leaves the missing frames without labels"
+        raise NotAStackError(message + advice)
+    warnings.append(f"{message}; the missing ones have no labels")
+    return row
+
+
+def _ordered(images: Sequence[DicomImage]) -> list[DicomImage]:
+    """Images of one place in the order of time."""
+    return sorted(images, key=_time_key(images))
 
 
 def _time_key(images: Sequence[DicomImage]) -> Callable[[DicomImage], Any]:
     """Order by trigger time if it tells the images apart, else by frame number, else by instance number."""
-    for name in ("time_ms", "temporal_index"):
+    for name in ("time_ms", "temporal_index", "instance"):
         values = [getattr(image, name) for image in images]
         if None not in values and len(set(values)) == len(values):
             return lambda image: getattr(image, name)
-    return lambda image: (image.series_number, image.instance)
+    if len(images) == 1:
+        return lambda image: 0
+    raise NotAStackError(
+        f"nothing says the order of {len(images)} images of one slice: trigger time, temporal position and instance "
+        "number are missing or equal"
+    )
 
 
 def _spread(
-    along: Sequence[float], first: DicomImage, where: str, warnings: list[str], allow_gaps: bool
+    heights: Sequence[float], first: DicomImage, warnings: list[str], allow_gaps: bool
 ) -> tuple[float, list[int]]:
     """Return the slice distance and the number of each place in a regular stack."""
-    if len(along) == 1:
-        return first.distance_mm or first.thickness_mm or 1.0, [0]
-    steps = np.diff(along)
+    if len(heights) == 1:
+        distance = first.distance_mm or first.thickness_mm
+        if distance is None:
+            warnings.append("one slice without a thickness: 1 mm is written, and there is no volume")
+        return distance or 1.0, [0]
+    steps = np.diff(heights)
     step = float(np.median(steps))
-    if first.distance_mm and abs(step - first.distance_mm) > _IRREGULAR * first.distance_mm:
+    if first.distance_mm and abs(step - first.distance_mm) > IRREGULAR * first.distance_mm:
         warnings.append(
             f"slices are {step:.1f} mm apart, and the files say {first.distance_mm:.1f} mm: perhaps some are missing"
         )
+    shown = ", ".join(f"{value:.1f}" for value in steps)
     counts = np.rint(steps / step).astype(int)
-    if (counts < 1).any() or (np.abs(steps - counts * step) > _IRREGULAR * step).any():
-        shown = ", ".join(f"{value:.1f}" for value in steps)
-        raise UserError(f"{where}: slice distances are {shown} mm, expected equal ones. Export one stack only.")
+    if (counts < 1).any() or (np.abs(steps - counts * step) > IRREGULAR * step).any():
+        raise NotAStackError(f"slice distances are {shown} mm; expected equal ones")
     if (counts > 1).any():
         after = int(np.argmax(counts > 1)) + 1
         message = f"{int(counts.sum()) - len(steps)} slices are missing, the first after slice {after}"
         if not allow_gaps:
-            raise UserError(
-                f"{where}: {message} (distances {', '.join(f'{value:.1f}' for value in steps)} mm). Volumes would be "
-                "too small. Export the series again; --allow-gaps leaves the missing slices without labels."
+            raise NotAStackError(
+                f"{message} (distances {shown} mm), and volumes would be too small; --allow-gaps leaves the missing "
+                "slices without labels"
             )
         warnings.append(f"{message}; they have no labels, and volumes are too small")
     return step, [0, *(int(n) for n in np.cumsum(counts))]

@@ -32,11 +32,21 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Case:
-    """A case in memory: its series, what was left out of it, and the seconds that reading took."""
+    """A case in memory.
+
+    Attributes:
+        series: What is segmented.
+        messages: What a reader of the results should know.
+        seconds: How long reading took.
+        study: What was found in a DICOM study, a row a stack or series.
+        private: What identifies the patient; in no file but on request.
+    """
 
     series: Sequence[Series]
     messages: Sequence[Note | str]
     seconds: float
+    study: Sequence[dict[str, Any]] = ()
+    private: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -70,16 +80,17 @@ class Segmenter:
             raise UserError(source.problem)
         given: dict[str, Any] = {} if options.spacing_mm is None else {"spacing_mm": options.spacing_mm}
         if source.is_dicom:
-            paths: Any = source.paths if len(source.paths) > 1 else source.paths[0]
             study = read_dicom(
                 source.name,
-                paths,
+                source.paths,
                 allow_gaps=options.allow_gaps,
                 keep_identifiers=options.keep_identifiers,
+                series=options.series,
                 pseudonym=source.pseudonym,
                 **given,
             )
-            return Case(study.series, study.messages, time.perf_counter() - start)
+            seconds = time.perf_counter() - start
+            return Case(study.series, study.messages, seconds, study.table, study.private)
         series = read_series(source.name, source.paths, options.dimensions, **given)
         return Case([series], [], time.perf_counter() - start)
 
@@ -123,8 +134,10 @@ class Segmenter:
         phases, doubts = find_phases(curves, options.ed, options.es, incomplete_frames(series))
         notes: list[Note | str] = [*case.messages, *series.warnings, *doubts]
         notes += [] if labels.any() else ["Nothing was found: the label map is empty."]
-        warnings = for_record(notes, series.identifiers.values())
+        warnings = for_record(notes, case.private)
         content = sidecar(series, described, self.model, str(predictor.device), seconds, curves, phases, warnings)
+        if case.study:
+            content["study"] = list(case.study)
         if options.keep_identifiers and series.identifiers:
             content["patient"] = series.identifiers
         return Segmented(series, labels, content)

@@ -3,41 +3,82 @@
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from nnunet_cardiac.dicom.headers import read_study
+from nnunet_cardiac.dicom.choice import Choice, choose
 from nnunet_cardiac.dicom.pixels import PixelReader
-from nnunet_cardiac.dicom.stacks import DicomStack, find_stacks
+from nnunet_cardiac.dicom.stacks import DicomStack
+from nnunet_cardiac.dicom.study import DicomStudy, read_study
+from nnunet_cardiac.dicom.table import Row, tabulate
 from nnunet_cardiac.errors import UserError
+from nnunet_cardiac.inference.private_names import holds_identifier
 from nnunet_cardiac.inference.series import Grid, Series
 
-#: Words shorter than this are no evidence of a patient's name in a folder's name.
-_SHORTEST_NAME = 3
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class ReadStudy:
-    """The series of a study, and what was left out of it."""
+    """The series of a study.
+
+    Attributes:
+        series: What is segmented.
+        messages: What a reader of the results should know.
+        table: What was found in the study, one entry a stack or series, as the JSON file keeps it.
+        private: Values that identify patient or examination, for no file but on request.
+    """
 
     series: tuple[Series, ...]
     messages: tuple[str, ...]
+    table: tuple[dict[str, Any], ...] = ()
+    private: tuple[str, ...] = ()
+
+
+def read_table(
+    paths: Path | Sequence[Path], *, allow_gaps: bool = False, series: str = ""
+) -> tuple[DicomStudy, Choice]:
+    """Read the headers of a study and decide what is segmented; no pixel is read.
+
+    Args:
+        paths: Files and folders of the study.
+        allow_gaps: Leave missing slices and frames empty instead of refusing the series.
+        series: Number or description of a series, or `all`; empty chooses the short-axis stack.
+
+    Raises:
+        UserError: If there is no DICOM file, a file is damaged, or there are several patients.
+    """
+    study = read_study(paths)
+    choice = choose(tabulate(study, allow_gaps), series)
+    if series and not choice.used:  # a part of a joined stack, which the user wants alone
+        images = tuple(image for image in study.images if series in (str(image.series_number), image.description))
+        alone = choose(tabulate(DicomStudy(images), allow_gaps), series)
+        choice = alone if alone.used else choice
+    return study, choice
 
 
 def read_dicom(
-    name: str, path: Path, *, allow_gaps: bool = False, keep_identifiers: bool = False, pseudonym: str = ""
+    name: str,
+    paths: Path | Sequence[Path],
+    *,
+    allow_gaps: bool = False,
+    keep_identifiers: bool = False,
+    series: str = "",
+    pseudonym: str = "",
 ) -> ReadStudy:
     """Read a study.
 
     Args:
         name: Name of its folder; replaced by a number if it holds the patient's name or ID.
-        path: Folder, or one file.
+        paths: Files and folders of the study.
         allow_gaps: Leave missing slices and frames empty instead of refusing the series.
         keep_identifiers: Keep the name whatever it holds.
+        series: Number or description of a series, or `all`; empty chooses the short-axis stack.
         pseudonym: What to call it instead; empty takes a hash of its UID.
 
     Returns:
@@ -46,35 +87,37 @@ def read_dicom(
     Raises:
         UserError: If nothing can be segmented; the message says why.
     """
-    study = read_study(path)
-    stacks, messages = find_stacks(study.images, allow_gaps)
-    if not stacks:
-        raise UserError(f"{path}: no series that can be segmented. " + " ".join(messages))
-    messages = [*study.warnings, *messages]
-    if not keep_identifiers and _names_patient(name, study.identifiers):
-        uid = study.identifiers.get("StudyInstanceUID") or str(path)
+    study, choice = read_table(paths, allow_gaps=allow_gaps, series=series)
+    where = paths if isinstance(paths, Path) else paths[0]
+    if not choice.used:
+        raise UserError(f"{where}: no series that can be segmented. {' '.join(choice.refusals)}")
+    for row in choice.rows:
+        if not row.used:
+            logger.info("%s: %s left out: %s.", name, row.title, row.reason)
+    messages = [*study.warnings, *choice.warnings]
+    if not keep_identifiers and holds_identifier(name, study.private):
+        uid = study.identifiers.get("StudyInstanceUID") or str(where)
         name = pseudonym or "study-" + hashlib.sha256(uid.encode()).hexdigest()[:8]
         messages.append(f"The folder's name holds the patient's name or ID; outputs are called {name}.")
     pixels = PixelReader()
-    series = tuple(
-        _series(stack, label, study.identifiers, pixels)
-        for stack, label in zip(stacks, _names(name, stacks), strict=True)
+    read = tuple(
+        _series(row.stack, label, study.identifiers, pixels)
+        for row, label in zip(choice.used, _names(name, choice.used), strict=True)
+        if row.stack is not None
     )
-    return ReadStudy(series, tuple(messages))
+    return ReadStudy(read, tuple(messages), tuple(row.record() for row in choice.rows), study.private)
 
 
-def _names(name: str, stacks: list[DicomStack]) -> Iterator[str]:
+def _names(name: str, rows: Sequence[Row]) -> Iterator[str]:
+    """Names of the outputs: with the number of the series where there are several, of the study where there are two."""
     used: dict[str, int] = {}
-    for stack in stacks:
-        label = name if len(stacks) == 1 else f"{name}_series{stack.series_number}"
+    studies = len({row.study for row in rows})
+    for row in rows:
+        of_study = f"{name}_study{row.study}" if studies > 1 else name
+        alone = sum(other.study == row.study for other in rows) == 1
+        label = of_study if alone else f"{of_study}_series{row.series[0]}"
         used[label] = used.get(label, 0) + 1
         yield label if used[label] == 1 else f"{label}_{used[label]}"
-
-
-def _names_patient(name: str, identifiers: dict[str, str]) -> bool:
-    """Whether a name holds the ID or a part of the name of the patient."""
-    words = [identifiers.get("PatientID", ""), *re.split(r"[\^\s=,_-]+", identifiers.get("PatientName", ""))]
-    return any(len(word) >= _SHORTEST_NAME and word.lower() in name.lower() for word in words)
 
 
 def _series(stack: DicomStack, name: str, identifiers: dict[str, str], pixels: PixelReader) -> Series:
@@ -84,7 +127,7 @@ def _series(stack: DicomStack, name: str, identifiers: dict[str, str], pixels: P
         for z, image in enumerate(row):
             if image is not None:
                 frames[t, z] = pixels.read(image)
-    times = [next((i.time_ms for i in row if i is not None), None) for row in stack.images]
+    times = stack.times_ms
     return Series(
         name=name,
         frames=frames[:, None],

@@ -1,33 +1,29 @@
-"""DICOM segmentation objects of classic DICOM series, one for each phase.
+"""DICOM segmentation objects of DICOM series, one for each phase.
 
 A segmentation object places its frames in space, not in time: the frames of a cine series share their positions, and
 a reader could not tell them apart. So a cine series gets one object for end-diastole and one for end-systole; all
-frames are in the NIfTI file. highdicom copies from the source what the standard requires (patient and study modules).
+frames are in the NIfTI file. The object lies on the grid of the label map and holds all slices of each structure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import io
+import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from nnunet_cardiac.anatomy import canonical_anatomy
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.files import replacing
-from nnunet_cardiac.inference.series import Series
-from nnunet_cardiac.version import __version__
+from nnunet_cardiac.inference.dicom_seg_object import build_object
+from nnunet_cardiac.inference.dicom_seg_references import enter_source
+from nnunet_cardiac.inference.dicom_seg_source import Source, read_source
+from nnunet_cardiac.inference.series import Grid, Series
 
-#: Anatomy -> SNOMED CT code and meaning.
-_CODES = {
-    "LV": ("87878005", "Left ventricle"),
-    "MYO": ("74281007", "Myocardium"),
-    "RV": ("53085002", "Right ventricle"),
-    "LA": ("82471001", "Left atrium"),
-}
-_OTHER = ("80891009", "Heart")
+logger = logging.getLogger(__name__)
 
 
 def write_segmentations(
@@ -47,7 +43,7 @@ def write_segmentations(
         phases: `{"ED": frame, "ES": frame}`, counted from 1.
 
     Returns:
-        The files, and messages on what the standard or this program cannot carry.
+        The files, and messages on what the source, the standard or this program cannot carry.
 
     Raises:
         UserError: If highdicom is not installed.
@@ -64,63 +60,78 @@ def write_segmentations(
         )
     written = []
     for suffix, frame in frames.items():
-        if not labels[frame].any():
-            notes.append(f"No DICOM segmentation{suffix.replace('_', ' of ')}: the label map is empty.")
-            continue
         path = folder / f"{series.name}{suffix}.dcm"
-        segmentation = _segmentation(labels[frame], series.dicom.images[frame], names)
+        try:
+            content, more = _encoded(labels[frame], series.dicom.images[frame], series.grid, names)
+        except _ObstacleError as reason:
+            notes.append(f"No DICOM segmentation{suffix.replace('_', ' of ')}: {reason}")
+            continue
         with replacing(path) as temporary:
-            segmentation.save_as(temporary)
+            temporary.write_bytes(content)
         written.append(path)
+        notes += [note for note in more if note not in notes]
     return written, notes
+
+
+class _ObstacleError(Exception):
+    """Why an object cannot be made."""
 
 
 def _obstacle(series: Series, labels: npt.NDArray[np.integer], phases: Mapping[str, int]) -> str:
     if series.dicom is None:
         return "the input is not DICOM."
-    if any(image is not None and image.frame is not None for row in series.dicom.images for image in row):
-        return "the source is an enhanced multi-frame file, whose frames cannot be referred to one by one here."
     if len(labels) > 1 and not phases:
         return "the standard cannot tell frames at one position apart, and ED and ES are unknown; give --ed and --es."
     return ""
 
 
-def _segmentation(label_map: npt.NDArray[np.integer], row: tuple[Any, ...], names: Mapping[str, int]) -> Any:
+def _encoded(
+    label_map: npt.NDArray[np.integer], row: Sequence[Any], grid: Grid, names: Mapping[str, int]
+) -> tuple[bytes, list[str]]:
+    """Return the file of one object, and notes on it.
+
+    Args:
+        label_map: Labels (Z, Y, X).
+        row: The source image of each slice, None where it is missing.
+        grid: Place of the voxels.
+        names: Name -> value of the structures.
+
+    Raises:
+        UserError: If highdicom is not installed.
+        _ObstacleError: If the object cannot be made.
+    """
+    _require_highdicom()
+    if not label_map.any():
+        raise _ObstacleError("the label map is empty.")
+    unnamed = np.setdiff1d(label_map, [0, *names.values()])
+    if len(unnamed):
+        raise _ObstacleError(f"the label map holds the value {unnamed[0]}, which has no name.")
+    images = {z: image for z, image in enumerate(row) if image is not None}
     try:
-        import highdicom
+        source = read_source(list(images.values()))
+        _check(source)
+        segmentation = build_object(label_map, images, grid, names, source)
+        notes = enter_source(segmentation, source, list(images))
+        stream = io.BytesIO()
+        segmentation.save_as(stream)
+    except (_ObstacleError, MemoryError):
+        raise
+    except Exception as error:  # of highdicom and pydicom; their messages may hold what identifies the patient
+        logger.debug("no segmentation object", exc_info=True)
+        raise _ObstacleError(f"it cannot be made from these files ({type(error).__name__}).") from error
+    return stream.getvalue(), notes
+
+
+def _require_highdicom() -> None:
+    try:
+        import highdicom  # noqa: F401
     except ImportError as error:
         raise UserError("--dicom-seg needs highdicom. Install it: pip install 'nnunet_cardiac[dicom]'") from error
-    import pydicom
-    from pydicom.sr.coding import Code
 
-    present = [z for z, image in enumerate(row) if image is not None]
-    algorithm = highdicom.AlgorithmIdentificationSequence(
-        name="nnunet_cardiac", version=__version__, family=Code("123109", "DCM", "Artificial Intelligence")
-    )
-    segments = [
-        highdicom.seg.SegmentDescription(
-            segment_number=value,
-            segment_label=name,
-            segmented_property_category=Code("91723000", "SCT", "Anatomical Structure"),
-            segmented_property_type=Code(code, "SCT", meaning),
-            algorithm_type=highdicom.seg.SegmentAlgorithmTypeValues.AUTOMATIC,
-            algorithm_identification=algorithm,
-        )
-        for name, value in sorted(names.items(), key=lambda item: item[1])
-        for code, meaning in [_CODES.get(canonical_anatomy(name) or "", _OTHER)]
-    ]
-    return highdicom.seg.Segmentation(
-        source_images=[pydicom.dcmread(row[z].path) for z in present],
-        pixel_array=label_map[present].astype(np.uint8),
-        segmentation_type=highdicom.seg.SegmentationTypeValues.BINARY,
-        segment_descriptions=segments,
-        series_instance_uid=highdicom.UID(),
-        series_number=1000 + row[present[0]].series_number,
-        sop_instance_uid=highdicom.UID(),
-        instance_number=1,
-        manufacturer="nnunet_cardiac",
-        manufacturer_model_name="nnunet_cardiac",
-        software_versions=__version__,
-        device_serial_number="0",
-        series_description="nnunet_cardiac segmentation",
-    )
+
+def _check(source: Source) -> None:
+    """Refuse what the standard does not allow to be left out."""
+    if not all(source.studies):
+        raise _ObstacleError("the files have no StudyInstanceUID, and an object belongs to a study.")
+    if len(source.studies) > 1:
+        raise _ObstacleError(f"the images are of {len(source.studies)} studies, and an object belongs to one.")

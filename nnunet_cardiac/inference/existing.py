@@ -14,6 +14,9 @@ from nnunet_cardiac.inference.own_files import ENDING, OBJECT_ENDINGS, is_interr
 from nnunet_cardiac.inference.results import PredictOptions, Result, done
 from nnunet_cardiac.inference.sources import Source
 
+#: What follows the name of a study with several series, or of a folder with several studies.
+_SEVERAL = ("series", "study")
+
 
 def output_files(output: Path, name: str) -> list[Path]:
     """Files that a series can have, in the order in which they are written; the JSON file is the last."""
@@ -146,8 +149,9 @@ def remove_partial(source: Source, options: PredictOptions, before: frozenset[st
                     file.unlink(missing_ok=True)
     if source.is_dicom:
         for stem in filter(None, (source.name, source.pseudonym)):
-            for stale in output.glob(f".{glob.escape(stem)}_series*.part"):
-                stale.unlink(missing_ok=True)
+            for kind in _SEVERAL:
+                for stale in output.glob(f".{glob.escape(stem)}_{kind}*.part"):
+                    stale.unlink(missing_ok=True)
 
 
 def _not_ours(name: str, options: PredictOptions) -> list[Path]:
@@ -180,7 +184,7 @@ def _shown(files: Sequence[Path]) -> str:
 
 
 def _of_study(output: Path, source: Source) -> list[str]:
-    files = output.glob(f"{glob.escape(source.name)}_series*{ENDING}")
+    files = [file for kind in _SEVERAL for file in output.glob(f"{glob.escape(source.name)}_{kind}*{ENDING}")]
     return sorted(file.name.removesuffix(ENDING) for file in files)
 
 

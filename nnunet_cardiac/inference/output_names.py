@@ -17,9 +17,10 @@ from nnunet_cardiac.inference.safe_names import folded
 if TYPE_CHECKING:
     from nnunet_cardiac.inference.sources import Source
 
+_SERIES = r"(_study\d+(_series-?\d+)?|_series-?\d+)(_\d+)?"
 #: What follows the name of a study in those of its series, and of the DICOM objects of their phases.
-_OF_SERIES = re.compile(r"_series-?\d+(_\d+)?")
-_OF_PHASE = re.compile(r"(_series-?\d+(_\d+)?)?(_ED|_ES)")
+_OF_SERIES = re.compile(_SERIES)
+_OF_PHASE = re.compile(rf"({_SERIES})?(_ED|_ES)")
 
 
 def refuse_same_names(sources: Sequence[Source]) -> None:

@@ -29,6 +29,7 @@ class PredictOptions:
         dicom_seg: Also write DICOM segmentation objects of DICOM input.
         spacing_mm: Voxel size (x, y, z) that holds whatever the files say; None takes theirs.
         inputs: Names in the folder for the results that are inputs of this run and never replaced.
+        series: Number or description of the series of a DICOM study, or `all`; empty chooses the short-axis stack.
         before: Set where a case is tried again: names of the files that were in the folder before the run. Whatever
             else is there comes from an attempt that was cut short, and `existing` does not apply to it.
     """
@@ -43,6 +44,7 @@ class PredictOptions:
     dicom_seg: bool = False
     spacing_mm: tuple[float, float, float] | None = None
     inputs: frozenset[str] = frozenset()
+    series: str = ""
     before: frozenset[str] | None = None
 
 

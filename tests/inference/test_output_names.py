@@ -28,6 +28,8 @@ def study(name: str, pseudonym: str = "study-1") -> Source:
         [image("a"), study("a")],
         [study("a"), image("a_series5")],
         [study("a"), image("a_series5_2")],
+        [study("a"), image("a_study2")],
+        [study("a"), image("a_study2_series7")],
         [study("a"), study("a_series-1", "study-2")],
         [study("x", "study-0a1b"), image("study-0a1b_series7")],
     ],

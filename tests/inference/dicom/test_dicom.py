@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ import SimpleITK as sitk
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.inference.dicom import ReadStudy, read_dicom
 from nnunet_cardiac.inference.series import Series
+
+pydicom = pytest.importorskip("pydicom")
 
 
 def only(study: ReadStudy) -> Series:
@@ -56,7 +59,7 @@ def test_one_series_a_slice_is_joined(scanner: Any, cine: np.ndarray) -> None:
     scanner.classic(cine, series_per_slice=True)
     series = only(read_dicom("study42", scanner.folder))
     assert_is(series, cine)
-    assert series.warnings == ("joined from 5 series, one slice each",)
+    assert series.warnings == ("joined from 5 series",)
 
 
 def test_instance_numbers_order_frames_without_times(scanner: Any, cine: np.ndarray) -> None:
@@ -85,7 +88,7 @@ def test_copies_of_a_file_count_once(scanner: Any, cine: np.ndarray) -> None:
 
 def test_a_missing_slice(scanner: Any, cine: np.ndarray) -> None:
     scanner.classic(cine, skip=lambda _, z: z == 2)
-    with pytest.raises(UserError, match=r"study42, series 7 .*1 slices are missing, the first after slice 2.*19\.0"):
+    with pytest.raises(UserError, match=r"study42: .*Series 7: 1 slices are missing, the first after slice 2.*19\.0"):
         read_dicom("study42", scanner.folder)
     series = only(read_dicom("study42", scanner.folder, allow_gaps=True))
     np.testing.assert_array_equal(np.delete(series.frames[:, 0], 2, axis=1), np.delete(cine, 2, axis=1))
@@ -111,10 +114,16 @@ def test_several_series_and_orientations(scanner: Any, cine: np.ndarray) -> None
     scanner.classic(long_axis, number=3, description="4CH", ImageOrientationPatient=[0, 1, 0, 0, 0, -1])
     scanner.classic(cine[:1, :2], number=1, description="LOCALIZER 3 plane")
     study = read_dicom("study42", scanner.folder)
-    assert [series.name for series in study.series] == ["study42_series3", "study42_series7"]
-    assert_is(study.series[0], long_axis)
-    assert_is(study.series[1], cine)
-    assert study.messages == ("Series 1 (2 images) is a localiser and was left out.",)
+    assert_is(only(study), cine)
+    assert [row["reason"] for row in study.table] == [
+        "one image a slice; series 7 is used",
+        "another plane than series 7",
+        "cine, 5 parallel slices",
+    ]
+    study = read_dicom("study42", scanner.folder, series="all")
+    assert [series.name for series in study.series] == ["study42_series1", "study42_series3", "study42_series7"]
+    assert_is(study.series[1], long_axis)
+    assert_is(study.series[2], cine)
 
 
 def test_a_bad_series_does_not_spoil_the_others(scanner: Any, cine: np.ndarray) -> None:
@@ -122,13 +131,13 @@ def test_a_bad_series_does_not_spoil_the_others(scanner: Any, cine: np.ndarray) 
     scanner.classic(cine, number=8, skip=lambda _, z: z == 1)
     study = read_dicom("study42", scanner.folder)
     assert_is(only(study), cine)
-    assert "not segmented:" in study.messages[0]
-    assert "series 8" in study.messages[0]
+    assert study.table[1]["series"] == [8]
+    assert "1 slices are missing" in study.table[1]["reason"]
 
 
 def test_nothing_but_a_localiser(scanner: Any, cine: np.ndarray) -> None:
     scanner.classic(cine[:1], ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
-    with pytest.raises(UserError, match=r"no series that can be segmented\. Series 7 .* is a localiser"):
+    with pytest.raises(UserError, match=r"no series that can be segmented\. Series 7 \(5 images\): localiser"):
         read_dicom("study42", scanner.folder)
 
 
@@ -185,7 +194,7 @@ def test_files_that_are_no_images(scanner: Any, cine: np.ndarray) -> None:
     (scanner.folder / "notes.txt").write_text("")
     study = read_dicom("study42", scanner.folder)
     assert_is(only(study), cine)
-    assert study.messages == ("1 DICOM files hold no image with a position and were left out.",)
+    assert study.table[1]["type"] == "Basic Text SR (MR), no MR image"
 
 
 def test_names_that_hold_the_patients(scanner: Any, cine: np.ndarray) -> None:
@@ -215,3 +224,117 @@ def test_single_slice(scanner: Any, cine: np.ndarray) -> None:
     assert series.dimensions == 3
     assert series.frames.shape == (1, 1, 1, 20, 17)
     assert series.grid.spacing_mm == pytest.approx((9.5, 1.25, 1.5))
+
+
+def test_inverted_greys_are_turned(scanner: Any, cine: np.ndarray) -> None:
+    scanner.classic(2 * 65535 - 20 - cine, PhotometricInterpretation="MONOCHROME1")  # the scaling is 2 x - 10
+    assert_is(only(read_dicom("study42", scanner.folder)), cine)
+
+
+@pytest.mark.parametrize(("text", "slope"), [("", 1.0), ("2,0", 2.0), ("2.0", 2.0)])
+def test_odd_slopes(scanner: Any, cine: np.ndarray, text: str, slope: float) -> None:
+    for file in scanner.classic(cine[:1]):
+        _replace(file, "RescaleSlope", text)
+    expected = ((cine[:1] + 10) / 2) * slope - 10
+    assert_is(only(read_dicom("study42", scanner.folder)), expected)
+
+
+@pytest.mark.parametrize(
+    ("keyword", "text", "message"),
+    [
+        ("RescaleSlope", "abc", "RescaleSlope is 'abc'; expected a number"),
+        ("RescaleSlope", "0", "RescaleSlope is 0"),
+        ("PixelSpacing", "0\\1", "pixel spacing .* two sizes above 0"),
+    ],
+)
+def test_what_cannot_be_an_image_is_refused(
+    scanner: Any, cine: np.ndarray, keyword: str, text: str, message: str
+) -> None:
+    file = scanner.classic(cine[:1])[2]
+    _replace(file, keyword, text)
+    with pytest.raises(UserError, match=f"^{file}: .*{message}"):
+        read_dicom("study42", scanner.folder)
+
+
+def test_rows_that_contradict_the_pixels(scanner: Any, cine: np.ndarray) -> None:
+    scanner.classic(cine[:1])
+    for file in scanner.folder.iterdir():
+        dataset = pydicom.dcmread(file)
+        dataset.Rows = 40
+        dataset.save_as(file)
+    with pytest.raises(UserError, match=f"^{scanner.folder}.*: truncated or damaged pixels"):
+        read_dicom("study42", scanner.folder)
+
+
+def _replace(file: Path, keyword: str, text: str) -> None:
+    """Write a text into an element that may not have it."""
+    with pydicom.config.disable_value_validation():
+        dataset = pydicom.dcmread(file)
+        tag = pydicom.tag.Tag(keyword)
+        value = text.encode() + b" " * (len(text) % 2)
+        dataset[tag] = pydicom.dataelem.RawDataElement(tag, "DS", len(value), value, 0, False, True)
+        dataset.save_as(file)
+
+
+def test_one_uid_for_all_files(scanner: Any, cine: np.ndarray) -> None:
+    scanner.classic(cine, SOPInstanceUID="1.2.3.4")
+    study = read_dicom("study42", scanner.folder)
+    assert_is(only(study), cine)
+    assert study.messages == ()
+
+
+def test_files_without_preamble(scanner: Any, cine: np.ndarray) -> None:
+    for file in scanner.classic(cine):
+        file.write_bytes(file.read_bytes()[132:])
+    assert_is(only(read_dicom("study42", scanner.folder)), cine)
+
+
+def test_what_is_no_mr_image(scanner: Any, cine: np.ndarray) -> None:
+    scanner.classic(cine)
+    scanner.classic(cine, number=20, SOPClassUID="1.2.840.10008.5.1.4.1.1.2", Modality="CT")
+    scanner.classic(cine, number=21, Modality="PT")
+    scanner.classic(cine, number=22, SamplesPerPixel=3, PhotometricInterpretation="RGB")
+    scanner.classic(cine, number=23, SOPClassUID="1.2.840.10008.5.1.4.1.1.7", Modality="OT")
+    scanner.classic(cine[:, :1], number=24, NumberOfFrames=5)
+    study = read_dicom("study42", scanner.folder)
+    assert_is(only(study), cine)
+    assert [(row["series"], row["type"]) for row in study.table[1:]] == [
+        ([20], "CT Image (CT), no MR image"),
+        ([21], "modality PT, no MR image"),
+        ([22], "colour image"),
+        ([23], "Secondary Capture Image (OT), no MR image"),
+        ([24], "no position in the patient"),
+    ]
+
+
+def test_a_classic_file_with_an_empty_sequence_of_groups(scanner: Any, cine: np.ndarray) -> None:
+    for file in scanner.classic(cine):
+        dataset = pydicom.dcmread(file)
+        dataset.PerFrameFunctionalGroupsSequence = [pydicom.Dataset()]
+        dataset.save_as(file)
+    assert_is(only(read_dicom("study42", scanner.folder)), cine)
+
+
+def test_one_patient_in_three_spellings(scanner: Any, cine: np.ndarray) -> None:
+    for z, name in enumerate(("DOE^JANE", "Doe^Jane", "DOE^JANE^^^", "Doe^J\u00e1ne", "DOE")):
+        scanner.patient = name
+        scanner.classic(cine, slices=[z], series="1.2.3", SpecificCharacterSet="ISO_IR 192")
+    assert_is(only(read_dicom("study42", scanner.folder)), cine)
+    scanner.patient = "ROE^RICHARD"
+    scanner.classic(cine, number=8)
+    with pytest.raises(UserError, match="files of 2 patients"):
+        read_dicom("study42", scanner.folder)
+
+
+def test_folders_of_one_study(scanner: Any, cine: np.ndarray) -> None:
+    folders = []
+    for z in range(cine.shape[1]):
+        scanner.folder = scanner.folder.parent / f"sax_{z}"
+        folders.append(scanner.folder)
+        scanner.classic(cine, number=z + 1, slices=[z])
+    assert_is(only(read_dicom("study42", folders)), cine)
+
+
+def test_a_part_of_a_joined_stack_can_be_named(scanner: Any, cine: np.ndarray) -> None:
+    scanner.classic(cine, series_per_slice=True)
+    assert_is(only(read_dicom("study42", scanner.folder, series="8")), cine)

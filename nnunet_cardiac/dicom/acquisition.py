@@ -1,0 +1,171 @@
+"""What kind of images a scanner made, from coded attributes alone.
+
+A description is free text: scanners, languages and technicians differ, and `SAX cine local shim` is no localiser. So no
+description is read here. Attributes are those of the MR Image and Enhanced MR Image modules (DICOM PS3.3, C.8.3 and
+C.8.13), with the words that vendors put into Image Type and Sequence Name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nnunet_cardiac.dicom.values import items, number, text, texts
+
+MAGNITUDE = "magnitude"
+
+#: Words of Image Type and Frame Type -> part of the complex signal. The first two words say where an image comes from.
+_COMPONENTS = {
+    "M": MAGNITUDE,
+    "MAGNITUDE": MAGNITUDE,
+    "P": "phase",
+    "PHASE": "phase",
+    "PHASE MAP": "phase",
+    "VELOCITY": "phase",
+    "VELOCITY MAP": "phase",
+    "R": "real",
+    "REAL": "real",
+    "I": "imaginary",
+    "IMAGINARY": "imaginary",
+}
+#: GE writes the part of the signal as a number into a private element.
+_GE_COMPONENTS = (MAGNITUDE, "phase", "real", "imaginary")
+_GE_IMAGE_TYPE = (0x0043, 0x102F)
+_GE_B_VALUE = (0x0043, 0x1039)
+_SIEMENS_B_VALUE = (0x0019, 0x100C)
+
+#: Words that make an image the result of a computation, which has no place among the images of a cycle.
+_COMPUTED = re.compile(
+    r"ADC|FA|CBF|CBV|MTT|TTP|MIP|MPR|MINIP|CSA MIP|CSA MPR|PROJECTION IMAGE|SUBTRACTION|SCREEN SAVE|SCREENSHOT"
+    r"|REFORMATTED|DIFFERENCE IMAGE|(.*[ _])?MAP"
+)
+
+
+@dataclass(frozen=True)
+class Acquisition:
+    """How an image was acquired.
+
+    Attributes:
+        component: Part of the complex signal: `magnitude`, `phase`, `real` or `imaginary`.
+        purpose: What the image is for if it is not for anatomy: `localiser`, `tagging`, `diffusion`, `flow`, `map or
+            computed image`, `mosaic`, or `calibration`; else empty.
+        sequence: Name and kind of the pulse sequence.
+        inversion_ms: Inversion time; None if there was no inversion.
+        flip_degrees: Flip angle; None if unknown.
+        echo: Echo number and echo time as the file has them.
+        image_type: Words of Image Type and Frame Type.
+    """
+
+    component: str = MAGNITUDE
+    purpose: str = ""
+    sequence: tuple[str, ...] = ()
+    inversion_ms: float | None = None
+    flip_degrees: float | None = None
+    echo: tuple[str, ...] = ()
+    image_type: tuple[str, ...] = ()
+
+
+def read_acquisition(dataset: Any, groups: Sequence[Any]) -> Acquisition:
+    """Read how an image was acquired.
+
+    Args:
+        dataset: The file.
+        groups: Functional groups of the image, its own first; none of a classic file.
+    """
+    sources = [dataset, *(item for group in groups for item in _parts(group))]
+    # What a frame says of itself counts before what the file says of all.
+    own = [found for source in reversed(sources) for key in ("FrameType", "ImageType") if (found := texts(source, key))]
+    words = tuple(word.upper() for word in own[0]) if own else ()
+    name = next((found for source in sources for key in _NAMES if (found := text(source, key))), "")
+    return Acquisition(
+        component=_component(sources, words),
+        purpose=_purpose(sources, words, name.lower()),
+        sequence=(_without_segments(name), *(text(dataset, key) for key in ("ScanningSequence", "SequenceVariant"))),
+        inversion_ms=_first(sources, "InversionTime", "InversionTimes"),
+        flip_degrees=_first(sources, "FlipAngle"),
+        echo=(text(dataset, "EchoNumbers"), str(_first(sources, "EchoTime", "EffectiveEchoTime") or "")),
+        image_type=words,
+    )
+
+
+_NAMES = ("SequenceName", "PulseSequenceName")
+_GROUPS = (
+    "MRImageFrameTypeSequence",
+    "MRModifierSequence",
+    "MRTimingAndRelatedParametersSequence",
+    "MREchoSequence",
+    "MRDiffusionSequence",
+    "MRVelocityEncodingSequence",
+)
+
+
+def _parts(group: Any) -> list[Any]:
+    return [item for name in _GROUPS for item in items(group, name)[:1]]
+
+
+def _first(sources: Sequence[Any], *keywords: str) -> float | None:
+    """The first number above 0 of the elements."""
+    found = (number(source, keyword) for source in reversed(sources) for keyword in keywords)
+    return next((value for value in found if value is not None and value > 0), None)
+
+
+def _component(sources: Sequence[Any], words: Sequence[str]) -> str:
+    """Part of the signal: of the image itself, then of the file, where `MIXED` says nothing."""
+    for source in reversed(sources):
+        said = text(source, "ComplexImageComponent").upper()
+        if said in _COMPONENTS:
+            return _COMPONENTS[said]
+    named = [_COMPONENTS[part] for word in words for part in (word, word.split("_")[0]) if part in _COMPONENTS]
+    if unusual := [component for component in named if component != MAGNITUDE]:
+        return unusual[0]
+    code = sources[0].get(_GE_IMAGE_TYPE)
+    value = getattr(code, "value", None)
+    return _GE_COMPONENTS[value] if isinstance(value, int) and 0 <= value < len(_GE_COMPONENTS) else MAGNITUDE
+
+
+def _purpose(sources: Sequence[Any], words: Sequence[str], name: str) -> str:
+    tagging = [text(source, "Tagging").upper() for source in sources]
+    if "LOCALIZER" in words:
+        return "localiser"
+    if "MOSAIC" in words:
+        return "mosaic"
+    if any(said not in ("", "NONE") for said in tagging) or "tag" in name or _has(sources, "TagSpacingFirstDimension"):
+        return "tagging"
+    if _b_value(sources) > 0 or "DIFFUSION" in words or re.search(r"ep_b\d+", name):
+        return "diffusion"
+    if (
+        any(text(source, "PhaseContrast").upper() == "YES" for source in sources)
+        or re.search(r"fl\dd.*_v\d+", name)
+        or any(word.endswith("PCA") for word in words)
+    ):
+        return "flow"
+    if any(_COMPUTED.fullmatch(word) for word in words[2:]):
+        return "map or computed image"
+    return ""
+
+
+def _has(sources: Sequence[Any], keyword: str) -> bool:
+    return any(text(source, keyword) for source in sources)
+
+
+def _b_value(sources: Sequence[Any]) -> float:
+    """b-value in s/mm2: the standard's, or that of GE (coded by 1e9 for some releases) and Siemens."""
+    standard = _first(sources, "DiffusionBValue")
+    if standard is not None:
+        return standard
+    for tag in (_GE_B_VALUE, _SIEMENS_B_VALUE):
+        value = getattr(sources[0].get(tag), "value", None)
+        try:
+            first = float(value if isinstance(value, int | float | str) else value[0]) % 1e5
+        except (TypeError, ValueError, IndexError):
+            continue
+        if first > 0:
+            return first
+    return 0.0
+
+
+def _without_segments(name: str) -> str:
+    """Name of a sequence without the number of segments, which the scanner adapts from slice to slice."""
+    return re.sub(r"_\d+$", "", name.strip().lstrip("*"))
