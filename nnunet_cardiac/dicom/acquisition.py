@@ -54,7 +54,8 @@ class Acquisition:
         sequence: Name and kind of the pulse sequence.
         inversion_ms: Inversion time; None if there was no inversion.
         flip_degrees: Flip angle; None if unknown.
-        echo: Echo number and echo time as the file has them.
+        echo: Number of the echo; empty if unknown.
+        echo_ms: Echo time; None if unknown.
         image_type: Words of Image Type and Frame Type.
     """
 
@@ -63,7 +64,8 @@ class Acquisition:
     sequence: tuple[str, ...] = ()
     inversion_ms: float | None = None
     flip_degrees: float | None = None
-    echo: tuple[str, ...] = ()
+    echo: str = ""
+    echo_ms: float | None = None
     image_type: tuple[str, ...] = ()
 
 
@@ -85,7 +87,8 @@ def read_acquisition(dataset: Any, groups: Sequence[Any]) -> Acquisition:
         sequence=(_without_segments(name), *(text(dataset, key) for key in ("ScanningSequence", "SequenceVariant"))),
         inversion_ms=_first(sources, "InversionTime", "InversionTimes"),
         flip_degrees=_first(sources, "FlipAngle"),
-        echo=(text(dataset, "EchoNumbers"), str(_first(sources, "EchoTime", "EffectiveEchoTime") or "")),
+        echo=text(dataset, "EchoNumbers"),
+        echo_ms=_first(sources, "EchoTime", "EffectiveEchoTime"),
         image_type=words,
     )
 

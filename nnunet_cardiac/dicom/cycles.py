@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from nnunet_cardiac.dicom.headers import DicomImage
-from nnunet_cardiac.dicom.places import places_of
+from nnunet_cardiac.dicom.places import places_of, same_plane
 
 CINE, STILL, DYNAMIC = "cine", "one image a slice", "images over several heart cycles"
 ONE_MOMENT = "several images at one time"
@@ -17,6 +17,9 @@ MAPPING, ECHOES, DIFFUSION = "several inversion times", "several echo times", "d
 
 #: No heart cycle takes longer (ms): 20 beats a minute.
 _LONGEST_CYCLE_MS = 3000.0
+
+#: Echo times (ms) that differ by less are one, with other settings of the scanner.
+_SAME_ECHO_MS = 0.5
 
 #: Images of one cycle that have no trigger time follow each other faster than this (s).
 _NEXT_BEAT_S = 0.4
@@ -35,24 +38,38 @@ def with_purpose_of_series(images: Iterable[DicomImage]) -> list[DicomImage]:
 
 
 def _marked(images: Sequence[DicomImage]) -> list[DicomImage]:
-    places: dict[tuple[float, ...], list[DicomImage]] = defaultdict(list)
-    for image in images:
-        places[tuple(np.round((*image.position, *image.orientation), 1) + 0.0)].append(image)
-    inverted = [len({image.acquisition.inversion_ms for image in found} - {None}) > 1 for found in places.values()]
-    # Water and fat or the parts of the signal may differ in echo time; a map has the magnitude of each echo.
-    echoes = [
-        len({image.acquisition.echo for image in found if image.acquisition.component == "magnitude"}) > 1
-        for found in places.values()
-    ]
     weighted = any(image.acquisition.purpose == DIFFUSION for image in images)
     marked: list[DicomImage] = []
-    for found, has_times, has_echoes in zip(places.values(), inverted, echoes, strict=True):
-        purpose = DIFFUSION if weighted else MAPPING if has_times else ECHOES if has_echoes else ""
-        marked += [
-            replace(image, acquisition=replace(image.acquisition, purpose=image.acquisition.purpose or purpose))
-            for image in found
-        ]
+    for plane in _planes(images):
+        for _, found in places_of(plane):
+            purpose = DIFFUSION if weighted else _beside_each_other(found)
+            marked += [
+                replace(image, acquisition=replace(image.acquisition, purpose=image.acquisition.purpose or purpose))
+                for image in found
+            ]
     return marked
+
+
+def _planes(images: Sequence[DicomImage]) -> list[list[DicomImage]]:
+    planes: list[list[DicomImage]] = []
+    for image in images:
+        home = next((plane for plane in planes if same_plane(plane[0], image)), None)
+        if home is None:
+            planes.append([image])
+        else:
+            home.append(image)
+    return planes
+
+
+def _beside_each_other(found: Sequence[DicomImage]) -> str:
+    """What images of one place are for, by what differs between them."""
+    if len({image.acquisition.inversion_ms for image in found} - {None}) > 1:
+        return MAPPING
+    # Parts of the signal may differ in echo time; a map has the magnitude of each echo.
+    how = [image.acquisition for image in found if image.acquisition.component == "magnitude"]
+    times = sorted({one.echo_ms for one in how if one.echo_ms is not None})
+    several = times[-1] - times[0] > _SAME_ECHO_MS if times else len({one.echo for one in how} - {""}) > 1
+    return ECHOES if several else ""
 
 
 def type_of(images: Sequence[DicomImage]) -> str:

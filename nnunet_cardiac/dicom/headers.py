@@ -16,6 +16,11 @@ from nnunet_cardiac.errors import UserError
 
 DICOMDIR = "1.2.840.10008.1.3.10"
 _CLASSIC_MR = "1.2.840.10008.5.1.4.1.1.4"
+#: Dimensions of a multi-frame file that number the frames of a cycle.
+_TIME_DIMENSIONS = (
+    *("TemporalPositionIndex", "NominalCardiacTriggerDelayTime", "ActualCardiacTriggerDelayTime", "TriggerTime"),
+    *("NominalPercentageOfCardiacPhase", "TemporalPositionTimeOffset", "CardiacTriggerDelayTime"),
+)
 _ENHANCED_MR = ("1.2.840.10008.5.1.4.1.1.4.1", "1.2.840.10008.5.1.4.1.1.4.3", "1.2.840.10008.5.1.4.1.1.4.4")
 
 
@@ -34,14 +39,14 @@ class DicomImage:
         acquisition_number: Number of the measurement; None if unknown.
         acquired_s: Time of day of the acquisition in seconds; None if unknown.
         position: Patient coordinates (mm) of the centre of the first pixel.
-        orientation: Directions of a row and of a column, six cosines.
+        orientation: Directions of a row and of a column, six cosines, made orthonormal.
         pixel_mm: Distance of rows and of columns.
         shape: Rows, columns.
         distance_mm: Distance to the next slice as the file says it; None if it does not.
         thickness_mm: Thickness of the slice; None if unknown.
         time_ms: Time after the R wave; None if unknown.
         temporal_index: Number of the frame in the cycle; None if unknown.
-        instance: Instance number, or the number of the frame; None if unknown.
+        instance: Instance number; None if unknown, and in multi-frame files, whose frames may come in any order.
     """
 
     path: Path
@@ -66,7 +71,7 @@ class DicomImage:
     @property
     def order(self) -> tuple[int, int]:
         """Where the image comes among all of a study: by number of its series and of its own."""
-        return (self.series_number, self.instance or 0)
+        return (self.series_number, self.instance or self.frame or 0)
 
 
 @dataclass(frozen=True)
@@ -245,6 +250,7 @@ def _image(dataset: Any, path: Path, frame: int | None, groups: Sequence[Any]) -
     _check_place(path, plane, orientation, pixel)
     time = _find(dataset, groups, "CardiacSynchronizationSequence", "NominalCardiacTriggerDelayTime")
     index = _find(dataset, groups, "FrameContentSequence", "TemporalPositionIndex")
+    index = index or (_in_cycle(dataset, groups) if frame is not None else None)
     yield DicomImage(
         path=path,
         frame=frame,
@@ -256,14 +262,14 @@ def _image(dataset: Any, path: Path, frame: int | None, groups: Sequence[Any]) -
         acquisition_number=whole(dataset, "AcquisitionNumber"),
         acquired_s=_seconds(text(dataset, "AcquisitionTime")),
         position=(plane[0], plane[1], plane[2]),
-        orientation=tuple(orientation),
+        orientation=_orthonormal(orientation),
         pixel_mm=(pixel[0], pixel[1]),
         shape=(rows, columns),
         distance_mm=_length(_find(dataset, groups, "PixelMeasuresSequence", "SpacingBetweenSlices")),
         thickness_mm=_length(_find(dataset, groups, "PixelMeasuresSequence", "SliceThickness")),
         time_ms=time[0] if time else number(dataset, "TriggerTime"),
         temporal_index=int(index[0]) if index else whole(dataset, "TemporalPositionIdentifier"),
-        instance=whole(dataset, "InstanceNumber") if frame is None else frame,
+        instance=whole(dataset, "InstanceNumber") if frame is None else None,
     )
 
 
@@ -278,6 +284,17 @@ def _find(
     return None if many else numbers(dataset, name)
 
 
+def _in_cycle(dataset: Any, groups: Sequence[Any]) -> tuple[float, ...] | None:
+    """Number of a frame in the cycle: by the dimension of the file that says it, or by its share of the cycle."""
+    for position, dimension in enumerate(items(dataset, "DimensionIndexSequence")):
+        pointer = dimension.get("DimensionIndexPointer")
+        if str(import_pydicom().datadict.keyword_for_tag(pointer) if pointer is not None else "") in _TIME_DIMENSIONS:
+            values = _find(dataset, groups, "FrameContentSequence", "DimensionIndexValues") or ()
+            return values[position : position + 1] or None
+    percent = _find(dataset, groups, "CardiacSynchronizationSequence", "NominalPercentageOfCardiacPhase")
+    return (round(100 * percent[0]),) if percent else None
+
+
 def _length(values: tuple[float, ...] | None) -> float | None:
     """A length in mm, or None if it is not given."""
     return abs(values[0]) or None if values else None
@@ -290,6 +307,12 @@ def _seconds(time: str) -> float | None:
         return None
     hours, minutes, seconds = (int(digits[0][at : at + 2]) for at in (0, 2, 4))
     return 3600 * hours + 60 * minutes + seconds + float(f"0.{digits[2] or 0}")
+
+
+def _orthonormal(orientation: Sequence[float]) -> tuple[float, ...]:
+    """The two directions at a right angle that are nearest to what was written with some digits."""
+    left, _, right = np.linalg.svd(np.reshape(orientation, (2, 3)), full_matrices=False)
+    return tuple((left @ right).ravel().tolist())
 
 
 def _check_place(path: Path, position: Sequence[float], orientation: Sequence[float], pixel: Sequence[float]) -> None:

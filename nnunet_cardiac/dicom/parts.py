@@ -93,7 +93,7 @@ def _adapted(image: DicomImage) -> tuple[Any, ...]:
     how = image.acquisition
     if how.purpose:  # a map is made of images that differ in just this
         return (how.purpose, None, None, None)
-    return (how.image_type, how.echo, how.flip_degrees, how.inversion_ms)
+    return (how.image_type, (how.echo, how.echo_ms), how.flip_degrees, how.inversion_ms)
 
 
 def _adapted_groups(images: Sequence[DicomImage]) -> list[Images]:

@@ -176,6 +176,11 @@ def _time_key(images: Sequence[DicomImage]) -> Callable[[DicomImage], Any]:
     for name in ("time_ms", "temporal_index", "instance"):
         values = [getattr(image, name) for image in images]
         if None not in values and len(set(values)) == len(values):
+            if name == "instance" and len(set(np.diff(sorted(values)))) > 1:
+                raise NotAStackError(
+                    f"images of one slice have no times, and their numbers {_shown(sorted(values))} leave some out: "
+                    "perhaps frames are missing, or the slice was acquired twice"
+                )
             return lambda image: getattr(image, name)
     if len(images) == 1:
         return lambda image: 0
@@ -183,6 +188,10 @@ def _time_key(images: Sequence[DicomImage]) -> Callable[[DicomImage], Any]:
         f"nothing says the order of {len(images)} images of one slice: trigger time, temporal position and instance "
         "number are missing or equal"
     )
+
+
+def _shown(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, numbers[:12])) + (", ..." if len(numbers) > 12 else "")
 
 
 def _spread(

@@ -47,7 +47,7 @@ def views(scan: Any, **changes: Any) -> list[DicomImage]:
         {"purpose": "flow"},
         {"frames": 8, "inversion_ms": lambda z, t: 100.0 + 80 * t},
         {"frames": 3, "purpose": lambda z, t: "diffusion" if t else ""},
-        {"frames": 5, "echo": lambda z, t: (str(t), str(2.0 * t + 1))},
+        {"frames": 5, "echo": lambda z, t: str(t), "echo_ms": lambda z, t: 2.0 * t + 1},
         {"frames": 40, "slices": 3, "time_ms": lambda z, t: 900.0 * t},
         {"frames": 40, "slices": 3, "time_ms": None, "acquired_s": lambda z, t: 36000 + 0.9 * t},
         {"frames": 3, "time_ms": 640.0},

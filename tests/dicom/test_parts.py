@@ -31,7 +31,7 @@ def by_slice(first: Any, second: Any) -> Callable[[int, int], Any]:
         {"acquisition_number": lambda z, t: z},
         {"acquisition_number": lambda z, t: t},
         {"acquisition_number": lambda z, t: 6 * z + t},
-        {"echo": by_slice(("1", "1.2"), ("", "1.25"))},
+        {"echo": by_slice("1", ""), "echo_ms": by_slice(1.2, 1.25)},
         {"image_type": by_slice(("ORIGINAL", "PRIMARY", "M"), ("ORIGINAL", "PRIMARY", "M", "NORM"))},
         {"flip_degrees": by_slice(60.0, 52.0)},
         {"pixel_mm": by_slice((1.5, 1.5), (1.501, 1.501))},
@@ -59,7 +59,7 @@ def test_one_stack_whatever_tells_its_images_apart(scan: Any, changes: dict[str,
         {"acquisition_number": 2},
         {"series_number": 9},
         {"study": "9.9"},
-        {"echo": ("2", "4.8")},
+        {"echo": "2", "echo_ms": 4.8},
         {"image_type": ("DERIVED", "PRIMARY", "M", "NORM")},
         {"acquisition_number": 2, "time_ms": lambda z, t: 41.3 * t},
         {"flip_degrees": 20.0, "series_number": 9, "time_ms": lambda z, t: 41.3 * t + 3},
@@ -124,6 +124,12 @@ def test_frames_without_time_and_number_are_refused(scan: Any) -> None:
     for instance in (None, 1):
         with pytest.raises(NotAStackError, match="nothing says the order of 4 images"):
             build_stack(scan.stack(time_ms=None, instance=instance))
+
+
+def test_numbers_with_a_gap_do_not_order_frames_without_times(scan: Any) -> None:
+    again = scan.stack(time_ms=None, instance=lambda z, t: 1000 + 100 * z + t)
+    with pytest.raises(NotAStackError, match=r"no times, and their numbers 1, 2, 3, 4, 1000, .* leave some out"):
+        build_stack(scan.stack(time_ms=None) + again)
 
 
 def test_equal_times_leave_the_order_to_the_numbers(scan: Any) -> None:

@@ -71,7 +71,8 @@ class Plan:
         series: Whether there is `one` series, one `a slice`, one `a frame`, or `two parts` of the slices.
         folders: `flat`, `a slice`, or `anywhere` (below the study's folder).
         names: `in order`, or `shuffled`.
-        numbers: Whether instance numbers run through slices `up` or `down`, or `frames first`, or are `shuffled`.
+        numbers: Whether instance numbers run through slices `up` or `down`, or `frames first`, or are `shuffled`; the
+            last only with times.
         copies: Files that are there twice.
         rounding: Last digit in which orientation, position and pixel size differ from slice to slice; 0 for none.
         syntax: A name of `SYNTAXES`.
@@ -80,7 +81,7 @@ class Plan:
         emptied: Keywords without value.
         times: Whether trigger times are there.
         companions: Names of `COMPANIONS`.
-        joined: Whether these are in the series of the cine.
+        joined: Whether these are in the series of the cine; of an enhanced file, phase images only.
         seed: Of everything drawn at random while writing.
     """
 
@@ -107,7 +108,7 @@ class Plan:
     def may_be_refused(self) -> bool:
         """Whether a refusal is a right answer, because the files do not say enough or hold two hearts' worth."""
         numbered = self.storage == "classic" and "InstanceNumber" not in self.removed | self.emptied
-        order_unknown = self.frames > 1 and not self.times and (not numbered or self.numbers == "shuffled")
+        order_unknown = self.frames > 1 and not self.times and not numbered
         mixed = bool(self.companions) and (self.joined or bool(self.companions & {"phase", "second", "tagging"}))
         parts = self.series in ("two parts", "a frame") or (self.series == "a slice" and self.slices < 3)
         alone = self.slices < 3 and bool(self.companions)
@@ -217,7 +218,8 @@ class _Writer:
         ds.SharedFunctionalGroupsSequence = [shared]
         places = [(t, z, False) for t in range(len(voxels)) for z in range(voxels.shape[1])]
         places += [(t, z, True) for t, z, _ in places] if with_phase else []
-        places = [places[i] for i in self.rng.permutation(len(places))]
+        if plan.times:  # else the order of the frames is the only word on that of time
+            places = [places[i] for i in self.rng.permutation(len(places))]
         ds.PerFrameFunctionalGroupsSequence = [self._group(t, first + z, phase) for t, z, phase in places]
         ds.NumberOfFrames = len(places)
         noise = self.rng.integers(0, 4096, (ROWS, COLUMNS))
@@ -250,8 +252,9 @@ class _Writer:
         plan = self.plan
         row, column, normal = plan.geometry
         voxels = plan.voxels()
-        series = self.cine if plan.joined else generate_uid()
-        number = 5 if plan.joined else number
+        joined = plan.joined and plan.storage == "classic"  # no scanner puts both kinds of files into one series
+        series = self.cine if joined else generate_uid()
+        number = 5 if joined else number
         common: dict[str, Any] = {}
         if kind in ("phase", "second", "tagging"):
             common = {
@@ -261,29 +264,36 @@ class _Writer:
             }[kind]
             other = plan.second() if kind == "second" else np.flip(voxels, axis=(2, 3)) // 2
             slices = range(0, plan.slices, 2) if kind == "tagging" else range(plan.slices)
-            images = [(other[t, z], plan.place(z), (row, column), t) for z in slices for t in range(plan.frames)]
+            images = [(other[t, z], plan.place(z), (row, column), t, z) for z in slices for t in range(plan.frames)]
         elif kind == "late":
             common = {"SequenceName": "*tfl2d1_20", "InversionTime": 300, "ContrastBolusAgent": "gadolinium"}
-            images = [(5000 - voxels[0, z], plan.place(z), (row, column), None) for z in range(plan.slices)]
+            images = [(5000 - voxels[0, z], plan.place(z), (row, column), None, z) for z in range(plan.slices)]
         else:
             # Planes that hold the axis of the stack, through the middle of its slices.
-            middle = plan.place((plan.slices - 1) / 2) + row * PIXEL_MM[1] * 4.5 + column * PIXEL_MM[0] * 5.5
+            half_row, half_column = PIXEL_MM[1] * (COLUMNS - 1) / 2, PIXEL_MM[0] * (ROWS - 1) / 2
+            middle = plan.place((plan.slices - 1) / 2) + half_row * row + half_column * column
             directions = [(row, normal), (column, normal)]
             if kind == "localiser":
                 common = {"ImageType": ["ORIGINAL", "PRIMARY", "M", "LOCALIZER"], "SequenceName": "*fl2d1"}
                 directions.append((row, column))
             images = [
-                (np.flip(voxels[t, 0]) // 3 + 7 * n, middle - a * PIXEL_MM[1] * 4.5 - b * PIXEL_MM[0] * 5.5, (a, b), t)
+                (
+                    np.flip(voxels[t, 0]) // 3 + 7 * n,
+                    middle - a * PIXEL_MM[1] * 4.5 - b * PIXEL_MM[0] * 5.5,
+                    (a, b),
+                    t,
+                    0,
+                )
                 for n, (a, b) in enumerate(directions)
                 for t in range(plan.frames if kind == "long axes" else 1)
             ]
-        for count, (values, position, directions_of_image, t) in enumerate(images, 1):
+        for count, (values, position, axes, t, z) in enumerate(images, 1):
             ds = self._image(series, number, kind, position, **common)
-            ds.ImageOrientationPatient = [round(float(v), 6) for v in np.concatenate(directions_of_image)]
+            ds.ImageOrientationPatient = [round(float(v), 6) for v in np.concatenate(axes)]
             ds.InstanceNumber = 1000 * (COMPANIONS.index(kind) + 1) + count
             if t is not None:
                 ds.TriggerTime = FRAME_MS * t
-            self._finish(ds, values, 0, f"{kind}{count:03d}.dcm")
+            self._finish(ds, values, z, f"{kind}{count:03d}.dcm")
 
     # ------------------------------------------------------------------------------------------ files
 
