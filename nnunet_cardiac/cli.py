@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import argparse
 import errno
+import io
 import logging
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from types import ModuleType
 
@@ -63,6 +64,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
+    with _any_name_printable():
+        return _main(argv)
+
+
+def _main(argv: Sequence[str] | None) -> int:
     try:
         args = _parse(list(sys.argv[1:] if argv is None else argv))
     except UserError as error:  # a system of another package that cannot be read, which commands need to know
@@ -130,6 +136,21 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         hint = f"did you mean {close[0]!r}?" if close else f"choose one of {', '.join(COMMANDS)}."
         parser.error(f"unknown command {command!r}; {hint}")
     return parser.parse_args(arguments)
+
+
+@contextmanager
+def _any_name_printable() -> Iterator[None]:
+    """Show what a terminal has no letter for as an escape: a file name may hold bytes of any kind."""
+    streams = [stream for stream in (sys.stdout, sys.stderr) if isinstance(stream, io.TextIOWrapper)]
+    errors = [stream.errors for stream in streams]
+    for stream in streams:
+        stream.reconfigure(errors="backslashreplace")
+    try:
+        yield
+    finally:
+        for stream, before in zip(streams, errors, strict=True):
+            with suppress(ValueError):  # closed meanwhile
+                stream.reconfigure(errors=before)
 
 
 @contextmanager

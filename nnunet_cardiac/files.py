@@ -21,8 +21,7 @@ def replacing(path: Path | str) -> Iterator[Path]:
         Temporary path in the same folder, so that the rename is atomic.
     """
     path = Path(path)
-    # Not tempfile.mkstemp: its files are private to the user, and a lab shares its checkpoints.
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary = temporary_path(path)
     try:
         yield temporary
         os.replace(temporary, path)
@@ -52,6 +51,12 @@ def split_name(word: str) -> tuple[str, Path]:
     found = next((split for split in splits if split[1].exists()), splits[0] if splits else ("", Path(word)))
     # Where nothing exists, `runs/lr=0.01` is a path rather than a name: the message then shows it whole.
     return found if found[1].exists() or not {"/", os.sep} & set(found[0]) else ("", Path(word))
+
+
+def temporary_path(path: Path) -> Path:
+    """Return the name under which this process writes a file before it takes the place of `path`."""
+    # Not tempfile.mkstemp: its files are private to the user, and a lab shares its checkpoints.
+    return path.with_name(f".{path.name}.{os.getpid()}.part")
 
 
 def write_json(path: Path | str, content: Any) -> None:

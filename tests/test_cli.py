@@ -1,6 +1,7 @@
 """The command line: light start, exit codes, messages."""
 
 import errno
+import io
 import json
 import logging
 import os
@@ -220,3 +221,16 @@ def test_options_may_stand_before_or_behind_the_command(command):
     for words in (["--quiet", "probe", "-d", "7"], ["probe", "-d", "7", "--quiet"]):
         args = cli.build_parser(["probe"]).parse_args(words)
         assert (args.quiet, args.debug, args.d, args.command) == (True, False, "7", "probe")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_any_file_name_can_be_printed(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors="strict")
+    monkeypatch.setattr(sys, "stdout", stream)
+    with cli._any_name_printable():
+        print("caf\udce9 \u6d4b")
+    stream.flush()
+    shown = stream.buffer.getvalue().decode(encoding)
+    assert shown.strip().startswith("caf\\udce9 ")
+    assert ("\u6d4b" in shown) is (encoding == "utf-8")
+    assert stream.errors == "strict"  # as it was

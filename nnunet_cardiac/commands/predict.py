@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 from pathlib import Path
 from textwrap import indent
@@ -12,8 +13,11 @@ from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.systems import FIRST_TRAINER
 
 if TYPE_CHECKING:
+    from nnunet_cardiac.inference.indices import Row
     from nnunet_cardiac.inference.results import PredictOptions, Result
+    from nnunet_cardiac.inference.running_table import RunningTable
     from nnunet_cardiac.inference.sources import Source
+    from nnunet_cardiac.inference.workspace import Workspace
 
 HELP = "segment images, cine series and DICOM studies with a trained system, all stages in one process"
 
@@ -24,7 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Writes NAME.nii.gz and NAME.json for each stack or series. The JSON file holds nothing of the patient; names "
         "of image files are kept, names of DICOM folders only if they do not hold the patient's."
     )
-    parser.add_argument("-i", required=True, type=Path, metavar="INPUT", help="image, folder, or DICOM study")
+    parser.add_argument(
+        "-i", required=True, type=Path, metavar="INPUT", help="image, DICOM study, DICOMDIR, zip archive, or a folder"
+    )
     parser.add_argument("-o", type=Path, metavar="FOLDER", help="folder for the results")
     model = parser.add_argument_group("model", "a result folder (-m), or what nnUNetv2_predict takes")
     model.add_argument(
@@ -54,6 +60,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     images = parser.add_argument_group("input and output")
     images.add_argument(
         "--dimensions", choices=("auto", "3d", "4d"), default="auto", help="refuse other files (%(default)s)"
+    )
+    images.add_argument(
+        "--spacing", nargs=3, type=float, metavar=("X", "Y", "Z"), help="voxel size in mm, whatever the files say"
     )
     images.add_argument(
         "--series",
@@ -92,8 +101,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Segment the input; 1 if a case failed."""
     _check_counts(args)
+    from nnunet_cardiac.inference.workspace import Workspace
+
     if args.list:
-        return _show_studies(args)
+        with Workspace() as workspace:
+            return _show_studies(args, workspace)
     if args.o is None:
         raise UserError("Nowhere to write: give a folder for the results with -o.")
     model = {
@@ -105,29 +117,37 @@ def run(args: argparse.Namespace) -> int:
         "mirroring": args.mirroring,
         "trust_checkpoint": args.trust_checkpoint,
     }
-    _check_output(args.o)
-    results = _segment_here(args, model) if args.ray is None else _segment_on_ray(args, model)
-    if args.indices:
-        _write_indices(args, results)
+    _check_output(args)
+    # The machines of a cluster share the disk of the results, and perhaps no other.
+    with Workspace(None if args.ray is None else args.o.absolute()) as workspace:
+        segment = _segment_here if args.ray is None else _segment_on_ray
+        results, table = segment(args, model, workspace)
+    if table is not None:
+        _print_indices(table.finish(results))
     _print_summary(results)
     return 1 if any(result.status == "failed" for result in results) else 0
 
 
-def _show_studies(args: argparse.Namespace) -> int:
+def _show_studies(args: argparse.Namespace, workspace: Workspace) -> int:
     """Print what the input holds, and read no pixel; 1 if a study cannot be read or has nothing to segment."""
     from nnunet_cardiac.dicom.table import shown
     from nnunet_cardiac.inference.dicom import read_table
+    from nnunet_cardiac.inference.sources import find_sources
 
     status = 0
-    for source in _sources(args, channels=1):
+    for source in find_sources(args.i, 1, workspace):
         print(source.name)
+        if source.problem:
+            print(f"  {source.problem}")
+            status = 1
+            continue
         if not source.is_dicom:
             print("\n".join(f"  image file {path.name}" for path in source.paths))
             continue
         try:
             _, choice = read_table(source.paths, allow_gaps=args.allow_gaps, series=args.series)
-        except UserError as error:
-            print(f"  {error}")
+        except Exception as error:  # whatever is in a file, the other studies are shown
+            print(f"  {error if isinstance(error, UserError) else f'{type(error).__name__}: {error}'}")
             status = 1
             continue
         print(indent(shown(choice.rows), "  "))
@@ -137,7 +157,9 @@ def _show_studies(args: argparse.Namespace) -> int:
     return status
 
 
-def _segment_here(args: argparse.Namespace, model: dict[str, Any]) -> list[Result]:
+def _segment_here(
+    args: argparse.Namespace, model: dict[str, Any], workspace: Workspace
+) -> tuple[list[Result], RunningTable | None]:
     import torch
 
     from nnunet_cardiac.devices import choose_device, usable_cores
@@ -149,10 +171,15 @@ def _segment_here(args: argparse.Namespace, model: dict[str, Any]) -> list[Resul
     if choose_device(args.device) == "cpu":
         warn_of_other_jobs(torch.get_num_threads())
     predictor = CardiacPredictor.from_folder(**model)
-    return segment(predictor, _sources(args, predictor.channels), _options(args), progress=not args.quiet)
+    sources, options = _cases(args, predictor.channels, workspace)
+    table = _table(args, sources, options)
+    results = segment(predictor, sources, options, progress=not args.quiet, report=table.add if table else None)
+    return results, table
 
 
-def _segment_on_ray(args: argparse.Namespace, model: dict[str, Any]) -> list[Result]:
+def _segment_on_ray(
+    args: argparse.Namespace, model: dict[str, Any], workspace: Workspace
+) -> tuple[list[Result], RunningTable | None]:
     """The model stays unread here, but for what says which input it takes."""
     from nnunet_cardiac.files import read_json
     from nnunet_cardiac.inference.model_folder import find_stages, image_channels
@@ -161,24 +188,46 @@ def _segment_on_ray(args: argparse.Namespace, model: dict[str, Any]) -> list[Res
 
     import_ray(args.ray)
     last = find_stages(model["folder"], model["folds"], model["checkpoint"])[-1]
-    return segment_on_ray(
+    sources, options = _cases(args, image_channels(read_json(last.folder / "dataset.json")), workspace)
+    table = _table(args, sources, options)
+    results = segment_on_ray(
         args.ray,
         model,
-        _sources(args, image_channels(read_json(last.folder / "dataset.json"))),
-        _options(args),
+        sources,
+        options,
         workers=args.ray_actors,
         threads=args.threads,
         progress=not args.quiet,
+        report=table.add if table else None,
     )
+    return results, table
 
 
-def _sources(args: argparse.Namespace, channels: int) -> list[Source]:
+def _cases(args: argparse.Namespace, channels: int, workspace: Workspace) -> tuple[list[Source], PredictOptions]:
+    """The cases of this part, and options that know the inputs of all parts."""
+    from nnunet_cardiac.inference.output_names import input_names, refuse_shared_files
     from nnunet_cardiac.inference.sources import find_sources
 
-    return find_sources(args.i, channels)[args.part_id :: args.num_parts]
+    sources = find_sources(args.i, channels, workspace)
+    args.o.mkdir(parents=True, exist_ok=True)
+    refuse_shared_files(sources, args.o, args.dicom_seg)
+    return sources[args.part_id :: args.num_parts], _options(args, input_names(sources, args.o))
 
 
-def _options(args: argparse.Namespace) -> PredictOptions:
+def _table(args: argparse.Namespace, sources: list[Source], options: PredictOptions) -> RunningTable | None:
+    if not args.indices:
+        return None
+    from nnunet_cardiac.inference.existing import finished_before
+    from nnunet_cardiac.inference.running_table import RunningTable
+
+    return RunningTable(_table_path(args), finished_before(sources, options) if args.resume else ())
+
+
+def _table_path(args: argparse.Namespace) -> Path:
+    return args.o / ("indices.csv" if args.num_parts == 1 else f"indices_part{args.part_id}of{args.num_parts}.csv")
+
+
+def _options(args: argparse.Namespace, inputs: frozenset[str]) -> PredictOptions:
     from nnunet_cardiac.inference.results import PredictOptions
 
     return PredictOptions(
@@ -190,6 +239,8 @@ def _options(args: argparse.Namespace) -> PredictOptions:
         allow_gaps=args.allow_gaps,
         keep_identifiers=args.keep_identifiers,
         dicom_seg=args.dicom_seg,
+        spacing_mm=None if args.spacing is None else tuple(args.spacing),
+        inputs=inputs,
         series=args.series,
     )
 
@@ -200,6 +251,8 @@ def _check_counts(args: argparse.Namespace) -> None:
     for option, value in (("--threads", args.threads), ("--ray-actors", args.ray_actors)):
         if value is not None and value < 1:
             raise UserError(f"{option} is {value}, expected 1 or more.")
+    if args.spacing is not None and not all(0 < size < math.inf for size in args.spacing):
+        raise UserError(f"--spacing is {' '.join(map(str, args.spacing))}, expected three positive sizes in mm.")
     if args.ray_actors is not None and args.ray is None:
         raise UserError("--ray-actors needs --ray auto or --ray HOST:PORT; without it there is one process.")
 
@@ -216,17 +269,17 @@ def _model_folder(args: argparse.Namespace) -> Path:
     return find_dataset(os.environ, "nnUNet_results", args.d) / f"{args.tr}__{args.p}__{args.c}"
 
 
-def _check_output(output: Path) -> None:
-    if output.exists() and not output.is_dir():
-        raise UserError(f"{output}: is a file, expected a folder for the results. Choose another name with -o.")
+def _check_output(args: argparse.Namespace) -> None:
+    from nnunet_cardiac.inference.existing import refuse_foreign_table
+    from nnunet_cardiac.inference.indices import COLUMNS
+
+    if args.o.exists() and not args.o.is_dir():
+        raise UserError(f"{args.o}: is a file, expected a folder for the results. Choose another name with -o.")
+    if args.indices:
+        refuse_foreign_table(_table_path(args), COLUMNS)
 
 
-def _write_indices(args: argparse.Namespace, results: list[Result]) -> None:
-    from nnunet_cardiac.inference.indices import indices, write_table
-
-    rows = indices(result.sidecar for result in results if result.sidecar is not None)
-    name = "indices.csv" if args.num_parts == 1 else f"indices_part{args.part_id}of{args.num_parts}.csv"
-    write_table(args.o / name, rows)
+def _print_indices(rows: list[Row]) -> None:
     width = max((len(row[0]) for row in rows), default=0)
     for case, index, unit, value in rows:
         print(f"{case:{width}}  {index:12}  {value:8.1f} {unit}")

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from nnunet_cardiac.dicom.acquisition import Acquisition, read_acquisition
+from nnunet_cardiac.dicom.recognise import DICOM_ENDINGS, has_dicom_content
 from nnunet_cardiac.dicom.values import items, number, numbers, text, whole
 from nnunet_cardiac.errors import UserError
 
@@ -172,14 +173,12 @@ def explained(file: Path) -> Iterator[None]:
 def _read_header(file: Path) -> Any:
     """Return the header of a file, or None if it is no DICOM file; a header that is cut short is an error."""
     pydicom = import_pydicom()
-    named = file.suffix.lower() in (".dcm", ".ima")
-    if file.name.startswith("."):  # `._IM0001.dcm` holds what a file system knows of IM0001.dcm
-        return None
+    named = file.suffix.lower() in DICOM_ENDINGS
     if named and not file.stat().st_size:
         raise ValueError("it is empty")
     with file.open("rb") as stream:
         try:
-            header = pydicom.dcmread(stream, stop_before_pixels=True, force=_begins_with_an_element(file))
+            header = pydicom.dcmread(stream, stop_before_pixels=True, force=has_dicom_content(file))
         except pydicom.errors.InvalidDicomError:
             if named:
                 raise
@@ -192,18 +191,6 @@ def _read_header(file: Path) -> Any:
     if at_end and not deflated and (not len(header) or "Image Storage" in getattr(kind, "name", "")):
         raise ValueError("it ends within its header")
     return header
-
-
-def _begins_with_an_element(file: Path) -> bool:
-    """Whether a file without preamble begins as old archives write DICOM: with an element of group 8."""
-    with file.open("rb") as stream:
-        start = stream.read(132)
-    if len(start) < 132 or start[128:] == b"DICM":
-        return False
-    group, element = int.from_bytes(start[:2], "little"), int.from_bytes(start[2:4], "little")
-    length = int.from_bytes(start[4:8], "little")
-    explicit = start[4:6].isalpha() and start[4:6].isupper()
-    return group in (2, 8) and element < 0x0100 and (explicit or length < 128)
 
 
 def _no_mr_image(dataset: Any) -> str:

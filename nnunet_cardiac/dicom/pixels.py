@@ -49,6 +49,8 @@ class PixelReader:
         pydicom = import_pydicom()
         with explained(path):
             dataset = pydicom.dcmread(path, force=True)
+            if "TransferSyntaxUID" not in dataset.file_meta:  # files without preamble say it by how they are written
+                dataset.file_meta.TransferSyntaxUID = _syntax(*dataset.original_encoding)
         try:
             array = dataset.pixel_array
         except Exception as error:  # each decoder has errors of its own
@@ -81,11 +83,19 @@ class PixelReader:
         return otherwise if value is None else value
 
 
+def _syntax(implicit: bool | None, little_endian: bool | None) -> str:
+    """UID of the uncompressed transfer syntax in which a file was written."""
+    if implicit:
+        return "1.2.840.10008.1.2"
+    return "1.2.840.10008.1.2.1" if little_endian else "1.2.840.10008.1.2.2"
+
+
 def _decoded_by_gdcm(image: DicomImage) -> np.ndarray:
     """Pixels of a compressed file that pydicom has no decoder for; GDCM scales by itself."""
     try:
+        str(image.path).encode()
         array = sitk.GetArrayFromImage(sitk.ReadImage(str(image.path)))
-    except RuntimeError as error:
+    except (RuntimeError, UnicodeEncodeError) as error:  # GDCM ends the process at a name that is not UTF-8
         raise UserError(f"{image.path}: the pixels cannot be decoded. Export the study without compression.") from error
     return array if image.frame is not None else array.squeeze()
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_cardiac.dicom.headers import DicomImage, LeftOut, import_pydicom, read_file
+from nnunet_cardiac.dicom.recognise import is_system_name
 from nnunet_cardiac.dicom.values import items, text, texts
 from nnunet_cardiac.errors import UserError
 
@@ -83,8 +84,13 @@ def read_study(paths: Path | Sequence[Path]) -> DicomStudy:
 
 
 def _files(paths: Iterable[Path]) -> Iterable[Path]:
+    """All files, without those of operating systems, such as `._IM1.dcm`."""
     for path in paths:
-        yield from [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
+        if path.is_file():
+            yield path
+        else:
+            below = (file for file in path.rglob("*") if not any(map(is_system_name, file.relative_to(path).parts)))
+            yield from sorted(file for file in below if file.is_file())
 
 
 def _same_file(header: Any) -> tuple[str, ...]:

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from nnunet_cardiac.files import write_json
+from nnunet_cardiac.errors import UserError
+from nnunet_cardiac.files import temporary_path, write_json
 from nnunet_cardiac.inference.dicom import read_dicom
 from nnunet_cardiac.inference.existing import finished, output_files, remove_parts
-from nnunet_cardiac.inference.frame_volumes import find_phases, volume_curves
+from nnunet_cardiac.inference.frame_volumes import find_phases, incomplete_frames, volume_curves
 from nnunet_cardiac.inference.images import read_series
 from nnunet_cardiac.inference.label_file import write_label_map
+from nnunet_cardiac.inference.notes import Note, for_record
 from nnunet_cardiac.inference.predictor import CardiacPredictor
-from nnunet_cardiac.inference.results import FAILURES, PredictOptions, Result, done, failed
+from nnunet_cardiac.inference.results import PredictOptions, Result, done, failed
 from nnunet_cardiac.inference.series import Series
-from nnunet_cardiac.inference.sidecar import describe_model, sidecar
+from nnunet_cardiac.inference.sidecar import describe_input, describe_model, sidecar
 from nnunet_cardiac.inference.sources import Source
 
 logger = logging.getLogger(__name__)
@@ -35,12 +39,14 @@ class Case:
         messages: What a reader of the results should know.
         seconds: How long reading took.
         study: What was found in a DICOM study, a row a stack or series.
+        private: What identifies the patient; in no file but on request.
     """
 
     series: Sequence[Series]
-    messages: Sequence[str]
+    messages: Sequence[Note | str]
     seconds: float
     study: Sequence[dict[str, Any]] = ()
+    private: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -68,18 +74,24 @@ class Segmenter:
         self._progress = progress
 
     def read(self, source: Source) -> Case:
-        """Read a case; raises one of :data:`FAILURES` if that is not possible."""
-        start = time.perf_counter()
+        """Read a case; raises whatever a file makes the libraries raise."""
+        start, options = time.perf_counter(), self._options
+        if source.problem:
+            raise UserError(source.problem)
+        given: dict[str, Any] = {} if options.spacing_mm is None else {"spacing_mm": options.spacing_mm}
         if source.is_dicom:
             study = read_dicom(
                 source.name,
                 source.paths,
-                allow_gaps=self._options.allow_gaps,
-                keep_identifiers=self._options.keep_identifiers,
-                series=self._options.series,
+                allow_gaps=options.allow_gaps,
+                keep_identifiers=options.keep_identifiers,
+                series=options.series,
+                pseudonym=source.pseudonym,
+                **given,
             )
-            return Case(study.series, study.messages, time.perf_counter() - start, study.table)
-        series = read_series(source.name, source.paths, self._options.dimensions)
+            seconds = time.perf_counter() - start
+            return Case(study.series, study.messages, seconds, study.table, study.private)
+        series = read_series(source.name, source.paths, options.dimensions, **given)
         return Case([series], [], time.perf_counter() - start)
 
     def segment(self, source: Source, read: Callable[[], Case]) -> Iterator[Segmented | Result]:
@@ -94,18 +106,23 @@ class Segmenter:
         """
         try:
             case = read()
-        except FAILURES as error:
-            yield failed(source.name, error)
+        except Exception as error:  # whatever is in a file, the other cases go on
+            yield failed(source.name, error, source.paths[0])
             return
         for message in case.messages:
             logger.warning("%s: %s", source.name, message)
         for series in case.series:
+            for note in series.warnings:
+                if isinstance(note, Note) and note.detail:
+                    logger.warning("%s: %s", series.name, note)
             try:
-                yield finished(series.name, self.model, self._options) or self._segment(series, case)
-            except FAILURES as error:
-                yield failed(series.name, error)
+                described = describe_input(series, self._options.spacing_mm)
+                result = finished(series.name, self.model, self._options, described)
+                yield result or self._segment(series, case, described)
+            except Exception as error:
+                yield failed(series.name, error, source.paths[0])
 
-    def _segment(self, series: Series, case: Case) -> Segmented:
+    def _segment(self, series: Series, case: Case, described: Mapping[str, Any]) -> Segmented:
         predictor, options = self._predictor, self._options
         start = time.perf_counter()
         progress = self._progress and len(series.frames) > 1
@@ -114,10 +131,11 @@ class Segmenter:
             labels[series.empty] = 0
         seconds = {"read": case.seconds, "predict": time.perf_counter() - start}
         curves = volume_curves(labels, predictor.labels, series)
-        phases, doubts = find_phases(curves, options.ed, options.es)
-        warnings = [*case.messages, *series.warnings, *doubts]
-        warnings += [] if labels.any() else ["Nothing was found: the label map is empty."]
-        content = sidecar(series, self.model, str(predictor.device), seconds, curves, phases, warnings)
+        phases, doubts = find_phases(curves, options.ed, options.es, incomplete_frames(series))
+        notes: list[Note | str] = [*case.messages, *series.warnings, *doubts]
+        notes += [] if labels.any() else ["Nothing was found: the label map is empty."]
+        warnings = for_record(notes, case.private)
+        content = sidecar(series, described, self.model, str(predictor.device), seconds, curves, phases, warnings)
         if case.study:
             content["study"] = list(case.study)
         if options.keep_identifiers and series.identifiers:
@@ -131,18 +149,22 @@ class Segmenter:
         output, series, content = self._options.output, one.series, one.content
         path, *objects, record = output_files(output, series.name)
         start = time.perf_counter()
-        record.unlink(missing_ok=True)
-        remove_parts(output, series.name)
+        # What the JSON file is written to is there first: after a crash it says that the files beside it are ours.
+        mark = temporary_path(record)
         try:
+            mark.touch()
+            record.unlink(missing_ok=True)
+            remove_parts(output, series.name, keep=mark)
             write_label_map(path, one.labels, series)
             if self._options.dicom_seg:
-                content["warnings"] += self._write_objects(one)
+                content["warnings"] += for_record(self._write_objects(one), series.identifiers.values())
             content["seconds"]["write"] = round(time.perf_counter() - start, 3)
             write_json(record, content)
-        except FAILURES as error:
-            for file in (path, *objects) if self._options.dicom_seg else (path,):
-                file.unlink(missing_ok=True)
-            return failed(series.name, error)
+        except Exception as error:
+            if not record.exists():
+                _remove(path, *(objects if self._options.dicom_seg else ()))
+            _remove(mark)
+            return failed(series.name, error, path)
         return done(content)
 
     def _write_objects(self, one: Segmented) -> list[str]:
@@ -151,3 +173,9 @@ class Segmenter:
 
         names, phases = self._predictor.labels, one.content["phases"]
         return write_segmentations(self._options.output, one.labels, one.series, names, phases)[1]
+
+
+def _remove(*files: Path) -> None:
+    for file in files:
+        with contextlib.suppress(OSError):
+            file.unlink(missing_ok=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +18,10 @@ from nnunet_cardiac.dicom.study import DicomStudy, read_study
 from nnunet_cardiac.dicom.table import Row, tabulate
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.images.voxel_size import check_given, implausible
+from nnunet_cardiac.inference.private_names import holds_identifier
 from nnunet_cardiac.inference.series import Grid, Series
 
 logger = logging.getLogger(__name__)
-
-#: Words shorter than this are no evidence of a patient's name in a folder's name.
-_SHORTEST_NAME = 3
 
 
 @dataclass(frozen=True)
@@ -35,11 +32,13 @@ class ReadStudy:
         series: What is segmented.
         messages: What a reader of the results should know.
         table: What was found in the study, one entry a stack or series, as the JSON file keeps it.
+        private: Values that identify patient or examination, for no file but on request.
     """
 
     series: tuple[Series, ...]
     messages: tuple[str, ...]
     table: tuple[dict[str, Any], ...] = ()
+    private: tuple[str, ...] = ()
 
 
 def read_table(
@@ -71,6 +70,7 @@ def read_dicom(
     allow_gaps: bool = False,
     keep_identifiers: bool = False,
     series: str = "",
+    pseudonym: str = "",
     spacing_mm: Sequence[float] | None = None,
 ) -> ReadStudy:
     """Read a study.
@@ -81,6 +81,7 @@ def read_dicom(
         allow_gaps: Leave missing slices and frames empty instead of refusing the series.
         keep_identifiers: Keep the name whatever it holds.
         series: Number or description of a series, or `all`; empty chooses the short-axis stack.
+        pseudonym: What to call it instead; empty takes a hash of its UID.
         spacing_mm: Voxel size (x, y, z) that overrules the files; positions and directions stay.
 
     Returns:
@@ -97,9 +98,9 @@ def read_dicom(
         if not row.used:
             logger.info("%s: %s left out: %s.", name, row.title, row.reason)
     messages = [*study.warnings, *choice.warnings]
-    if not keep_identifiers and _names_patient(name, study.identifiers):
+    if not keep_identifiers and holds_identifier(name, study.private):
         uid = study.identifiers.get("StudyInstanceUID") or str(where)
-        name = "study-" + hashlib.sha256(uid.encode()).hexdigest()[:8]
+        name = pseudonym or "study-" + hashlib.sha256(uid.encode()).hexdigest()[:8]
         messages.append(f"The folder's name holds the patient's name or ID; outputs are called {name}.")
     pixels = PixelReader()
     read = tuple(
@@ -107,7 +108,7 @@ def read_dicom(
         for row, label in zip(choice.used, _names(name, choice.used), strict=True)
         if row.stack is not None
     )
-    return ReadStudy(read, tuple(messages), tuple(row.record() for row in choice.rows))
+    return ReadStudy(read, tuple(messages), tuple(row.record() for row in choice.rows), study.private)
 
 
 def _names(name: str, rows: Sequence[Row]) -> Iterator[str]:
@@ -120,12 +121,6 @@ def _names(name: str, rows: Sequence[Row]) -> Iterator[str]:
         label = of_study if alone else f"{of_study}_series{row.series[0]}"
         used[label] = used.get(label, 0) + 1
         yield label if used[label] == 1 else f"{label}_{used[label]}"
-
-
-def _names_patient(name: str, identifiers: dict[str, str]) -> bool:
-    """Whether a name holds the ID or a part of the name of the patient."""
-    words = [identifiers.get("PatientID", ""), *re.split(r"[\^\s=,_-]+", identifiers.get("PatientName", ""))]
-    return any(len(word) >= _SHORTEST_NAME and word.lower() in name.lower() for word in words)
 
 
 def _series(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,8 @@ from tqdm import tqdm
 
 from nnunet_cardiac.devices import usable_cores
 from nnunet_cardiac.errors import UserError
-from nnunet_cardiac.inference.existing import refuse_existing, remove_partial
+from nnunet_cardiac.inference.cohort import prepared
+from nnunet_cardiac.inference.existing import remove_partial
 from nnunet_cardiac.inference.ray_cluster import Placement, cluster, place
 from nnunet_cardiac.inference.ray_worker import Worker, show, write_witness
 from nnunet_cardiac.inference.results import PredictOptions, Result, failed
@@ -39,6 +40,7 @@ def segment_on_ray(
     threads: int | None = None,
     progress: bool = True,
     worker_class: type[Worker] = Worker,
+    report: Callable[[Result], None] | None = None,
 ) -> list[Result]:
     """Segment cases as :func:`nnunet_cardiac.inference.cohort.segment` does, in workers of a Ray cluster.
 
@@ -54,6 +56,7 @@ def segment_on_ray(
         threads: Processor threads of a worker; None takes its share of the machine.
         progress: Whether to show a bar.
         worker_class: What runs in the actors.
+        report: Called with each result when its files are written.
 
     Returns:
         One result for each series, in the order of the sources.
@@ -64,9 +67,7 @@ def segment_on_ray(
     """
     model = {**model, "folder": Path(model["folder"]).absolute()}
     options = replace(options, output=options.output.absolute())
-    options.output.mkdir(parents=True, exist_ok=True)
-    if options.existing == "refuse":
-        refuse_existing(options.output, sources)
+    options = prepared(sources, options)
     if not sources:
         return []
     sources = [replace(source, paths=tuple(path.absolute() for path in source.paths)) for source in sources]
@@ -90,6 +91,9 @@ def segment_on_ray(
                     else:
                         results[number] = outcome
                         complete.add(number)
+                    if report is not None:
+                        for result in results[number]:
+                            report(result)
                     bar.update()
     finally:
         witness.unlink(missing_ok=True)
@@ -162,7 +166,9 @@ class _RayBackend:
         try:
             value = self._ray.get(ticket)
         except errors.RayTaskError as error:
-            raise error.cause from error
+            if ticket in self._starts:
+                raise error.cause from error
+            return Lost(f"{type(error.cause).__name__}: {error.cause}")
         except errors.ObjectLostError as error:
             raise WorkerLostError("the machine that held its result is gone") from error
         except _losses(errors) as error:

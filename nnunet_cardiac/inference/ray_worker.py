@@ -14,7 +14,7 @@ from typing import Any
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.inference.case import Segmented, Segmenter
 from nnunet_cardiac.inference.predictor import CardiacPredictor
-from nnunet_cardiac.inference.results import PredictOptions, Result
+from nnunet_cardiac.inference.results import PredictOptions, Result, failed
 from nnunet_cardiac.inference.sources import Source
 
 #: Logger, level and text of a message.
@@ -92,7 +92,10 @@ class Worker:
         def segment() -> list[Segmented | Result]:
             return list(segmenter.segment(source, reading.result))
 
-        results = [segmenter.write(one) for one in self._computer.submit(segment).result()]
+        try:
+            results = [segmenter.write(one) for one in self._computer.submit(segment).result()]
+        except Exception as error:
+            results = [failed(source.name, error, source.paths[0])]
         return results, self._log.take()
 
 

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from nnunet_cardiac.version import installed_versions
 
 if TYPE_CHECKING:
@@ -51,8 +53,27 @@ def versions() -> dict[str, str]:
     return installed_versions(*_PACKAGES)
 
 
+def describe_input(series: Series, spacing_given: Sequence[float] | None = None) -> dict[str, Any]:
+    """What tells one input from another, without anything of the patient.
+
+    Args:
+        series: What is segmented.
+        spacing_given: Voxel size (x, y, z) that the user gave instead of the files'.
+    """
+    frames = np.ascontiguousarray(series.frames)
+    described = {
+        "kind": "image" if series.dicom is None else "DICOM",
+        "shape_tzyx": [frames.shape[0], *frames.shape[2:]],
+        "spacing_mm_zyx": list(series.grid.spacing_mm),
+        "times_ms": None if series.times_ms is None else list(series.times_ms),
+        "voxels": hashlib.blake2b(frames.data, digest_size=8).hexdigest(),
+    }
+    return described if spacing_given is None else {**described, "spacing_given_mm_xyz": list(spacing_given)}
+
+
 def sidecar(
     series: Series,
+    described: Mapping[str, Any],
     model: Mapping[str, Any],
     device: str,
     seconds: Mapping[str, float],
@@ -61,16 +82,10 @@ def sidecar(
     warnings: Sequence[str],
 ) -> dict[str, Any]:
     """Content of the file. It holds no name, path, date or number of the patient."""
-    frames = series.frames.shape[0]
     return {
         "schema": SCHEMA,
         "name": series.name,
-        "input": {
-            "kind": "image" if series.dicom is None else "DICOM",
-            "shape_tzyx": [frames, *series.frames.shape[2:]],
-            "spacing_mm_zyx": list(series.grid.spacing_mm),
-            "times_ms": None if series.times_ms is None else list(series.times_ms),
-        },
+        "input": dict(described),
         "model": dict(model),
         "device": device,
         "versions": versions(),

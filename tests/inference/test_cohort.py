@@ -126,9 +126,11 @@ def test_resume_repeats_what_was_interrupted(predict: Callable[..., int], heart:
     write_image(tmp_path / "images" / "a.nii.gz", heart)
     assert predict() == 0
     whole = (tmp_path / "out" / "a.nii.gz").read_bytes()
-    (tmp_path / "out" / "a.json").unlink()  # written last
+    record = tmp_path / "out" / "a.json"
+    record.rename(record.with_name(".a.json.99999.part"))  # takes its name when all else is written
     (tmp_path / "out" / "a.nii.gz").write_bytes(b"half")
     assert predict("--resume") == 0
+    assert files(tmp_path / "out") == ["a.json", "a.nii.gz"]
     assert (tmp_path / "out" / "a.nii.gz").read_bytes() == whole
 
 
@@ -165,6 +167,18 @@ def test_resume_refuses_results_of_another_model(
     assert predict() == 0
     assert predict("--resume", "--precision", "fp32") == 1
     assert "made by another model or with other options" in capsys.readouterr().out
+
+
+def test_resume_refuses_results_of_another_image(
+    predict: Callable[..., int], heart: np.ndarray, tmp_path: Path, capsys: Any
+) -> None:
+    write_image(tmp_path / "images" / "a.nii.gz", heart)
+    assert predict() == 0
+    write_image(tmp_path / "images" / "a.nii.gz", heart + 1)
+    assert predict("--resume") == 1
+    assert "made from another image" in capsys.readouterr().out
+    write_image(tmp_path / "images" / "a.nii.gz", heart)
+    assert predict("--resume") == 0
 
 
 def test_one_failure_stays_alone(

@@ -63,9 +63,10 @@ def test_second_attempt_finds_the_users_files(tmp_path: Path) -> None:
 
 
 def test_first_attempt_replaces_what_was_interrupted(tmp_path: Path) -> None:
-    put(tmp_path, "a.nii.gz")
-    assert finished("a", MODEL, PredictOptions(tmp_path, "resume")) is None
-    with pytest.raises(UserError, match="exists"):
+    put(tmp_path, "a.nii.gz", ".a.json.12.part")
+    for existing in ("resume", "overwrite"):
+        assert finished("a", MODEL, PredictOptions(tmp_path, existing)) is None
+    with pytest.raises(UserError, match="exists; add --resume"):
         finished("a", MODEL, PredictOptions(tmp_path))
 
 
