@@ -8,8 +8,8 @@ import pytest
 import SimpleITK as sitk
 
 from nnunet_cardiac.evaluation.cases import match_cases
-from nnunet_cardiac.image_names import IMAGE_ENDINGS, image_stem
-from nnunet_cardiac.images.voxel_size import spacing_is_absent
+from nnunet_cardiac.image_names import IMAGE_ENDINGS, image_ending, image_stem
+from nnunet_cardiac.images.image_file import read_image
 from nnunet_cardiac.inference.sources import find_sources
 from nnunet_cardiac.patients.tables import read_patient_list
 
@@ -41,4 +41,19 @@ def test_every_part_takes_every_ending(tmp_path: Path, ending: str) -> None:
     assert [pair.case for pair in match_cases(tmp_path / "gt", tmp_path / "pred")] == ["p1"]
     assert list(read_patient_list(table).cases) == ["p1"]
     assert [source.name for source in find_sources(tmp_path / "gt", 1)] == ["p1"]
-    assert not spacing_is_absent(tmp_path / "gt" / f"p1{ending}")
+    assert read_image(tmp_path / "gt" / f"p1{ending}").header.spacing == (1.25, 1.25, 8.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "ending"),
+    [
+        ("a.nii.gz", ".nii.gz"),
+        ("A.NII.GZ", ".NII.GZ"),
+        ("a.Nii", ".Nii"),
+        ("a.seq.nrrd", ".nrrd"),
+        ("a.gz", None),
+        ("a.nii.gz.part", None),
+    ],
+)
+def test_ending_as_it_is_written(name: str, ending: str | None) -> None:
+    assert image_ending(name) == ending

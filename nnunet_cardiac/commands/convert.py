@@ -42,6 +42,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--trust-voxels", action="store_true", help="labels of the image's size take its header, whatever theirs says"
     )
+    parser.add_argument(
+        "--spacing",
+        type=float,
+        nargs=3,
+        metavar=("X", "Y", "Z"),
+        help="generic: true voxel size of all files in mm, in the order of the header, whatever it says",
+    )
     folds = parser.add_argument_group("folds", "by patient and balanced by disease group, unless --splits gives them")
     folds.add_argument("--folds", type=int, default=5, metavar="N", help="number of folds (%(default)s)")
     folds.add_argument("--seed", type=int, default=12345, metavar="S", help="seed of the folds (%(default)s)")
@@ -74,6 +81,7 @@ def run(args: argparse.Namespace) -> int:
             args.cine,
             args.trust_voxels,
             structures=args.structures,
+            spacing_mm=_spacing(args),
         ),
         folds=Folds(args.folds, args.seed, args.splits),
         skip=args.skip,
@@ -83,6 +91,17 @@ def run(args: argparse.Namespace) -> int:
     for summary in summaries:
         print(describe(summary))
     return 0
+
+
+def _spacing(args: argparse.Namespace) -> tuple[float, ...] | None:
+    """Return the size that the user gave; public archives mix sizes, so one for all files would be wrong there."""
+    if args.spacing is None:
+        return None
+    from nnunet_cardiac.images.voxel_size import check_given
+
+    if args.name != "generic":
+        raise UserError(f"--spacing is for convert generic; the files of {args.name} have sizes of their own.")
+    return check_given(args.spacing)
 
 
 def parse_labels(given: list[str] | None) -> Mapping[str, tuple[int, ...]] | None:

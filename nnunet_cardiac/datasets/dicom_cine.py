@@ -38,7 +38,7 @@ class CineStack:
 
     def places(self) -> dict[int, tuple[int, int]]:
         """Return instance number -> slice and frame, both from 0."""
-        return {image.instance: (z, t) for z, images in enumerate(self.slices) for t, image in enumerate(images)}
+        return {image.number: (z, t) for z, images in enumerate(self.slices) for t, image in enumerate(images)}
 
     def image(self, frame: int, first: int = 0, last: int | None = None) -> sitk.Image:
         """Read one frame of the slices `first` to `last` (excluded)."""
@@ -106,7 +106,7 @@ def stack_of(images: Sequence[DicomImage], numbers: set[int]) -> CineStack | Non
     A slice that was taken twice has a multiple of the others' frames. The take that holds most of `numbers` counts, or
     the last one, as on the scanner.
     """
-    if len({image.instance for image in images}) < len(images):
+    if len({image.number for image in images}) < len(images):
         return None
     if any(not np.allclose(image.orientation, images[0].orientation, atol=1e-3) for image in images):
         return None
@@ -120,13 +120,13 @@ def stack_of(images: Sequence[DicomImage], numbers: set[int]) -> CineStack | Non
 
 
 def _best_take(column: Sequence[DicomImage], frames: int, numbers: set[int]) -> list[DicomImage]:
-    ordered = sorted(column, key=lambda image: image.instance)
+    ordered = sorted(column, key=lambda image: image.number)
     takes = [ordered[start : start + frames] for start in range(0, len(ordered), frames)]
-    return max(reversed(takes), key=lambda take: sum(image.instance in numbers for image in take))
+    return max(reversed(takes), key=lambda take: sum(image.number in numbers for image in take))
 
 
 def _describe(images: Sequence[DicomImage]) -> str:
-    numbers = [image.instance for image in images]
+    numbers = [image.number for image in images]
     places = len({tuple(np.round(image.position, 1)) for image in images})
     name = images[0].description or images[0].path.parent.name
     return f"{name!r} ({len(images)} images at {places} places, instances {min(numbers)} to {max(numbers)})"

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from nnunet_cardiac.datasets.image_files import file_volume
+from nnunet_cardiac.datasets.layout import unpacked
 from nnunet_cardiac.datasets.naming import case_name, patient_name
 from nnunet_cardiac.datasets.subject import FOLDER_OF_SPLIT, Case, Collection, ConvertOptions, Subject, Volume
 from nnunet_cardiac.errors import UserError
@@ -40,11 +41,11 @@ def read(source: Path, options: ConvertOptions) -> list[Collection]:
         if not row.get("patient") or not row.get("image"):
             raise UserError(f"{source}: the row {row} lacks image or patient; expected both in every row.")
         by_patient.setdefault(patient_name(row["patient"]), []).append(row)
-    subjects = [_subject(source, patient, own) for patient, own in by_patient.items()]
+    subjects = [_subject(source, patient, own, options.spacing_mm) for patient, own in by_patient.items()]
     return [Collection("Cardiac", "MRI", options.labels, subjects)]
 
 
-def _subject(source: Path, patient: str, rows: list[dict[str, str]]) -> Subject:
+def _subject(source: Path, patient: str, rows: list[dict[str, str]], spacing_mm: tuple[float, ...] | None) -> Subject:
     names = {row["patient"] for row in rows}
     if len(names) > 1:
         raise UserError(f"{source}: patients {', '.join(sorted(names))} would both be called {patient}; rename one.")
@@ -54,14 +55,21 @@ def _subject(source: Path, patient: str, rows: list[dict[str, str]]) -> Subject:
     facts = {key: value for row in rows for key, value in row.items() if key not in _KNOWN}
     return Subject(
         patient,
-        tuple(_case(source, patient, row, split, alone=len(rows) == 1) for row in rows),
+        tuple(_case(source, patient, row, split, len(rows) == 1, spacing_mm) for row in rows),
         split,
         group=_one(source, patient, rows, "group"),
         facts=facts,
     )
 
 
-def _case(source: Path, patient: str, row: Mapping[str, str], split: str, alone: bool) -> Case:
+def _case(
+    source: Path,
+    patient: str,
+    row: Mapping[str, str],
+    split: str,
+    alone: bool,
+    spacing_mm: tuple[float, ...] | None,
+) -> Case:
     frame = whole_number(source, dict(row), "frame") if row.get("frame") else None
     phase = row.get("phase", "").upper()
     if frame is None and not phase and not alone:
@@ -76,12 +84,14 @@ def _case(source: Path, patient: str, row: Mapping[str, str], split: str, alone:
         raise UserError(
             f"{source}: {row['image']} has no label; training needs one. Say split=test, or remove the row."
         )
-    label = _volume(source, row["label"], frame) if row.get("label") else None
-    return Case(case_name(patient, frame, phase), _volume(source, row["image"], frame), label, phase, frame)
+    label = _volume(source, row["label"], frame, spacing_mm) if row.get("label") else None
+    image = _volume(source, row["image"], frame, spacing_mm)
+    return Case(case_name(patient, frame, phase), image, label, phase, frame)
 
 
-def _volume(source: Path, text: str, frame: int | None) -> Volume:
-    return file_volume(source.parent / text, None if frame is None else frame - 1, split=True)
+def _volume(source: Path, text: str, frame: int | None, spacing_mm: tuple[float, ...] | None) -> Volume:
+    path = unpacked(source.parent / text)
+    return file_volume(path, None if frame is None else frame - 1, True, spacing_mm, unit_matrix=False)
 
 
 def _one(source: Path, patient: str, rows: list[dict[str, str]], column: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from nnunet_cardiac.datasets.image_files import file_volume
-from nnunet_cardiac.datasets.layout import find_folder, subfolders, unknown_layout
+from nnunet_cardiac.datasets.layout import find_folder, subfolders, unknown_layout, unpacked
 from nnunet_cardiac.datasets.naming import patient_name
 from nnunet_cardiac.datasets.subject import Case, Collection, ConvertOptions, Subject
 
@@ -33,7 +33,7 @@ def read(source: Path, options: ConvertOptions) -> list[Collection]:
         for split, part in parts.items()
         if part is not None
         for folder in subfolders(part)
-        if (folder / _IMAGE).is_file() or (folder / _LABEL).is_file()
+        if unpacked(folder / _IMAGE).is_file() or unpacked(folder / _LABEL).is_file()
     ]
     if not any(subject.split == "train" for subject in subjects):
         raise unknown_layout(source, LAYOUT)
@@ -43,6 +43,6 @@ def read(source: Path, options: ConvertOptions) -> list[Collection]:
 
 def _subject(folder: Path, split: str) -> Subject:
     patient = patient_name(folder.name)
-    labelled = split == "train" or (folder / _LABEL).is_file()
-    label = file_volume(folder / _LABEL) if labelled else None
-    return Subject(patient, (Case(patient, file_volume(folder / _IMAGE), label),), split)
+    image, label = unpacked(folder / _IMAGE), unpacked(folder / _LABEL)
+    labelled = split == "train" or label.is_file()
+    return Subject(patient, (Case(patient, file_volume(image), file_volume(label) if labelled else None),), split)

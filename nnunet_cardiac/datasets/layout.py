@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from nnunet_cardiac.errors import UserError
+from nnunet_cardiac.image_names import image_stem
 
 _SHOWN = 15
 
@@ -29,8 +30,21 @@ def subfolders(folder: Path) -> list[Path]:
 
 def image_in(folder: Path, stem: str) -> Path:
     """Return `stem.nii.gz`, or `stem.nii` where the archive was unpacked so; the first if neither is there."""
-    packed, plain = folder / f"{stem}.nii.gz", folder / f"{stem}.nii"
+    packed, plain = unpacked(folder / f"{stem}.nii.gz"), unpacked(folder / f"{stem}.nii")
     return plain if plain.is_file() and not packed.is_file() else packed
+
+
+def unpacked(path: Path) -> Path:
+    """Return the file, or the one in a folder of its name: some programs unpack `x.nii` as `x.nii/x.nii`.
+
+    The file within may have another name if it is the only image there.
+    """
+    if not path.is_dir():
+        return path
+    if (path / path.name).is_file():
+        return path / path.name
+    images = [file for file in sorted(path.iterdir()) if file.is_file() and image_stem(file) is not None]
+    return images[0] if len(images) == 1 else path
 
 
 def unknown_layout(source: Path, expected: str) -> UserError:

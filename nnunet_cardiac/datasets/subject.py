@@ -130,6 +130,7 @@ class ConvertOptions:
         trust_voxels: Labels take the header of their image, whatever their own says.
         skip: Patients that are left out, so that a converter need not read them.
         progress: Show a bar on stderr.
+        spacing_mm: generic: voxel size (x, y, z) of all files, whatever their headers say.
     """
 
     labels: Mapping[str, tuple[int, ...]] | None = None
@@ -140,6 +141,7 @@ class ConvertOptions:
     skip: Sequence[str] = ()
     progress: bool = False
     structures: Sequence[str] | None = None
+    spacing_mm: tuple[float, ...] | None = None
 
 
 def check_subjects(collection: Collection) -> None:

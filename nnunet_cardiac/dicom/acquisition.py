@@ -78,7 +78,7 @@ def read_acquisition(dataset: Any, groups: Sequence[Any]) -> Acquisition:
     """
     sources = [dataset, *(item for group in groups for item in _parts(group))]
     # What a frame says of itself counts before what the file says of all.
-    own = [found for source in reversed(sources) for key in ("FrameType", "ImageType") if (found := texts(source, key))]
+    own = [said for source in reversed(sources) for key in ("FrameType", "ImageType") if (said := texts(source, key))]
     words = tuple(word.upper() for word in own[0]) if own else ()
     name = next((found for source in sources for key in _NAMES if (found := text(source, key))), "")
     return Acquisition(
@@ -159,7 +159,7 @@ def _b_value(sources: Sequence[Any]) -> float:
     if standard is not None:
         return standard
     for tag in (_GE_B_VALUE, _SIEMENS_B_VALUE):
-        value = getattr(sources[0].get(tag), "value", None)
+        value: Any = getattr(sources[0].get(tag), "value", None)
         try:
             first = float(value if isinstance(value, int | float | str) else value[0]) % 1e5
         except (TypeError, ValueError, IndexError):

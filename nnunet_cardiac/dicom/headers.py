@@ -69,9 +69,14 @@ class DicomImage:
     instance: int | None
 
     @property
+    def number(self) -> int:
+        """Instance number, or the number of the frame; 0 if neither is known."""
+        return self.instance or self.frame or 0
+
+    @property
     def order(self) -> tuple[int, int]:
         """Where the image comes among all of a study: by number of its series and of its own."""
-        return (self.series_number, self.instance or self.frame or 0)
+        return (self.series_number, self.number)
 
 
 @dataclass(frozen=True)

@@ -114,7 +114,7 @@ def _chosen(
 
 def _takes(found: Sequence[DicomImage], frames: int) -> list[list[DicomImage]]:
     """The images of one place by measurement, if each has as many as it should have."""
-    newest = sorted(found, key=lambda image: (image.series_number, image.acquisition_number or 0, image.instance or 0))
+    newest = sorted(found, key=lambda image: (image.series_number, image.acquisition_number or 0, image.number))
     if len(newest) % frames:
         return []
     return [newest[start : start + frames] for start in range(0, len(newest), frames)]

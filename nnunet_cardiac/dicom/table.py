@@ -92,7 +92,7 @@ def tabulate(study: DicomStudy, allow_gaps: bool = False) -> list[Row]:
     Returns:
         Rows by study and series number.
     """
-    uids = sorted({item.study for item in (*study.images, *study.left_out)})
+    uids = sorted({image.study for image in study.images} | {item.study for item in study.left_out})
     number = {uid: count for count, uid in enumerate(uids, start=1)}
     rows = [
         _stack_row(part, number[part[0].study], allow_gaps) for part in find_parts(with_purpose_of_series(study.images))

@@ -18,6 +18,7 @@ from nnunet_cardiac.dicom.stacks import DicomStack
 from nnunet_cardiac.dicom.study import DicomStudy, read_study
 from nnunet_cardiac.dicom.table import Row, tabulate
 from nnunet_cardiac.errors import UserError
+from nnunet_cardiac.images.voxel_size import check_given, implausible
 from nnunet_cardiac.inference.series import Grid, Series
 
 logger = logging.getLogger(__name__)
@@ -70,6 +71,7 @@ def read_dicom(
     allow_gaps: bool = False,
     keep_identifiers: bool = False,
     series: str = "",
+    spacing_mm: Sequence[float] | None = None,
 ) -> ReadStudy:
     """Read a study.
 
@@ -79,6 +81,7 @@ def read_dicom(
         allow_gaps: Leave missing slices and frames empty instead of refusing the series.
         keep_identifiers: Keep the name whatever it holds.
         series: Number or description of a series, or `all`; empty chooses the short-axis stack.
+        spacing_mm: Voxel size (x, y, z) that overrules the files; positions and directions stay.
 
     Returns:
         Series named `NAME_seriesNUMBER`, or `NAME` if there is but one.
@@ -100,7 +103,7 @@ def read_dicom(
         messages.append(f"The folder's name holds the patient's name or ID; outputs are called {name}.")
     pixels = PixelReader()
     read = tuple(
-        _series(row.stack, label, study.identifiers, pixels)
+        _series(row.stack, label, study.identifiers, pixels, spacing_mm)
         for row, label in zip(choice.used, _names(name, choice.used), strict=True)
         if row.stack is not None
     )
@@ -125,7 +128,13 @@ def _names_patient(name: str, identifiers: dict[str, str]) -> bool:
     return any(len(word) >= _SHORTEST_NAME and word.lower() in name.lower() for word in words)
 
 
-def _series(stack: DicomStack, name: str, identifiers: dict[str, str], pixels: PixelReader) -> Series:
+def _series(
+    stack: DicomStack,
+    name: str,
+    identifiers: dict[str, str],
+    pixels: PixelReader,
+    spacing_mm: Sequence[float] | None,
+) -> Series:
     empty = np.array([[image is None for image in row] for row in stack.images])
     frames = np.zeros((*empty.shape, *stack.first.shape), dtype=np.float32)
     for t, row in enumerate(stack.images):
@@ -136,7 +145,7 @@ def _series(stack: DicomStack, name: str, identifiers: dict[str, str], pixels: P
     return Series(
         name=name,
         frames=frames[:, None],
-        grid=_grid(stack, times),
+        grid=_grid(stack, times, _spacing(stack, spacing_mm)),
         dimensions=4 if len(stack.images) > 1 else 3,
         warnings=stack.warnings,
         times_ms=None if None in times or len(times) == 1 else tuple(float(t) for t in times if t is not None),
@@ -146,14 +155,29 @@ def _series(stack: DicomStack, name: str, identifiers: dict[str, str], pixels: P
     )
 
 
-def _grid(stack: DicomStack, times: list[float | None]) -> Grid:
+def _spacing(stack: DicomStack, given: Sequence[float] | None) -> tuple[float, float, float]:
+    """Voxel size (x, y, z) in mm: the user's, or that of the files if a heart can be that large."""
+    if given is not None:
+        x, y, z = check_given(given)
+        return x, y, z
+    first, slices = stack.first, len(stack.images[0])
+    spacing = (first.pixel_mm[1], first.pixel_mm[0], stack.slice_mm)
+    if problem := implausible((first.shape[1], first.shape[0], slices), spacing):
+        raise UserError(
+            f"{first.path.parent}: series {stack.series_number} has {problem}. Export it again; --spacing X Y Z in mm "
+            "gives the true size."
+        )
+    return spacing
+
+
+def _grid(stack: DicomStack, times: list[float | None], spacing_mm: tuple[float, float, float]) -> Grid:
     first = stack.first
     row, column = np.array(first.orientation[:3]), np.array(first.orientation[3:])
     normal = np.cross(row, column)
     z = next(z for z in range(len(stack.images[0])) if any(frame[z] is first for frame in stack.images))
     origin = np.array(first.position) - z * stack.slice_mm * normal
     direction = np.stack([row, column, normal], axis=1)
-    spacing: tuple[float, ...] = (first.pixel_mm[1], first.pixel_mm[0], stack.slice_mm)
+    spacing: tuple[float, ...] = spacing_mm
     if len(stack.images) > 1:
         known = [t for t in times if t is not None]
         step = float(np.median(np.diff(known))) if len(known) == len(times) else 1.0

@@ -6,67 +6,54 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
+import numpy.typing as npt
 
 from nnunet_cardiac.errors import UserError
-from nnunet_cardiac.image_names import is_nifti
-from nnunet_cardiac.images.image_file import Header, load_nifti, read_header, read_voxels
+from nnunet_cardiac.images.image_file import Header, Image, read_geometry, read_image
 from nnunet_cardiac.inference.series import Grid, Series
 
 #: What `dimensions` may promise -> dimensions of a file that keep the promise.
 PROMISES = {"auto": (2, 3, 4), "3d": (2, 3), "4d": (4,)}
 
-#: Tolerance of the products of direction cosines; NIfTI stores them in single precision.
-_ORTHONORMAL = 1e-3
-
 _NOT_FINITE = "(NaN or infinite). Export the image again, or fill them"
 
 
-def read_series(name: str, paths: Sequence[Path], promise: str = "auto") -> Series:
+def read_series(
+    name: str, paths: Sequence[Path], promise: str = "auto", spacing_mm: Sequence[float] | None = None
+) -> Series:
     """Read one case.
 
     Args:
         name: Name of the outputs.
         paths: One file a channel, in the order of the training data.
         promise: `3d`, `4d` or `auto`; what the user said the files are.
+        spacing_mm: Voxel size (x, y, z) that overrules the headers.
 
     Raises:
-        UserError: If a file is damaged, has an unexpected number of dimensions or values that are not finite, or the
-            channels lie on different grids.
+        UserError: If a file is damaged, does not say for certain how large its voxels are, has an unexpected number of
+            dimensions or values that are not finite, or the channels lie on different grids.
     """
-    headers = [read_header(path) for path in paths]
+    headers = [read_geometry(path, spacing_mm)[0] for path in paths]
     for path, header in zip(paths, headers, strict=True):
-        _check_header(path, header, promise)
+        _check_dimensions(path, header, promise)
         _check_same_grid(paths[0], headers[0], path, header)
-    first = headers[0]
-    dimensions = len(first.size)
-    # (Y, X), (Z, Y, X) and (T, Z, Y, X) become (T, Z, Y, X); nibabel keeps axes of length 1 that ITK drops.
-    shape = (1,) * (4 - dimensions) + first.size[::-1]
-    stacked = np.stack([_read_finite(path).reshape(shape) for path in paths], axis=1)
-    nifti = load_nifti(paths[0]).header if is_nifti(paths[0]) else None
-    grid = Grid(first.spacing, first.origin, first.direction, nifti)
-    return Series(name, stacked, grid, dimensions)
+    first = read_image(paths[0], spacing_mm)
+    images = (first, *(read_image(path, spacing_mm) for path in paths[1:]))
+    dimensions = len(first.header.size)
+    # (Y, X), (Z, Y, X) and (T, Z, Y, X) become (T, Z, Y, X).
+    shape = (1,) * (4 - dimensions) + first.header.size[::-1]
+    channels = [_finite(path, image).reshape(shape) for path, image in zip(paths, images, strict=True)]
+    grid = Grid(first.header.spacing, first.header.origin, first.header.direction, first.nifti)
+    warnings = tuple(f"{repair[0].upper()}{repair[1:]}." for repair in first.repairs)
+    return Series(name, np.stack(channels, axis=1), grid, dimensions, warnings)
 
 
-def _check_header(path: Path, header: Header, promise: str) -> None:
+def _check_dimensions(path: Path, header: Header, promise: str) -> None:
     dimensions = len(header.size)
-    if header.components != 1:
-        raise UserError(
-            f"{path}: has {header.components} values a voxel (colour or vector), expected one grey value. Give each "
-            "channel as a file of its own, NAME_0000, NAME_0001, ..."
-        )
-    if dimensions not in PROMISES["auto"]:
-        raise UserError(f"{path}: has {dimensions} dimensions, expected 3 (a stack) or 4 (stacks over time).")
     if dimensions not in PROMISES[promise]:
         found = f"{dimensions}D, {' x '.join(map(str, header.size))}"
         advice = "split it, or leave --dimensions out" if promise == "3d" else "leave --dimensions out"
         raise UserError(f"{path}: is {found}, and --dimensions says {promise}; {advice}.")
-    cosines = np.array(header.direction).reshape(dimensions, dimensions)
-    if not np.allclose(cosines.T @ cosines, np.eye(dimensions), atol=_ORTHONORMAL):
-        raise UserError(
-            f"{path}: the direction cosines {np.round(cosines, 3).tolist()} are not orthonormal; the voxels are no "
-            "boxes. Rewrite the header with an orthonormal direction, or resample the image."
-        )
 
 
 def _check_same_grid(first_path: Path, first: Header, path: Path, header: Header) -> None:
@@ -79,12 +66,10 @@ def _check_same_grid(first_path: Path, first: Header, path: Path, header: Header
             )
 
 
-def _read_finite(path: Path) -> np.ndarray:
-    array = read_voxels(path)
-    if array.dtype.kind == "f":
-        wrong = int(np.count_nonzero(~np.isfinite(array)))
+def _finite(path: Path, image: Image) -> npt.NDArray[np.float32]:
+    voxels = image.voxels.astype(np.float32)
+    if image.voxels.dtype.kind == "f":
+        wrong = int(np.count_nonzero(~np.isfinite(voxels)))
         if wrong:
-            raise UserError(f"{path}: {wrong} of {array.size} values are not finite {_NOT_FINITE}.")
-        if is_nifti(path):  # the rounding of nnU-Net's reader, where values are scaled
-            array = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
-    return array.astype(np.float32)
+            raise UserError(f"{path}: {wrong} of {voxels.size} values are not finite {_NOT_FINITE}.")
+    return voxels

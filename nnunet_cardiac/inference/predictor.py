@@ -143,6 +143,17 @@ class CardiacPredictor:
             raise UserError("The image is zero everywhere; there is nothing to segment.")
         return array
 
+    def _checked_frame(
+        self, frames: npt.NDArray[np.float32], number: int, spacing_mm: Sequence[float]
+    ) -> npt.NDArray[np.float32]:
+        """As :meth:`checked`; the error says which frame of a cine series it is, counted from 1."""
+        try:
+            return self.checked(frames[number], spacing_mm)
+        except UserError as error:
+            if len(frames) == 1:
+                raise
+            raise UserError(f"Frame {number + 1} of {len(frames)}: {error}") from error
+
     def predict_frames(
         self, frames: npt.NDArray[np.float32], spacing_mm: Sequence[float], progress: bool = False
     ) -> npt.NDArray[np.integer]:
@@ -161,7 +172,7 @@ class CardiacPredictor:
         Raises:
             UserError: As :meth:`predict`.
         """
-        images = [self.checked(frame, spacing_mm) for frame in frames]
+        images = [self._checked_frame(frames, number, spacing_mm) for number in range(len(frames))]
         # On a GPU, threads preprocess the next frame and resample the last one while the networks compute. On a
         # processor they would take the cores from the networks, whose threads wait for each other.
         background = self.device.type != "cpu"

@@ -1,5 +1,6 @@
 """A raw data set with one fault each: the message names file, found, expected and fix."""
 
+import gzip
 import re
 
 import nibabel
@@ -311,3 +312,20 @@ def test_voxels_without_a_reference_are_noted(dataset, write_volume):
 def test_ignore_label_below_another(dataset):
     dataset.write_json(labels={"background": 0, "RV": 1, "ignore": 2, "MYO": 3, "LV": 4})
     refused(dataset, "the label 'ignore' is 2, and the highest value is 4; nnU-Net needs 'ignore' to be the highest")
+
+
+def test_hearts_of_animals_are_no_problem(empty_dataset):
+    """Pixels of 0.1 mm: `check` measures nothing with them, and nnU-Net trains with any size."""
+    raw = empty_dataset()
+    for name in (FIRST, SECOND):
+        raw.add(name, spacing=(0.1, 0.1, 0.5))
+    assert check(raw).cases[0].spacing == pytest.approx((0.5, 0.1, 0.1))
+
+
+def test_two_voxel_sizes_in_one_header(dataset):
+    path = dataset.label_path(FIRST)
+    image = nibabel.load(path)
+    content = bytearray(image.to_bytes())
+    content[80:92] = np.ones(3, "<f4").tobytes()
+    path.write_bytes(gzip.compress(content))
+    refused(dataset, f"{path}: the header gives two voxel sizes, pixdim 1 x 1 x 1 mm and sform 1.5 x 1.5 x 10 mm")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import re
@@ -152,7 +153,7 @@ def test_nothing_is_overwritten_and_nothing_half_done_is_left(archive, tmp_path,
 def test_skip_leaves_a_patient_out_and_says_so(archive, convert):
     (archive / "database" / "training" / "patient004" / "patient004_frame01.nii.gz").write_bytes(b"no image")
     assert convert("acdc", archive).code == 2
-    assert "patient004_frame01.nii.gz: truncated or damaged" in convert.err
+    assert "patient004_frame01.nii.gz: cannot be read as an image (8 bytes;" in convert.err
     done = convert("acdc", archive, "--skip", "patient004")
     assert done.code == 0
     assert done.json("manifest.json")["skipped"] == ["patient004"]
@@ -284,3 +285,42 @@ def test_one_heart_under_two_names_is_noted(archive, convert):
     (training / "patient002" / "patient002_frame01.nii.gz").write_bytes(image.read_bytes())
     done = convert("acdc", archive)
     assert "1 images occur under two patients" in done.out
+
+
+def forget_matrix(path):
+    """Put diag(-1, -1, 1) into the sform and leave the true sizes in pixdim, as in the archive."""
+    content = bytearray(gzip.decompress(path.read_bytes()))
+    content[252:256] = np.array([0, 2], "<i2").tobytes()
+    content[280:328] = np.hstack([np.diag([-1, -1, 1]), np.zeros((3, 1))]).astype("<f4").tobytes()
+    path.write_bytes(gzip.compress(content))
+
+
+def test_pixdim_counts_beside_the_unit_matrix_of_the_archive(archive, convert):
+    """The archive's files have the matrix diag(-1, -1, 1), whatever their voxel size."""
+    for path in archive.rglob("*.nii.gz"):
+        forget_matrix(path)
+    done = convert("acdc", archive)
+    assert done.code == 0
+    assert done.json("manifest.json")["repairs"] == []
+    image = sitk.ReadImage(str(done.folder / "imagesTr" / "patient001_frame01_0000.nii.gz"))
+    assert image.GetSpacing() == pytest.approx((1.5, 1.5, 8))
+    # nnU-Net's own converter copies such files; nnU-Net reads pixdim, so the check lets them pass.
+    for path in done.folder.rglob("patient001_frame01*.nii.gz"):
+        forget_matrix(path)
+    report = check_raw_dataset(done.folder, ("LV", "MYO", "RV"), progress=False)
+    assert report.cases[0].spacing == pytest.approx((8, 1.5, 1.5))
+
+
+@pytest.mark.parametrize("inner", ["patient001_frame01.nii", "patient001_frame01_0000.nii"])
+def test_archive_in_which_files_are_folders_of_their_name(archive, convert, inner):
+    """Some programs unpack `x.nii.gz` as `x.nii/x.nii`."""
+    folder = archive / "database" / "training" / "patient001"
+    for path in list(folder.glob("*.nii.gz")):
+        place = path.with_suffix("")
+        place.mkdir()
+        name = inner if path.name == "patient001_frame01.nii.gz" else place.name
+        (place / name).write_bytes(gzip.decompress(path.read_bytes()))
+        path.unlink()
+    done = convert("acdc", archive)
+    assert done.code == 0
+    assert "patient001_frame01" in done.names("labelsTr")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 
 import numpy as np
@@ -147,3 +148,70 @@ def test_ignore_label_gets_the_highest_value(make, table, convert):
     assert done.json("dataset.json")["labels"] == {"background": 0, "MYO": 1, "LV": 2, "ignore": 3}
     source = make.heart(make.mnms, 4.0)
     np.testing.assert_array_equal(done.label("Smith_ES"), np.array([0, 2, 1, 3], np.uint8)[source])
+
+
+@pytest.fixture
+def contradicting(make, table):
+    """The table, with pixdim of 1 mm in all NIfTI files beside matrices of 1.5 x 1.5 x 8 mm."""
+    for path in table.parent.glob("*.nii.gz"):
+        content = bytearray(gzip.decompress(path.read_bytes()))
+        content[80:92] = np.ones(3, "<f4").tobytes()
+        path.write_bytes(gzip.compress(content))
+    return table
+
+
+def test_files_with_two_voxel_sizes_are_refused_with_both(contradicting, convert):
+    assert convert("generic", contradicting, *LABELS).code == 2
+    assert "pixdim 1 x 1 x 1 mm and sform 1.5 x 1.5 x 8 mm" in convert.err
+    assert "--spacing 1.5 1.5 8 if sform is right" in convert.err
+    assert convert.folder is None
+
+
+def test_a_matrix_of_1_mm_is_a_contradiction_too(make, table, convert):
+    """The archive of ACDC has it, and its converter takes pixdim; of other files nobody knows."""
+    path = table.parent / "Smith ED.nii.gz"
+    content = bytearray(gzip.decompress(path.read_bytes()))
+    content[252:256] = np.array([0, 2], "<i2").tobytes()
+    content[280:328] = np.hstack([np.diag([-1, -1, 1]), [[-3], [4], [5]]]).astype("<f4").tobytes()
+    path.write_bytes(gzip.compress(content))
+    assert convert("generic", table, *LABELS).code == 2
+    assert (
+        "Smith ED.nii.gz: the header gives two voxel sizes, pixdim 1.5 x 1.5 x 8 mm and sform 1 x 1 x 1 mm"
+        in convert.err
+    )
+
+
+def test_a_given_voxel_size_is_that_of_all_files(contradicting, convert):
+    done = convert("generic", contradicting, *LABELS, "--spacing", "1.25", "1.5", "9")
+    assert done.code == 0
+    row = done.rows("cases.csv")["Smith_ES"]
+    assert [float(row[f"spacing_{axis}_mm"]) for axis in "xyz"] == [1.25, 1.5, 9]
+    assert done.rows("cases.csv")["p4_frame03"]["spacing_z_mm"] == row["spacing_z_mm"]
+    assert (
+        "Smith ED.nii.gz: voxel size 1.25 x 1.5 x 9 mm as given, not from the header"
+        in done.json("manifest.json")["repairs"]
+    )
+    assert convert("generic", contradicting, *LABELS, "--spacing", "1.25", "1.5", "0", number=28).code == 2
+    assert "--spacing is 1.25 1.5 0; expected three sizes above 0" in convert.err
+    assert convert("acdc", contradicting.parent, "--spacing", "1.25", "1.5", "9", number=28).code == 2
+    assert "--spacing is for convert generic" in convert.err
+
+
+def test_a_file_in_a_folder_of_its_name(table, convert):
+    for name in ("Smith ED.nii.gz", "Smith ED seg.nii.gz"):
+        path = table.parent / name
+        content = path.read_bytes()
+        path.unlink()
+        path.mkdir()
+        (path / name).write_bytes(content)
+    assert convert("generic", table, *LABELS).code == 0
+
+
+@pytest.mark.parametrize("name", ["p02.nii", "P02.NII", "p02.nii.gz"])
+def test_a_file_without_its_last_bytes_is_refused(table, convert, name):
+    source = table.parent / "Smith ES seg.nii.gz"
+    content = gzip.decompress(source.read_bytes())[:-300]
+    (table.parent / name).write_bytes(content)
+    table.write_text(table.read_text(encoding="utf-8-sig").replace("Smith ES seg.nii.gz", name))
+    assert convert("generic", table, *LABELS).code == 2
+    assert f"{name}: truncated, {len(content)} bytes; expected {len(content) + 300}" in convert.err

@@ -65,3 +65,14 @@ def test_layout(tmp_path, convert):
     (tmp_path / "x" / "y").mkdir(parents=True)
     assert convert("lasc", tmp_path / "x").code == 2
     assert "expected 'Training Set/ID/lgemri.nrrd'" in convert.err
+
+
+def test_files_in_folders_of_their_name(archive, convert):
+    for path in list(archive.rglob("*.nrrd")):
+        content = path.read_bytes()
+        path.unlink()
+        path.mkdir()
+        (path / path.name).write_bytes(content)
+    done = convert("lasc", archive)
+    assert done.code == 0
+    assert done.names("labelsTr") == list(TRAINING)

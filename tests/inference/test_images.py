@@ -12,6 +12,7 @@ import SimpleITK as sitk
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.inference.images import read_series
 from nnunet_cardiac.inference.label_file import write_label_map
+from nnunet_cardiac.inference.series import Series
 from nnunet_cardiac.inference.sources import find_sources
 
 #: Oblique, in ITK's order.
@@ -79,7 +80,7 @@ def test_header_is_copied_bit_for_bit_and_without_text(tmp_path: Path) -> None:
 
 def test_values_are_those_of_nnunets_reader(tmp_path: Path) -> None:
     path = tmp_path / "scaled.nii.gz"
-    scaled = nibabel.Nifti1Image(image(6, 7, 5), np.eye(4))
+    scaled = nibabel.Nifti1Image(image(6, 7, 5), np.diag([1.5, 1.5, 8, 1]))
     scaled.header.set_slope_inter(0.37, -11)
     nibabel.save(scaled, path)
     np.testing.assert_array_equal(
@@ -123,6 +124,107 @@ def test_a_direction_that_is_none(tmp_path: Path) -> None:
     path.write_bytes(text[:start] + b"space directions: (1,0,0) (1,1,0) (0,0,9)" + text[end:])
     with pytest.raises(UserError, match=r"sheared\.nrrd.*orthonormal"):
         read_series("x", [path])
+
+
+def sheared(degrees: float) -> np.ndarray:
+    """Voxel to mm with a first axis that leans towards the second."""
+    affine = np.diag([-1.5, -1.25, 8, 1.0])
+    affine[1, 0] = -1.5 * np.tan(np.radians(degrees))
+    affine[:3, 3] = (20, 30, -40)
+    return affine
+
+
+def nifti(path: Path, array: np.ndarray, affine: np.ndarray, unit: str = "mm") -> Path:
+    """Write (..., z, y, x) with the matrix in the sform alone, which may be sheared."""
+    file = nibabel.Nifti1Image(array.T, affine)
+    file.header.set_xyzt_units(unit)
+    file.set_sform(affine, 1)
+    file.set_qform(None, 0)
+    nibabel.save(file, path)
+    return path
+
+
+def round_trip(series: Series, folder: Path) -> nibabel.Nifti1Image:
+    """Write label maps and read them back with nibabel."""
+    shape = (len(series.frames), *series.frames.shape[2:])
+    write_label_map(folder / "labels.nii.gz", np.ones(shape, np.uint8), series)
+    return nibabel.load(folder / "labels.nii.gz")
+
+
+def test_a_little_shear_is_corrected_for_computing_and_kept_in_the_label_map(tmp_path: Path) -> None:
+    affine = sheared(0.03)
+    series = read_series("p", [nifti(tmp_path / "p.nii.gz", image(5, 7, 6), affine)])
+    assert series.warnings == ("Direction made orthonormal, axes turned by up to 0.015 degrees.",)
+    direction = np.reshape(series.grid.direction, (3, 3))
+    np.testing.assert_allclose(direction.T @ direction, np.eye(3), atol=1e-12)
+    np.testing.assert_allclose(direction, np.eye(3), atol=3e-4)
+    result = round_trip(series, tmp_path)
+    for field in ("srow_x", "srow_y", "srow_z", "pixdim", "sform_code", "qform_code"):
+        np.testing.assert_array_equal(result.header[field], nibabel.load(tmp_path / "p.nii.gz").header[field])
+    with pytest.raises(UserError, match="degrees away from right angles"):
+        read_series("p", [nifti(tmp_path / "p.nii.gz", image(5, 7, 6), sheared(12))])
+
+
+def test_oblique_slice(tmp_path: Path) -> None:
+    affine = np.array([[1.2, 0, -4.8, 5], [0, 1.5, 0, 6], [0.9, 0, 6.4, 7], [0, 0, 0, 1]])
+    series = read_series("p", [nifti(tmp_path / "p.nii", image(7, 6), affine)])
+    assert series.grid.spacing == pytest.approx((1.5, 1.5))
+    assert (series.dimensions, series.warnings) == (2, ())
+    np.testing.assert_allclose(round_trip(series, tmp_path).affine, affine, atol=1e-6)
+
+
+def test_sequence_of_slicer(tmp_path: Path) -> None:
+    """The frames are the first axis of the header, the fastest one."""
+    array = image(3, 5, 7, 6)
+    head = (
+        "NRRD0005\ntype: short\ndimension: 4\nsizes: 3 6 7 5\nspace: left-posterior-superior\n"
+        "space directions: none (1.5,0,0) (0,1.25,0) (0,0,8)\nkinds: list domain domain domain\n"
+        "space origin: (-20,-30,40)\nendian: little\nencoding: raw\n\n"
+    )
+    path = tmp_path / "p.seq.nrrd"
+    path.write_bytes(head.encode() + np.moveaxis(array, 0, -1).astype("<i2").tobytes())
+    series = read_series("p", [path])
+    np.testing.assert_array_equal(series.frames[:, 0], array)
+    result = round_trip(series, tmp_path)
+    assert result.shape == (6, 7, 5, 3)
+    np.testing.assert_allclose(result.affine, [[-1.5, 0, 0, 20], [0, -1.25, 0, 30], [0, 0, 8, 40], [0, 0, 0, 1]])
+
+
+def test_size_given_by_the_user(tmp_path: Path) -> None:
+    """The header contradicts itself; the label map does not."""
+    affine = np.diag([-1.5, -1.25, 8, 1.0])
+    affine[:3, 3] = (20, 30, -40)
+    path = nifti(tmp_path / "p.nii", image(5, 7, 6), affine)
+    content = bytearray(path.read_bytes())
+    content[80:92] = np.array([1, 1, 1], "<f4").tobytes()
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"pixdim 1 x 1 x 1 mm and sform 1\.5 x 1\.25 x 8 mm"):
+        read_series("p", [path])
+    series = read_series("p", [path], spacing_mm=(1.4, 1.3, 9))
+    assert series.grid.spacing_mm == (9, 1.3, 1.4)
+    assert series.warnings == ("Voxel size 1.4 x 1.3 x 9 mm as given, not from the header.",)
+    result = round_trip(series, tmp_path)
+    expected = np.diag([-1.4, -1.3, 9, 1.0])
+    expected[:3, 3] = (20, 30, -40)
+    for matrix in (result.get_sform(), result.get_qform()):
+        np.testing.assert_allclose(matrix, expected, atol=1e-5)
+    np.testing.assert_allclose(result.header.get_zooms(), (1.4, 1.3, 9))
+
+
+def test_label_map_of_an_image_in_metres_is_in_mm(tmp_path: Path) -> None:
+    affine = np.diag([-1.5, -1.25, 8, 1000]) / 1000
+    series = read_series("p", [nifti(tmp_path / "p.nii", image(5, 7, 6), affine, "meter")])
+    result = round_trip(series, tmp_path)
+    np.testing.assert_allclose(result.affine, np.diag([-1.5, -1.25, 8, 1]), atol=1e-5)
+    assert result.header.get_xyzt_units()[0] == "mm"
+
+
+def test_series_with_an_empty_fourth_axis(tmp_path: Path) -> None:
+    array = image(3, 1, 5, 7, 6)
+    path = nifti(tmp_path / "p.nii.gz", array, np.diag([-1.5, -1.25, 8, 1]))
+    series = read_series("p", [path], "4d")
+    np.testing.assert_array_equal(series.frames[:, 0], array[:, 0])
+    assert round_trip(series, tmp_path).shape == (6, 7, 5, 3)
 
 
 def names(folder: Path, channels: int = 1) -> list[str]:

@@ -34,6 +34,15 @@ def test_bad_arrays(predictor: CardiacPredictor, image: np.ndarray, spacing: tup
         predictor.predict(image, spacing)
 
 
+def test_the_frame_that_cannot_be_used_is_named(predictor: CardiacPredictor) -> None:
+    frames = np.ones((9, 1, 2, 8, 8), np.float32)
+    frames[6] = 0
+    with pytest.raises(UserError, match=r"^Frame 7 of 9: The image is zero everywhere"):
+        predictor.predict_frames(frames, (8, 1.5, 1.5))
+    with pytest.raises(UserError, match=r"^The image is zero everywhere"):
+        predictor.predict_frames(frames[6:7], (8, 1.5, 1.5))
+
+
 def test_single_slice_and_unchanged_input(predictor: CardiacPredictor, heart: np.ndarray) -> None:
     image = heart[2:3].copy()
     labels = predictor.predict(image, (8.0, 1.5, 1.5))
