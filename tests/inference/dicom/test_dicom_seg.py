@@ -211,3 +211,13 @@ def test_the_command_writes_objects_and_notes(
         assert_same(tmp_path / "out" / f"study42_{phase}.dcm", tmp_path / "out" / "study42.nii.gz", frame, NAMES)
     warnings = json.loads((tmp_path / "out" / "study42.json").read_text())["warnings"]
     assert any("several frames of reference" in warning for warning in warnings)
+
+
+def test_a_source_that_is_gone(scanner: Any, cine: np.ndarray, tmp_path: Path) -> None:
+    scanner.classic(cine[:1])
+    series = only(scanner)
+    for file in scanner.folder.iterdir():
+        file.unlink()
+    files, notes = write_segmentations(tmp_path, random_labels()[:1], series, NAMES, {})
+    assert files == []
+    assert notes == ["No DICOM segmentation: it cannot be made from these files (FileNotFoundError)."]
