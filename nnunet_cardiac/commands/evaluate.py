@@ -20,7 +20,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("-gt", type=Path, required=True, metavar="FOLDER", help="reference label maps, e.g. labelsTs")
     parser.add_argument(
-        "-p", nargs="+", required=True, metavar="[NAME=]FOLDER", help="predicted label maps of the same file names"
+        "-p",
+        nargs="+",
+        required=True,
+        metavar="[NAME=]FOLDER",
+        help="predicted label maps of the same file names; a folder that exists is taken as it is, so its path may "
+        "hold =",
     )
     parser.add_argument("-o", type=Path, metavar="FOLDER", help="where to write (the predictions' folder/evaluation)")
     labels = parser.add_argument_group("labels", "by default from dataset.json in or beside each folder")
@@ -33,14 +38,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     labels.add_argument("--no-order-check", action="store_true", help="do not look for exchanged labels")
     cases = parser.add_argument_group("cases and patients")
-    cases.add_argument("--cases", nargs="+", metavar="CASE", help="cases to evaluate (all references)")
+    cases.add_argument(
+        "--cases",
+        nargs="+",
+        metavar="CASE",
+        help="cases to evaluate (all references); the frames of a 4D file are NAME_frame01, NAME_frame02 and so on, "
+        "and NAME means all of them",
+    )
     cases.add_argument("--allow-missing", action="store_true", help="evaluate what is predicted and list the rest")
     cases.add_argument(
         "--patients",
         type=Path,
-        metavar="CSV",
-        help="patient, group, ed_frame, es_frame, height_cm, weight_kg, and with case, patient, phase whose the cases "
-        "are (patients.csv and cases.csv in or beside the reference folder, else the names)",
+        metavar="TABLE",
+        help="CSV or .xlsx: patient, group, ed_frame, es_frame, height_cm, weight_kg, and with case, patient, phase "
+        "whose the cases are (patients and cases, .csv or .xlsx, in or beside the reference folder, else the names)",
     )
     cases.add_argument(
         "--bsa", choices=("mosteller", "dubois"), default="mosteller", help="body surface area (%(default)s)"
@@ -55,12 +66,13 @@ def run(args: argparse.Namespace) -> int:
     from nnunet_cardiac.errors import UserError
     from nnunet_cardiac.evaluation.folders import cohort_of, evaluate_folders
     from nnunet_cardiac.evaluation.methods import named_folders
-    from nnunet_cardiac.evaluation.results import write_results
+    from nnunet_cardiac.evaluation.results import check_target, write_results
 
     methods = named_folders(args.p)
     if args.o is None and len(methods) > 1:
         raise UserError("several methods: say where to write with -o FOLDER.")
     folder = args.o or next(iter(methods.values()))[0] / "evaluation"
+    check_target(folder)
     results = evaluate_folders(
         args.gt,
         args.p,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nnunet_cardiac.errors import UserError
+from nnunet_cardiac.files import split_name
 
 HELP = "make one HTML page, without network or script, of an evaluation"
 
@@ -58,13 +59,11 @@ def _named(words: Sequence[str], option: str) -> dict[str, Path]:
     """Read `NAME=PATH` or `PATH`, whose name is then that of the folder above it and its own."""
     found: dict[str, Path] = {}
     for word in words:
-        name, equals, path = word.partition("=")
-        if not equals:
-            whole = Path(word).resolve()
-            name, path = f"{whole.parent.name}/{whole.name}", word
+        name, path = split_name(word)
+        name = name or f"{path.resolve().parent.name}/{path.resolve().name}"
         if name in found:
             raise UserError(f"{option}: {found[name]} and {path} are both called {name}; give them different names.")
-        found[name] = Path(path)
+        found[name] = path
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from nnunet_cardiac.datasets.subject import Subject
+from nnunet_cardiac.patients.csv_table import number
 
 #: Column -> plausible range. Outside lie zeros for "unknown" and heights in m.
 RANGES: Mapping[str, tuple[float, float]] = {"height_cm": (30.0, 250.0), "weight_kg": (2.0, 350.0)}
@@ -25,8 +26,5 @@ def left_empty(subjects: Sequence[Subject]) -> Iterator[str]:
 
 
 def _plausible(value: object, low: float, high: float) -> float | None:
-    try:
-        number = float(str(value).replace(",", "."))
-    except ValueError:
-        return None
-    return number if low <= number <= high else None
+    found = number(str(value))
+    return found if found is not None and low <= found <= high else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
@@ -65,7 +66,7 @@ def _write_case(
     loaded = _load_volume(case.image)
     image, repairs = loaded.image, loaded.repairs
     _write_image(image, str(case.image), folder / f"images{suffix}" / f"{case.name}_0000{ENDING}")
-    enclosure, volumes = Enclosure(float("nan"), {}), {}
+    enclosure, volumes, digest = Enclosure(float("nan"), {}), {}, ""
     if case.label is not None:
         label = _load_volume(case.label)
         repairs += label.repairs + compare_grids(label.image, image, str(case.label), trust_voxels)
@@ -74,11 +75,21 @@ def _write_case(
         if enclosure.better:
             raise UserError(_swapped(case, enclosure, source))
         volumes = _volumes_ml(array, image, target)
+        digest = (
+            blake2b(repr(array.shape).encode() + array.tobytes(), digest_size=16).hexdigest() if array.any() else ""
+        )
         result = sitk.GetImageFromArray(array)
         result.CopyInformation(image)
         _write(result, folder / f"labels{suffix}" / f"{case.name}{ENDING}")
     return Written(
-        subject, case, f"images{suffix}", *_grid(image), volumes_ml=volumes, enclosed=enclosure.share, repairs=repairs
+        subject,
+        case,
+        f"images{suffix}",
+        *_grid(image),
+        volumes_ml=volumes,
+        enclosed=enclosure.share,
+        repairs=repairs,
+        label_digest=digest,
     )
 
 

@@ -70,7 +70,7 @@ def convert(
     """
     options, folds = options or ConvertOptions(), folds or Folds()
     if not source.exists():
-        expected = "a CSV file" if name == "generic" else f"the unpacked archive of {SOURCES[name].title}"
+        expected = "a CSV or Excel file" if name == "generic" else f"the unpacked archive of {SOURCES[name].title}"
         raise UserError(f"{source}: not found; expected {expected}.")
     source = source.absolute()  # the manifest names files relative to it
     collections = import_module(SOURCES[name].module).read(source, replace(options, skip=skip, progress=progress))

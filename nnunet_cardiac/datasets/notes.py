@@ -26,6 +26,22 @@ def notes_of(cases: Sequence[Written]) -> Iterator[str]:
     for found, sentence in kinds:
         if found:
             yield f"{len(found)} of {len(cases)} cases (first {found[0].case.name}): {sentence}"
+    yield from _copied_labels(labelled)
+
+
+def _copied_labels(cases: Sequence[Written]) -> Iterator[str]:
+    """Yield a sentence if two patients have the same label map: no two hearts are drawn alike."""
+    first: dict[str, Written] = {}
+    copies = []
+    for item in cases:
+        original = first.setdefault(item.label_digest, item)
+        if item.label_digest and original.subject.patient != item.subject.patient:
+            copies.append((original.case.name, item.case.name))
+    if copies:
+        yield (
+            f"{len(copies)} label map{'s' if len(copies) > 1 else ''} with the voxels of another patient's (first "
+            f"{' and '.join(copies[0])}); copied under a wrong name?"
+        )
 
 
 def duplicates(files: Mapping[str, Mapping[str, str]]) -> Iterator[str]:

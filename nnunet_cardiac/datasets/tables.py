@@ -26,6 +26,7 @@ class Written:
         volumes_ml: Structure -> volume in the label map; empty without one.
         enclosed: Share of the border of the LV cavity on the myocardium, NaN if it cannot be said.
         repairs: What was corrected.
+        label_digest: Hash of the label map; empty without one, or if nothing is labelled.
     """
 
     subject: Subject
@@ -36,6 +37,7 @@ class Written:
     volumes_ml: Mapping[str, float] = field(default_factory=dict)
     enclosed: float = float("nan")
     repairs: tuple[str, ...] = ()
+    label_digest: str = ""
 
 
 def case_row(written: Written) -> dict[str, object]:
@@ -46,7 +48,8 @@ def case_row(written: Written) -> dict[str, object]:
     row["labelled"] = int(case.label is not None)
     row |= {f"size_{axis}": n for axis, n in zip("zyx", written.shape, strict=True)}
     row |= {f"spacing_{axis}_mm": round(mm, 4) for axis, mm in zip("zyx", written.spacing_mm, strict=True)}
-    row |= {f"{name.lower()}_volume_ml": round(ml, 3) for name, ml in written.volumes_ml.items()}
+    if written.shape[0] > 1:  # the area of one slice is no volume
+        row |= {f"{name.lower()}_volume_ml": round(ml, 3) for name, ml in written.volumes_ml.items()}
     if np.isfinite(written.enclosed):
         row["lv_border_on_myo"] = round(written.enclosed, 3)
     return row | dict(case.facts)

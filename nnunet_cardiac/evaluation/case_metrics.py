@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,8 @@ class CaseMetrics:
         spacing_mm: Pixel size (row, column).
         confusion: Voxels with reference value i and predicted value j, (K, K).
         contacts: Pixel edges between the labels of the reference, (K, K).
+        depth: Slices of the image.
+        digests: Hash of the label map of the reference and of the prediction; empty where nothing is labelled.
     """
 
     structures: list[Row]
@@ -59,6 +62,8 @@ class CaseMetrics:
     spacing_mm: tuple[float, float]
     confusion: npt.NDArray[np.int64]
     contacts: npt.NDArray[np.int64]
+    depth: int
+    digests: tuple[str, str]
 
 
 def case_metrics(maps: LabelMapPair, structures: Mapping[str, int], tolerance_mm: float = TOLERANCE_MM) -> CaseMetrics:
@@ -74,7 +79,8 @@ def case_metrics(maps: LabelMapPair, structures: Mapping[str, int], tolerance_mm
         tolerance_mm: Of surface Dice.
 
     Returns:
-        Rows of the volume (3D distances) and of the slices (2D distances in the plane).
+        Rows of the volume (3D distances; 2D ones where the image has one slice) and of the slices (2D distances in the
+        plane).
     """
     box = _common_box(maps)
     reference, whole = maps.reference[box], maps.prediction[box]
@@ -87,7 +93,7 @@ def case_metrics(maps: LabelMapPair, structures: Mapping[str, int], tolerance_mm
     slice_rows: list[Row] = []
     for name, value in structures.items():
         pair = reference == value, prediction == value
-        volume = _metrics(*pair, _distances(*pair, maps.spacing_mm, sum(missing)), tolerance_mm, sum(missing))
+        volume = _metrics(*pair, _volume_distances(pair, maps, sum(missing)), tolerance_mm, sum(missing))
         for side in ("reference", "prediction"):
             volume[f"volume_ml_{side}"] = NAN if any(missing) else volume[f"voxels_{side}"] * voxel_ml
         volume_rows.append({"structure": name, **volume})
@@ -111,7 +117,15 @@ def case_metrics(maps: LabelMapPair, structures: Mapping[str, int], tolerance_mm
         pairs.reshape(size, size),
         # An edge to a voxel without a reference does not say what a structure touches there.
         contacts(np.where(ignored, size, reference), size + 1)[:size, :size],
+        len(maps.reference),
+        (_digest(maps.reference), _digest(maps.prediction)),
     )
+
+
+def _digest(labels: npt.NDArray[np.uint8]) -> str:
+    if not labels.any():
+        return ""
+    return blake2b(repr(labels.shape).encode() + labels.tobytes(), digest_size=16).hexdigest()
 
 
 def _common_box(maps: LabelMapPair) -> tuple[slice, ...]:
@@ -148,6 +162,13 @@ def _accuracies(maps: LabelMapPair) -> Iterator[Row]:
 def _distances(reference: Mask, prediction: Mask, spacing_mm: tuple[float, ...], ignored: int) -> SurfaceDistances:
     """Distances of the boundaries of two masks; none where voxels have no reference."""
     return _UNKNOWN if ignored else surface_distances(reference, prediction, spacing_mm)
+
+
+def _volume_distances(pair: tuple[Mask, Mask], maps: LabelMapPair, ignored: int) -> SurfaceDistances:
+    """Distances in 3D; of an image of one slice in its plane, where every voxel is at the surface in 3D."""
+    if len(maps.reference) == 1:
+        return _distances(pair[0][0], pair[1][0], maps.spacing_mm[1:], ignored)
+    return _distances(*pair, maps.spacing_mm, ignored)
 
 
 def _plane_metrics(

@@ -9,32 +9,30 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import SimpleITK as sitk
 
 from nnunet_cardiac.errors import UserError
-from nnunet_cardiac.image_names import IMAGE_ENDINGS, image_stem
-from nnunet_cardiac.images.voxel_size import spacing_is_absent
+from nnunet_cardiac.evaluation.label_files import LabelFile, label_files
+from nnunet_cardiac.evaluation.label_maps import LabelMap, check_same_grid, label_values, read_label_map
 from nnunet_cardiac.label_values import ignored_mask
 
 logger = logging.getLogger(__name__)
 
 
-#: Absolute tolerances in mm (spacing, origin) and of the direction cosines: NIfTI stores single precision and rotations
-#: as quaternions, so equal grids differ in the last digits.
-TOLERANCES = {"spacing": 1e-3, "origin": 1e-2, "direction": 1e-3}
-
-
-#: Direction cosine from which on an axis counts as parallel to one of the body.
-_PARALLEL = 0.9999
-
-
 @dataclass(frozen=True)
 class CasePair:
-    """The two files of one case."""
+    """The two files of one case.
+
+    Attributes:
+        case: Its name.
+        reference: Label map.
+        prediction: Label map of the same name.
+        frame: Where the files are 4D, the frame of the case in them, counted from 0.
+    """
 
     case: str
     reference: Path
     prediction: Path
+    frame: int | None = None
 
 
 @dataclass(frozen=True)
@@ -46,8 +44,7 @@ class LabelMapPair:
         prediction: Label map of the same shape, there too.
         spacing_mm: Voxel size (z, y, x).
         right_handed: Whether the directions of the x, y and z index form a right-handed system; None if they are
-        parallel
-            to the body's axes, which in a short-axis stack means that the orientation was lost.
+            parallel to the body's axes, which in a short-axis stack means that the orientation was lost.
         ignored: Voxels without a reference (nnU-Net's ignore label), of the same shape; None if there are none.
     """
 
@@ -59,12 +56,12 @@ class LabelMapPair:
 
 
 def reference_cases(reference: Path) -> list[str]:
-    """Return the names of the cases in a folder of label maps.
+    """Return the names of the cases in a folder of label maps; each frame of a 4D file is one.
 
     Raises:
         UserError: If the folder is missing or holds no label map, or a case exists in two formats.
     """
-    return sorted(_label_maps(reference))
+    return sorted(label_files(reference))
 
 
 def match_cases(reference: Path, prediction: Path, cases: Iterable[str] | None = None) -> list[CasePair]:
@@ -104,10 +101,13 @@ def match_method(
     Raises:
         UserError: As :func:`match_cases`, a case being missing if no folder holds it, or if nothing is left.
     """
-    references = _label_maps(reference)
-    found = {folder: _label_maps(folder) for folder in folders}
+    named = None if cases is None else set(cases)
+    references = label_files(reference, named)
+    found = {folder: label_files(folder, named) for folder in folders}
+    for held in found.values():
+        _check_frames(references, held)
     predicted = set().union(*found.values())
-    wanted = sorted(references if cases is None else set(cases))
+    wanted = sorted(references if named is None else _with_frames(named, references))
     if not wanted:
         raise UserError(f"{reference}: the list of cases to evaluate is empty; name at least one case.")
     missing = [case for case in wanted if case not in predicted]
@@ -115,14 +115,15 @@ def match_method(
     if allow_missing and len(missing) < len(wanted):
         wanted = sorted(set(wanted) - set(missing))
     elif missing:
-        _require(wanted, {case: path for held in found.values() for case, path in held.items()}, where, "prediction")
+        _require(wanted, {case: file for held in found.values() for case, file in held.items()}, where, "prediction")
     _require(wanted, references, reference, "reference")
-    if cases is None and (extra := sorted(predicted - set(references))):
-        logger.warning("%s: no reference for %s; not evaluated.", where, ", ".join(extra))
+    known = {file.stem for file in references.values()}
+    if cases is None and (extra := {f.stem for held in found.values() for f in held.values()} - known):
+        logger.warning("%s: no reference for %s; not evaluated.", where, ", ".join(sorted(extra)))
     pairs = [
-        (run, CasePair(case, references[case], path))
+        (run, CasePair(case, references[case].path, file.path, references[case].frame))
         for case in wanted
-        for run, path in enumerate(held[case] for held in found.values() if case in held)
+        for run, file in enumerate(held[case] for held in found.values() if case in held)
     ]
     return pairs, missing
 
@@ -133,119 +134,85 @@ def read_pair(
     translation: Mapping[int, int] | None = None,
     ignore_label: int | None = None,
 ) -> LabelMapPair:
-    """Read the two label maps of a case and check that they can be compared.
+    """Read the two label maps of a case, see :func:`read_pairs`."""
+    return read_pairs([pair], allowed, translation, ignore_label)[0]
+
+
+def read_pairs(
+    pairs: Sequence[CasePair],
+    allowed: Iterable[int],
+    translation: Mapping[int, int] | None = None,
+    ignore_label: int | None = None,
+) -> list[LabelMapPair]:
+    """Read the label maps of cases in the same two files, each file once, and check that they can be compared.
 
     Args:
-        pair: The two files.
+        pairs: One case, or frames of the same 4D files.
         allowed: Label values that may occur; 0 always may.
         translation: Value in the prediction -> value in the reference, where the two count differently.
         ignore_label: Value of voxels without a reference, or None if there are none.
 
     Returns:
-        Both maps and their voxel size.
+        Both maps and their voxel size, for each pair.
 
     Raises:
-        UserError: If a file cannot be read, is not 3D, holds other values, the prediction holds the ignore label, or
-            the two grids differ.
+        UserError: If a file cannot be read or is cut short, is neither one volume nor a series of them, holds other
+            values, the prediction holds the ignore label, or the two grids differ.
     """
-    reference, prediction = _read(pair.reference), _read(pair.prediction)
-    _check_geometry(pair, reference, prediction)
+    reference, prediction = (read_label_map(path) for path in (pairs[0].reference, pairs[0].prediction))
+    check_same_grid(reference, prediction)
     allowed = {0, *allowed}
-    x, y, z = reference.GetSpacing()
-    direction = np.reshape(reference.GetDirection(), (3, 3))
-    handed = None if np.abs(direction).max(axis=0).min() > _PARALLEL else bool(np.linalg.det(direction) > 0)
     own = allowed if translation is None else {0, *translation}
-    predicted = _label_array(pair.prediction, prediction, own, refused=ignore_label)
+    predicted = label_values(prediction, own, refused=ignore_label)
     if translation is not None:
         table = np.zeros(256, np.uint8)
         table[list(translation)] = list(translation.values())
         predicted = table[predicted]
-    expected = _label_array(pair.reference, reference, allowed if ignore_label is None else {*allowed, ignore_label})
+    expected = label_values(reference, allowed if ignore_label is None else {*allowed, ignore_label})
+    if pairs[0].frame is None and len(expected) > 1:
+        raise UserError(f"{reference.path}: found {len(expected)} frames, expected one volume, as when it was listed.")
+    return [_one_pair(expected[pair.frame or 0], predicted[pair.frame or 0], reference, ignore_label) for pair in pairs]
+
+
+def _one_pair(
+    expected: npt.NDArray[np.uint8], predicted: npt.NDArray[np.uint8], reference: LabelMap, ignore_label: int | None
+) -> LabelMapPair:
     ignored = ignored_mask(expected, ignore_label)
     if not ignored.any():
-        return LabelMapPair(expected, predicted, (z, y, x), handed)
-    return LabelMapPair(np.where(ignored, np.uint8(0), expected), predicted, (z, y, x), handed, ignored)
+        return LabelMapPair(expected, predicted, reference.spacing_mm, reference.right_handed)
+    known = np.where(ignored, np.uint8(0), expected)
+    return LabelMapPair(known, predicted, reference.spacing_mm, reference.right_handed, ignored)
 
 
-def _label_maps(folder: Path) -> dict[str, Path]:
-    if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder; expected a folder of label maps ({', '.join(IMAGE_ENDINGS)}).")
-    found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        case = image_stem(path)
-        if case is None:
-            continue
-        if case in found:
-            raise UserError(f"{folder}: {found[case].name} and {path.name} are one case in two formats; remove one.")
-        found[case] = path
-    if not found:
-        raise UserError(f"{folder}: no label map in it; expected files ending in {', '.join(IMAGE_ENDINGS)}.")
-    return found
+def _with_frames(named: set[str], files: Mapping[str, LabelFile]) -> set[str]:
+    """The cases, those of all frames where the name of a 4D file is given."""
+    frames: dict[str, set[str]] = {}
+    for case, file in files.items():
+        frames.setdefault(file.stem, set()).add(case)
+    return {case for name in named for case in ({name} if name in files else frames.get(name, {name}))}
 
 
-def _require(wanted: Sequence[str], found: dict[str, Path], folder: Path | str, kind: str) -> None:
+def _check_frames(references: Mapping[str, LabelFile], predictions: Mapping[str, LabelFile]) -> None:
+    """Refuse a prediction with more or fewer frames than its reference."""
+    expected = {file.stem: file for file in references.values()}
+    for file in {file.stem: file for file in predictions.values()}.values():
+        reference = expected.get(file.stem)
+        if reference is not None and file.frames != reference.frames:
+            raise UserError(
+                f"{file.path}: {_count(file.frames)}, expected {_count(reference.frames)} as in {reference.path}. "
+                "Predict from the series that the reference belongs to."
+            )
+
+
+def _count(frames: int | None) -> str:
+    return "one volume" if frames is None else f"{frames} frames"
+
+
+def _require(wanted: Sequence[str], found: Mapping[str, LabelFile], folder: Path | str, kind: str) -> None:
     missing = [case for case in wanted if case not in found]
     if missing:
         raise UserError(
             f"{folder}: {len(missing)} of {len(wanted)} cases have no {kind}: {', '.join(missing)}. "
-            f"Expected files named like {next(iter(found.values())).name}; predict them, or name the cases to evaluate."
+            f"Expected files named like {next(iter(found.values())).path.name}; predict them, or name the cases to "
+            "evaluate."
         )
-
-
-def _read(path: Path) -> sitk.Image:
-    try:
-        image = sitk.ReadImage(str(path))
-    except RuntimeError as error:
-        raise UserError(f"{path}: cannot be read as an image; is the file complete? ({error})") from error
-    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
-        raise UserError(
-            f"{path}: found {image.GetDimension()} dimensions and {image.GetNumberOfComponentsPerPixel()} channels, "
-            "expected a 3D label map of one channel. Split cine series into one file for each frame."
-        )
-    if spacing_is_absent(path):
-        raise UserError(
-            f"{path}: the header gives no voxel size, so distances and volumes have no unit. Copy the geometry of the "
-            "image that it belongs to (SimpleITK: CopyInformation) and write the file again."
-        )
-    return image
-
-
-def _check_geometry(pair: CasePair, reference: sitk.Image, prediction: sitk.Image) -> None:
-    fields = {
-        "size": (reference.GetSize(), prediction.GetSize()),
-        "spacing": (reference.GetSpacing(), prediction.GetSpacing()),
-        "origin": (reference.GetOrigin(), prediction.GetOrigin()),
-        "direction": (reference.GetDirection(), prediction.GetDirection()),
-    }
-    for field, (expected, found) in fields.items():
-        if not np.allclose(expected, found, rtol=0, atol=TOLERANCES.get(field, 0)):
-            raise UserError(
-                f"{pair.prediction}: {field} is {_shown(found)}, expected {_shown(expected)} as in {pair.reference} "
-                "(x, y, z). Predict from the image that belongs to this reference, and do not resample the result."
-            )
-
-
-def _shown(values: Sequence[float]) -> str:
-    return "(" + ", ".join(f"{value:.6g}" for value in values) + ")"
-
-
-def _label_array(path: Path, image: sitk.Image, allowed: set[int], refused: int | None = None) -> npt.NDArray[np.uint8]:
-    array = sitk.GetArrayFromImage(image)
-    if array.dtype == np.uint8:  # as good files are: a table is ten times faster than sorting all voxels
-        known = np.zeros(256, bool)
-        known[list(allowed)] = True
-        if known[array].all():
-            return array
-    values = np.unique(array)
-    other = [value for value in values.tolist() if value not in allowed]
-    if refused in other:
-        raise UserError(
-            f"{path}: found the value {refused} in a prediction, which is the ignore label of the references: no "
-            f"network predicts it. Expected only {sorted(allowed)}; give a folder of predictions, no annotations."
-        )
-    if other:
-        raise UserError(
-            f"{path}: found label values {_shown(other[:8])}, expected only {sorted(allowed)}. "
-            "Check that these are label maps and that dataset.json names every label."
-        )
-    return array.astype(np.uint8)

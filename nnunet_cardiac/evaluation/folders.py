@@ -8,10 +8,11 @@ from pathlib import Path
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.evaluation.cases import reference_cases
 from nnunet_cardiac.evaluation.labels import find_dataset_json, parse_labels, read_labels
-from nnunet_cardiac.evaluation.methods import find_patients, named_methods
+from nnunet_cardiac.evaluation.methods import find_patients, named_folders, named_methods
 from nnunet_cardiac.evaluation.patients import PatientTable, read_patient_table
 from nnunet_cardiac.evaluation.results import Results, derive
 from nnunet_cardiac.evaluation.table import evaluate
+from nnunet_cardiac.files import beside
 from nnunet_cardiac.patients.cohort import Cohort, read_patients
 from nnunet_cardiac.patients.tables import find_tables
 
@@ -43,9 +44,11 @@ def evaluate_folders(
         prediction_labels: The same for the predictions.
         map_labels: Whether predictions whose `dataset.json` numbers otherwise are translated.
         check_order: Whether to look for exchanged labels.
-        cases: Names to evaluate; None takes all references.
+        cases: Names to evaluate, of 4D files also the name of all frames; None takes all references. Phases and
+            indices of the reference follow from all references of the patients in the folder.
         allow_missing: Whether cases without a prediction are left out instead of refused.
-        patients: Table of the patients; None takes `patients.csv` in or beside the folder, if there is one.
+        patients: Table of the patients, CSV or Excel; None takes `patients.csv` or `patients.xlsx` in or beside the
+            folder, if there is one.
         body_surface: Formula of the body surface area, `mosteller` or `dubois`.
         tolerance_mm: Of surface Dice.
         workers: Processes.
@@ -109,7 +112,7 @@ def cohort_of(reference: Path, patients: Path | str | None) -> Cohort:
         reference: The folder.
         patients: Table that the user names; None takes those in and beside the folder, or the names of the cases.
     """
-    tables = find_tables(reference, reference.parent) if patients is None else [Path(patients)]
+    tables = find_tables(reference, beside(reference)) if patients is None else [Path(patients)]
     return read_patients(reference_cases(reference), tables)
 
 
@@ -119,8 +122,10 @@ def _assignments(labels: Mapping[str, int] | Sequence[str]) -> list[str]:
     return list(labels)
 
 
-def _named(predictions: Path | str | Mapping[str, Path | str] | Sequence[str]) -> list[str]:
-    """Methods as the command line names them."""
+def _named(predictions: Path | str | Mapping[str, Path | str] | Sequence[str]) -> dict[str, list[Path]]:
+    """Folders of each method, named by the caller or as on the command line."""
     if isinstance(predictions, Mapping):
-        return [f"{name}={folder}" for name, folder in predictions.items()]
-    return [str(predictions)] if isinstance(predictions, Path | str) else list(predictions)
+        return {name: [Path(folder)] for name, folder in predictions.items()}
+    if isinstance(predictions, Path):
+        return {predictions.resolve().name: [predictions]}
+    return named_folders([predictions] if isinstance(predictions, str) else predictions)

@@ -47,7 +47,8 @@ def indices(table: pd.DataFrame, patients: PatientTable | None = None, formula: 
 
     Args:
         table: Table of :func:`nnunet_cardiac.evaluation.table.evaluate_folder`, of one method; repeated runs are
-        averaged. patients: Height and weight; without, nothing is indexed.
+            averaged.
+        patients: Height and weight; without, nothing is indexed.
         formula: Of the body surface area.
 
     Returns:
@@ -118,7 +119,16 @@ def _whole_volumes(table: pd.DataFrame) -> pd.DataFrame:
     volumes = ["volume_ml_reference", "volume_ml_prediction"]
     keys = [key for key in ("method", "patient", "structure", "phase", "stack", "frame") if key in table]
     slices = table.groupby([*keys, "case"], sort=False, dropna=False)[volumes].mean()
-    return slices.groupby(keys, sort=False, dropna=False)[volumes].sum(min_count=1).reset_index()
+    # Without one of its slices a stack has no volume.
+    return slices.groupby(keys, sort=False, dropna=False)[volumes].agg(_whole_sum).reset_index()
+
+
+def _whole_sum(values: pd.Series) -> float:
+    return float(values.sum(skipna=False))
+
+
+def _whole_mean(values: pd.Series) -> float:
+    return float(values.mean(skipna=False))
 
 
 def _area(patient: str, patients: PatientTable, formula: str) -> float:
@@ -135,7 +145,8 @@ def _with_indexed(values: Mapping[tuple[str, str], float], area_m2: float) -> di
 
 
 def _patient_indices(part: pd.DataFrame, column: str) -> dict[tuple[str, str], float]:
-    volume = part.groupby(["structure", "phase"])[column].mean()
+    # Of a patient with several examinations all count, or none: both sides are means over the same ones.
+    volume = part.groupby(["structure", "phase"])[column].agg(_whole_mean)
     present = set(part.loc[part["phase"].isin(PHASES), "structure"])
     values: dict[tuple[str, str], float] = {}
     for ventricle in ("LV", "RV"):

@@ -8,13 +8,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
+from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.evaluation.case_metrics import TOLERANCE_MM, CaseMetrics, case_metrics
-from nnunet_cardiac.evaluation.cases import CasePair, read_pair
+from nnunet_cardiac.evaluation.cases import CasePair, read_pairs
 
 #: Bad files named in one message.
 _SHOWN = 8
@@ -45,7 +46,7 @@ def run_jobs(jobs: Sequence[Job], *, workers: int = 1, progress: bool = True) ->
     """Compute the metrics of all cases.
 
     Args:
-        jobs: What to compute.
+        jobs: What to compute; files of which several frames are asked for are read once.
         workers: Processes; they are spawned, so a script that asks for more than one guards its main module.
         progress: Show a bar on stderr.
 
@@ -55,26 +56,47 @@ def run_jobs(jobs: Sequence[Job], *, workers: int = 1, progress: bool = True) ->
     Raises:
         UserError: Naming every file that cannot be read or compared.
     """
-    results: list[CaseMetrics] = []
+    results: dict[int, CaseMetrics] = {}
     problems: list[str] = []
-    with _mapping(min(workers, 1 + len(jobs) // _CASES_PER_WORKER)) as map_jobs:
-        for outcome in tqdm(map_jobs(_run, jobs), total=len(jobs), desc="evaluate", unit="case", disable=not progress):
+    groups = _by_files(jobs)
+    with _mapping(min(workers, 1 + len(groups) // _CASES_PER_WORKER)) as map_jobs:
+        outcomes = map_jobs(_run, [[jobs[place] for place in group] for group in groups])
+        shown = tqdm(outcomes, total=len(groups), desc="evaluate", unit="file", disable=not progress)
+        for group, outcome in zip(groups, shown, strict=True):
             if isinstance(outcome, str):
                 problems.append(outcome)
             else:
-                results.append(outcome)
+                results.update(zip(group, outcome, strict=True))
+    raise_all(problems)
+    return [results[place] for place in range(len(jobs))]
+
+
+def raise_all(problems: Sequence[str]) -> None:
+    """Raise one error for several files, if there are any.
+
+    Raises:
+        UserError: With the first few of the messages and the number of the others.
+    """
     if problems:
         more = f"\n... and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
         raise UserError("\n".join(problems[:_SHOWN]) + more)
-    return results
 
 
-def _run(job: Job) -> CaseMetrics | str:
+def _by_files(jobs: Sequence[Job]) -> list[list[int]]:
+    """Places of the jobs that read the same files, which are the frames of a series."""
+    groups: dict[tuple[Path, Path, str], list[int]] = {}
+    for place, job in enumerate(jobs):
+        groups.setdefault((job.pair.reference, job.pair.prediction, repr(job.translation)), []).append(place)
+    return list(groups.values())
+
+
+def _run(jobs: Sequence[Job]) -> list[CaseMetrics] | str:
+    first = jobs[0]
     try:
-        maps = read_pair(job.pair, job.structures.values(), job.translation, job.ignore_label)
+        maps = read_pairs([job.pair for job in jobs], first.structures.values(), first.translation, first.ignore_label)
     except UserError as error:
         return str(error)
-    return case_metrics(maps, job.structures, job.tolerance_mm)
+    return [case_metrics(pair, job.structures, job.tolerance_mm) for pair, job in zip(maps, jobs, strict=True)]
 
 
 @contextmanager

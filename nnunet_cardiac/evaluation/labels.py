@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nnunet_cardiac.anatomy import canonical_anatomy
 from nnunet_cardiac.errors import UserError
-from nnunet_cardiac.files import read_json
+from nnunet_cardiac.files import beside, read_json
 from nnunet_cardiac.label_values import ignore_label, refuse_regions, structure_values
 
 
@@ -49,7 +49,7 @@ def parse_labels(words: Sequence[str], option: str) -> Labels:
 
 def find_dataset_json(folder: Path) -> Path | None:
     """`dataset.json` in a folder of label maps (as nnU-Net's predictions have) or beside it (as `labelsTr` has)."""
-    return next((path for path in (folder / "dataset.json", folder.parent / "dataset.json") if path.is_file()), None)
+    return next((path for where in (folder, beside(folder)) if (path := where / "dataset.json").is_file()), None)
 
 
 def read_labels(path: Path) -> Labels:

@@ -9,47 +9,50 @@ from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.evaluation.conventions import check_same_order
 from nnunet_cardiac.evaluation.labels import find_dataset_json, read_labels
 from nnunet_cardiac.evaluation.table import Method
+from nnunet_cardiac.files import beside, split_name
+from nnunet_cardiac.patients.tables import table_in
 
 
 def named_methods(
-    words: Sequence[str],
+    folders: Mapping[str, Sequence[Path]],
     reference: Path,
     labels: Mapping[str, int],
     prediction_labels: Mapping[str, int] | None = None,
     *,
     map_labels: bool = False,
 ) -> list[Method]:
-    """Read `NAME=FOLDER` or `FOLDER`, whose name is then that of the folder.
+    """Find out how the methods count the structures.
 
     Args:
-        words: Arguments in the order of the methods; a name that comes twice joins its folders.
+        folders: Folders of each method, as :func:`named_folders` reads them.
         reference: Folder of the references, for messages.
         labels: Structure -> value in the references.
         prediction_labels: Structure -> value in all predictions; by default from their `dataset.json`.
         map_labels: Translate predictions whose `dataset.json` numbers otherwise, instead of refusing them.
 
     Raises:
-        UserError: If two folders without a name are called the same, or the numbering differs and is not to be
-        translated.
+        UserError: If the numbering differs and is not to be translated.
     """
     return [
         Method(name, tuple(paths), _translation(paths, reference, labels, prediction_labels, map_labels))
-        for name, paths in named_folders(words).items()
+        for name, paths in folders.items()
     ]
 
 
 def named_folders(words: Sequence[str]) -> dict[str, list[Path]]:
-    """Return the folders of each method, see :func:`named_methods`.
+    """Read `NAME=FOLDER` or `FOLDER`, whose name is then that of the folder; a folder that exists is no NAME=FOLDER.
+
+    Args:
+        words: Arguments in the order of the methods; a name that comes twice joins its folders.
 
     Raises:
         UserError: If two folders without a name are called the same, or one is given twice.
     """
     folders: dict[str, list[Path]] = {}
     for word in words:
-        name, equals, folder = word.partition("=")
-        path = Path(folder if equals else word)
-        key = name if equals else path.resolve().name
-        if not equals and key in folders:
+        name, path = split_name(word)
+        key = name or path.resolve().name
+        if not name and key in folders:
             raise UserError(f"-p: two folders are called {key}; give them names: -p A={folders[key][0]} B={path}")
         if path in folders.setdefault(key, []):
             raise UserError(f"-p: {path} is given twice.")
@@ -58,8 +61,9 @@ def named_folders(words: Sequence[str]) -> dict[str, list[Path]]:
 
 
 def find_patients(reference: Path) -> Path | None:
-    """`patients.csv` in or beside the folder of the references."""
-    return next((p for p in (reference / "patients.csv", reference.parent / "patients.csv") if p.is_file()), None)
+    """The table `patients` in or beside the folder of the references."""
+    folders = (reference, beside(reference))
+    return next((path for folder in folders if (path := table_in(folder, "patients")) is not None), None)
 
 
 def _translation(

@@ -15,10 +15,12 @@ from nnunet_cardiac.evaluation.agreement_statistics import agreement_statistics
 from nnunet_cardiac.evaluation.comparison import compare, rank
 from nnunet_cardiac.evaluation.indices import indices, volume_curves, wall_indices
 from nnunet_cardiac.evaluation.patients import PatientTable
+from nnunet_cardiac.evaluation.references import with_missing
 from nnunet_cardiac.evaluation.slice_summary import slice_summary
 from nnunet_cardiac.evaluation.summary import ALL, by_patient, level_table, presence, summary_table
 from nnunet_cardiac.evaluation.table import Evaluation
 from nnunet_cardiac.files import read_json, replacing, write_json
+from nnunet_cardiac.patients.csv_table import has_columns
 from nnunet_cardiac.version import installed_versions
 
 JSON_NAME = "evaluation.json"
@@ -61,11 +63,12 @@ def derive(
         formula: Of the body surface area.
     """
     levels = level_table(evaluation.slices)
+    volumes = {
+        method: with_missing(part, evaluation.references)
+        for method, part in evaluation.cases.groupby("method", sort=False)
+    }
     clinical = pd.concat(
-        [
-            indices(part, patients, formula).assign(method=method)
-            for method, part in evaluation.cases.groupby("method", sort=False)
-        ]
+        [indices(part, patients, formula).assign(method=method) for method, part in volumes.items()]
     ).rename(columns={"difference": "prediction_minus_reference"})
     clinical.insert(0, "method", clinical.pop("method"))
     tables = {
@@ -81,7 +84,7 @@ def derive(
         "walls": wall_indices(evaluation.walls),
         "plausibility": evaluation.plausibility,
         "presence": presence(evaluation.slices),
-        "curves": volume_curves(evaluation.cases),
+        "curves": volume_curves(pd.concat(volumes.values(), ignore_index=True)),
     }
     if evaluation.cases["method"].nunique() > 1:
         tables |= {"comparison": compare(evaluation.cases), "ranking": rank(evaluation.cases)}
@@ -113,6 +116,21 @@ def agreement_table(clinical: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows).rename(columns={"bias": "bias_reference_minus_prediction"})
 
 
+def check_target(folder: Path) -> None:
+    """Refuse a folder with tables of these names that no evaluation wrote, such as the `cases.csv` of a data set.
+
+    Raises:
+        UserError: If there is one.
+    """
+    for name in TABLES:
+        path = folder / f"{name}.csv"
+        if path.exists() and not any(has_columns(path, column) for column in ("method", "method_a")):
+            raise UserError(
+                f"{path}: is not the table of an evaluation, and would be replaced. Write to another folder (-o), or "
+                "move the file."
+            )
+
+
 def write_results(folder: Path, results: Results) -> list[Path]:
     """Write the tables as CSV and the summaries as JSON, each file atomically; the JSON comes last.
 
@@ -122,7 +140,11 @@ def write_results(folder: Path, results: Results) -> list[Path]:
 
     Returns:
         The files, JSON first.
+
+    Raises:
+        UserError: If the folder holds tables of other origin under these names.
     """
+    check_target(folder)
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for name in (*TABLES, *(n for n in results.tables if n not in TABLES)):

@@ -14,9 +14,12 @@ from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.evaluation.case_metrics import TOLERANCE_MM, CaseMetrics
 from nnunet_cardiac.evaluation.cases import match_method
 from nnunet_cardiac.evaluation.conventions import check_anatomy, check_overlap
+from nnunet_cardiac.evaluation.copies import warn_of_copies
 from nnunet_cardiac.evaluation.ed_es import assign_phases
 from nnunet_cardiac.evaluation.jobs import Job, run_jobs
+from nnunet_cardiac.evaluation.label_files import label_files
 from nnunet_cardiac.evaluation.patients import PatientTable
+from nnunet_cardiac.evaluation.references import VOLUMES, cases_of_patients, read_references, single_slices
 from nnunet_cardiac.evaluation.regions import ROIReport, roi_report
 from nnunet_cardiac.patients.cohort import CaseName, read_names
 
@@ -49,6 +52,8 @@ class Evaluation:
         localisation: Method -> errors of the box around all structures of a slice, as HALSR-Net reports them; a method
             without any slice that the reference labels is left out.
         left_out: Method -> cases with a reference that it has not predicted.
+        references: One row for each structure in all references of the patients, also in those without a prediction,
+            without method and run.
     """
 
     cases: pd.DataFrame
@@ -58,6 +63,7 @@ class Evaluation:
     plausibility: pd.DataFrame
     localisation: Mapping[str, ROIReport]
     left_out: Mapping[str, Sequence[str]]
+    references: pd.DataFrame
 
 
 def evaluate(
@@ -82,10 +88,11 @@ def evaluate(
         methods: What to compare with it.
         labels: Structure -> label value in the reference; value 0 is skipped.
         cases: Names to evaluate; by default all of `reference`.
-        patients: Groups and phases. Phases that it does not name follow the reference volume, see
+        patients: Groups and phases. Phases that it does not name follow the volume in all references of the patient
+            in the folder, whether or not they are evaluated, see
             :func:`nnunet_cardiac.evaluation.ed_es.assign_phases`.
-        names: Case -> patient, as :func:`nnunet_cardiac.patients.cohort.read_patients` says; by default read from
-            the names.
+        names: All cases in `reference` -> patient, as :func:`nnunet_cardiac.patients.cohort.read_patients` says; by
+            default read from the names.
         tolerance_mm: Of surface Dice.
         ignore_label: Value of voxels without a reference, or None; for what is reported then see
             :func:`nnunet_cardiac.evaluation.case_metrics.case_metrics`.
@@ -111,19 +118,29 @@ def evaluate(
         left_out[method.name] = missing
         jobs += [Job(pair, structures, method.translation, tolerance_mm, ignore_label) for _, pair in pairs]
         keys += [(method.name, run, pair.case) for run, pair in pairs]
+    files = label_files(Path(reference))
+    names = names or read_names(files)
+    evaluated = {case for _, _, case in keys}
+    others = {case: files[case] for case in cases_of_patients(evaluated, names) if case not in evaluated}
+    unpredicted = read_references(others, structures, ignore_label)  # first: it takes little time and may refuse
     results = run_jobs(jobs, workers=workers, progress=progress)
     if check_order:
         _check_order(Path(reference), methods, keys, results, structures)
+    warn_of_copies(keys, [result.digests for result in results], names)
     tables = {
         name: _long(keys, [getattr(result, name) for result in results])
         for name in ("structures", "slices", "images", "walls", "plausibility")
     }
-    volumes = tables["structures"]
-    lv = volumes[volumes["structure"] == "LV"].drop_duplicates("case").set_index("case")["volume_ml_reference"]
-    names = names or read_names(case for _, _, case in keys)
-    phases = {case: names[case].phase for _, _, case in keys} | assign_phases(lv.to_dict(), patients.frames, names)
-    for table in tables.values():
+    references = _references(tables["structures"], keys, results, unpredicted)
+    lv = references[references["structure"] == "LV"].set_index("case")["volume_ml_reference"]
+    phases = {case: names[case].phase for case in references["case"]}
+    phases |= assign_phases(lv.to_dict(), patients.frames, names)
+    alone = single_slices(references.set_index("case")["depth"].to_dict(), names)
+    for table in (*tables.values(), references):
         _add_patient_columns(table, names, phases, patients.group)
+        for column in VOLUMES:
+            if column in table:  # phases follow the areas of single slices, but these are no volumes
+                table.loc[table["case"].isin(alone), column] = np.nan
     return Evaluation(
         tables["structures"],
         tables["slices"],
@@ -132,6 +149,7 @@ def evaluate(
         tables["plausibility"],
         _localisation(keys, results),
         left_out,
+        references,
     )
 
 
@@ -209,6 +227,19 @@ def _check_order(
         check_overlap(", ".join(map(str, method.folders)), sum(own, nothing), structures)
 
 
+def _references(
+    compared: pd.DataFrame,
+    keys: Sequence[tuple[str, int, str]],
+    results: Sequence[CaseMetrics],
+    unpredicted: Sequence[Mapping[str, Any]],
+) -> pd.DataFrame:
+    """All references once: those that are compared with a prediction, and the others."""
+    depths = {case: result.depth for (_, _, case), result in zip(keys, results, strict=True)}
+    once = compared.drop_duplicates(["case", "structure"])[["case", "structure", "volume_ml_reference"]]
+    once = once.assign(depth=once["case"].map(depths))
+    return pd.concat([once, pd.DataFrame(unpredicted)], ignore_index=True) if unpredicted else once
+
+
 def _long(keys: Sequence[tuple[str, int, str]], rows: Sequence[Sequence[Mapping[str, object]]]) -> pd.DataFrame:
     return pd.DataFrame(
         {"method": method, "run": run, "case": case, **row}
@@ -223,6 +254,7 @@ def _add_patient_columns(
     if table.empty:
         return
     patients = [names[case].patient for case in table["case"]]
-    table.insert(3, "patient", patients)
-    table.insert(4, "phase", [phases.get(case, "") for case in table["case"]])
-    table.insert(5, "group", [groups.get(patient, "") for patient in patients])
+    place = table.columns.get_loc("case") + 1
+    table.insert(place, "patient", patients)
+    table.insert(place + 1, "phase", [phases.get(case, "") for case in table["case"]])
+    table.insert(place + 2, "group", [groups.get(patient, "") for patient in patients])

@@ -64,13 +64,16 @@ class Image:
     nifti: Any = None
 
 
-def read_image(path: Path, spacing_mm: Sequence[float] | None = None, *, unit_matrix: bool = False) -> Image:
+def read_image(
+    path: Path, spacing_mm: Sequence[float] | None = None, *, unit_matrix: bool = False, any_size: bool = False
+) -> Image:
     """Read an image: its place in the patient and all of its voxels.
 
     Args:
         path: File with one of `IMAGE_ENDINGS`.
         spacing_mm: Voxel size (x, y, z) that overrules the header; directions and origin stay.
-        unit_matrix: As for :func:`nnunet_cardiac.images.voxel_size.choose_spacing`.
+        unit_matrix: As for :func:`nnunet_cardiac.images.voxel_size.choose_spacing`, like the next.
+        any_size: Sizes that no picture of a human heart has are taken, too.
 
     Raises:
         UserError: If the file cannot be read, is damaged, is no image of grey values in 2 to 4 dimensions, or does not
@@ -78,7 +81,7 @@ def read_image(path: Path, spacing_mm: Sequence[float] | None = None, *, unit_ma
     """
     layout = read_layout(path)
     with explained(path):
-        header, repairs = _geometry(layout, spacing_mm, unit_matrix)
+        header, repairs = _geometry(layout, spacing_mm, unit_matrix, any_size)
         return Image(header, _voxels(layout), repairs, layout.nifti if spacing_mm is None else None)
 
 
@@ -88,7 +91,7 @@ def read_geometry(
     """Return the geometry that :func:`read_image` finds and what it corrects, without reading voxels."""
     layout = read_layout(path)
     with explained(path):
-        return _geometry(layout, spacing_mm, unit_matrix)
+        return _geometry(layout, spacing_mm, unit_matrix, any_size=False)
 
 
 def read_header(path: Path) -> Header:
@@ -174,9 +177,11 @@ def explained(path: Path) -> Iterator[None]:
         SimpleITK.ProcessObject.SetGlobalWarningDisplay(shown)
 
 
-def _geometry(layout: Layout, spacing_mm: Sequence[float] | None, unit_matrix: bool) -> tuple[Header, tuple[str, ...]]:
+def _geometry(
+    layout: Layout, spacing_mm: Sequence[float] | None, unit_matrix: bool, any_size: bool
+) -> tuple[Header, tuple[str, ...]]:
     path, count = layout.stored.path, layout.dimensions
-    spacing = choose_spacing(layout, spacing_mm, unit_matrix=unit_matrix)
+    spacing = choose_spacing(layout, spacing_mm, unit_matrix=unit_matrix, any_size=any_size)
     direction, degrees = nearest_orthonormal(path, layout.axes)
     repairs: tuple[str, ...] = ()
     if degrees > REPORTED_DEGREES:

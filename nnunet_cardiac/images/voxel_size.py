@@ -37,7 +37,7 @@ def choose_spacing(
         layout: Header.
         given: The user's (x, y, z) in mm, which overrules the header and every limit.
         unit_matrix: An sform of 1 mm means that nobody wrote it, so that pixdim counts, as in the archive of ACDC.
-        any_size: Sizes that no picture of a heart has are taken too, where nothing is measured with them.
+        any_size: Sizes that no picture of a human heart has are taken, too: a lab trains on animals as well.
 
     Raises:
         UserError: If the header gives no size, two different ones, one in an unknown unit, or none that a picture of a
@@ -123,13 +123,3 @@ def _range(limits: tuple[float, float]) -> str:
 
 def _shown(sizes: Sequence[float]) -> str:
     return " x ".join(f"{size:.6g}" for size in sizes) + " mm"
-
-
-def spacing_is_absent(path: Path) -> bool:
-    """Whether the header of an image file gives no voxel size, or one that is not positive."""
-    from nnunet_cardiac.images.image_file import read_layout
-
-    layout = read_layout(path)
-    count = min(layout.dimensions, 3)
-    sizes = [size for claim in layout.claims.values() for size in claim[:count]]
-    return not sizes or not all(math.isfinite(size) and size > 0 for size in sizes)

@@ -223,6 +223,9 @@ def _fit(name: CaseName, table: PatientList) -> CaseName | None:
     """What a table says of a case, or None if it says nothing."""
     if table.cases:
         listed = table.cases.get(name.case)
+        series = table.cases.get(name.case.rpartition("_frame")[0])  # a 4D file that is listed as one case
+        if listed is None and series is not None:
+            listed = Listed(series.patient)
         return None if listed is None else _by_table(name, listed)
     patient = _listed_patient(name, table.patients)
     return None if patient is None else _by_table(name, Listed(patient))

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.image_names import image_stem
-from nnunet_cardiac.patients.csv_table import read_table
+from nnunet_cardiac.patients.csv_table import TABLE_ENDINGS, has_columns, number, read_table
+
+logger = logging.getLogger(__name__)
 
 #: Names of the tables beside a data set, in the order in which they are asked.
-TABLE_NAMES = ("cases.csv", "patients.csv")
-
+_STEMS = ("cases", "patients")
 _CASE = ("case", "case_id", "casename", "case_name", "name", "file", "filename", "image")
 _PATIENT = ("patient", "patient_id", "subject", "subject_id", "subject_code", "external code", "participant_id")
 _PHASES = {"ed": "ED", "es": "ES", "": ""}
@@ -43,26 +45,42 @@ class PatientList:
 
 
 def find_tables(*folders: Path) -> list[Path]:
-    """`cases.csv` and `patients.csv` of the first folder that holds one; tables that `evaluate` wrote are left out."""
+    """Tables of the first folder that holds one; those that `evaluate` wrote are left out.
+
+    Args:
+        folders: In or beside a data set. A table is called `cases` or `patients` and is CSV or Excel; of two of one
+            name the CSV file counts, with a warning.
+    """
     for folder in folders:
-        found = [path for name in TABLE_NAMES if (path := folder / name).is_file() and not _is_result(path)]
+        found = [path for name in _STEMS if (path := table_in(folder, name)) is not None]
         if found:
             return found
     return []
+
+
+def table_in(folder: Path, stem: str) -> Path | None:
+    """`patients.csv` or `patients.xlsx`, for example, unless `evaluate` wrote it."""
+    paths = [path for ending in TABLE_ENDINGS if (path := folder / f"{stem}{ending}").is_file()]
+    paths = [path for path in paths if not has_columns(path, "method", "structure")]
+    if len(paths) > 1:
+        logger.warning("%s: %s is read, %s is not; keep one.", folder, paths[0].name, paths[1].name)
+    return paths[0] if paths else None
 
 
 def read_patient_list(path: Path) -> PatientList:
     """Read a table with a column `patient` and, if it says more than names, `case`, `phase` and `frame`.
 
     Args:
-        path: CSV with comma, semicolon or tab. Cases may be file names; a table without patients but with cases is one
+        path: CSV or Excel. Cases may be file names; a table without patients but with cases is one
             of patients that have a case each.
 
     Raises:
         UserError: If there is no such column, a case is listed for two patients or two phases, or a phase is neither
             ED, ES nor empty.
     """
-    rows = [{key.strip().lower(): value for key, value in row.items()} for row in read_table(path, ())]
+    rows = [
+        {key.strip().lower(): value for key, value in row.items()} for row in read_table(path, (), (*_CASE, *_PATIENT))
+    ]
     columns = list(rows[0]) if rows else []
     case = next((name for name in _CASE if name in columns), None)
     patient = next((name for name in _PATIENT if name in columns), None)
@@ -86,11 +104,10 @@ def _listed(path: Path, row: Mapping[str, str], patient: str) -> Listed:
     phase, frame = row.get("phase", ""), row.get("frame", "")
     if phase.lower() not in _PHASES:
         raise UserError(f"{path}: {patient} has the phase {phase!r}; expected ED, ES or an empty cell.")
-    try:
-        number = int(float(frame)) if frame else None
-    except ValueError:
-        raise UserError(f"{path}: {patient} has the frame {frame!r}; expected a number or an empty cell.") from None
-    return Listed(patient, _PHASES[phase.lower()], number)
+    value = number(frame)
+    if frame and (value is None or not value.is_integer()):
+        raise UserError(f"{path}: {patient} has the frame {frame!r}; expected a whole number or an empty cell.")
+    return Listed(patient, _PHASES[phase.lower()], None if value is None else int(value))
 
 
 def _agreed(path: Path, case: str, first: Listed | None, second: Listed) -> Listed:
@@ -108,9 +125,3 @@ def _agreed(path: Path, case: str, first: Listed | None, second: Listed) -> List
 
 def _without_ending(name: str) -> str:
     return image_stem(name) or Path(name).name
-
-
-def _is_result(path: Path) -> bool:
-    """Whether it is the table of an evaluation, whose patients were read from names."""
-    header = path.read_text(encoding="utf-8-sig", errors="replace").partition("\n")[0].lower()
-    return {"method", "structure"} <= {name.strip() for name in header.split(",")}

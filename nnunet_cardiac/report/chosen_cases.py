@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import SimpleITK as sitk
 
 from nnunet_cardiac.errors import UserError
-from nnunet_cardiac.evaluation.cases import match_method, read_pair
+from nnunet_cardiac.evaluation.cases import CasePair, match_method, read_pair
 from nnunet_cardiac.evaluation.results import Results
+from nnunet_cardiac.image_names import image_stem
+from nnunet_cardiac.images.image_file import read_voxels
 from nnunet_cardiac.report.overlay_case import OverlayCase
 
 logger = logging.getLogger(__name__)
@@ -40,47 +41,76 @@ def overlay_cases(results: Results, images: Path | None = None) -> dict[str, Ove
     Args:
         results: Finished evaluation; the label maps must still lie where they were.
         images: Folder of images named CASE_0000 or CASE; by default `imagesTs` beside `labelsTs` and so on. Without an
-        image
-            the outlines are drawn on black.
+            image the outlines are drawn on black.
 
     Returns:
         Badge -> case; a case whose files are gone is left out with a warning.
+
+    Raises:
+        UserError: If a file is there but cannot be read, or is cut short.
     """
     facts, found = results.facts, {}
     reference = Path(facts["reference"])
     folder = images or reference.parent / reference.name.replace("labels", "images")
     rows = results.table("cases").drop_duplicates("case").set_index("case")
     for badge, case in chosen_cases(results).items():
-        try:
-            found[badge] = _overlay(case, rows.loc[case], facts, reference, folder)
-        except UserError as error:
-            logger.warning("%s: not drawn. %s", case, error)
+        if (pairs := _pairs(case, facts, reference)) is not None:
+            found[badge] = _overlay(case, rows.loc[case], facts, pairs, folder)
     return found
 
 
-def _overlay(case: str, row: pd.Series, facts: Mapping[str, Any], reference: Path, images: Path) -> OverlayCase:
+def _pairs(case: str, facts: Mapping[str, Any], reference: Path) -> dict[str, CasePair] | None:
+    """Method -> files of a case; None if one is gone."""
+    try:
+        return {
+            method: match_method(reference, [Path(f) for f in folders], [case], allow_missing=False)[0][0][1]
+            for method, folders in facts["methods"].items()
+        }
+    except UserError as error:
+        logger.warning("%s: not drawn. %s", case, error)
+        return None
+
+
+def _overlay(
+    case: str, row: pd.Series, facts: Mapping[str, Any], pairs: Mapping[str, CasePair], images: Path
+) -> OverlayCase:
     labels, maps = facts["labels"], {}
-    for method, folders in facts["methods"].items():
+    for method, pair in pairs.items():
         translation = facts["translations"].get(method)
         mapping = None if translation is None else {int(own): value for own, value in translation.items()}
-        pairs, _ = match_method(reference, [Path(f) for f in folders], [case], allow_missing=False)
-        maps[method] = read_pair(pairs[0][1], labels.values(), mapping, facts.get("ignore_label"))
+        maps[method] = read_pair(pair, labels.values(), mapping, facts.get("ignore_label"))
     last = list(maps.values())[-1]
-    predictions = {method: pair.prediction for method, pair in maps.items()}
-    image = _image(images, case, last.reference.shape)
+    predictions = {method: maps_of.prediction for method, maps_of in maps.items()}
+    image = _image(images, next(iter(pairs.values())), last.reference.shape)
     return OverlayCase(
         case, row["patient"], row["phase"], image, last.reference, predictions, last.spacing_mm, labels, row["group"]
     )
 
 
-def _image(folder: Path, case: str, shape: tuple[int, ...]) -> np.ndarray:
+def _image(folder: Path, pair: CasePair, shape: tuple[int, ...]) -> np.ndarray:
     """First channel of a case, or black."""
-    files = [path for stem in (f"{case}_0000", case) for path in sorted(folder.glob(f"{stem}.*"))]
-    if not files:
-        logger.warning("%s: no image of %s; outlines are drawn on black. Name the folder with --images.", folder, case)
+    path, frame = _image_file(folder, pair)
+    if path is None:
+        logger.warning(
+            "%s: no image of %s; outlines are drawn on black. Name the folder with --images.", folder, pair.case
+        )
         return np.zeros(shape, np.float32)
-    array = sitk.GetArrayFromImage(sitk.ReadImage(str(files[0])))
+    array = read_voxels(path)
+    array = array.reshape((1,) * (3 - array.ndim) + array.shape)
+    if frame is not None and array.ndim == 4 and frame < len(array):
+        array = array[frame]
     if array.shape != shape:
-        logger.warning("%s: size %s, its label map has %s; drawn on black.", files[0], array.shape, shape)
+        logger.warning("%s: size %s, its label map has %s; drawn on black.", path, array.shape, shape)
         return np.zeros(shape, np.float32)
     return array
+
+
+def _image_file(folder: Path, pair: CasePair) -> tuple[Path | None, int | None]:
+    """The image of a case, and the frame in it: its own file, or that of the series."""
+    found = {image_stem(path): path for path in sorted(folder.glob("*"))} if folder.is_dir() else {}
+    series = image_stem(pair.reference) if pair.frame is not None else pair.case
+    for name, frame in ((pair.case, None), (series, pair.frame)):
+        for stem in (f"{name}_0000", name):
+            if stem in found:
+                return found[stem], frame
+    return None, None

@@ -37,7 +37,21 @@ def words(results: Results) -> list[str]:
         missed = ", ".join(f"{name} {count}" for name, count in counts.items() if count)
         if missed:
             said.append(f"{method}: structures missing on one side, in cases: {missed}.")
-    return said
+    return [*said, *_never_found(results)]
+
+
+def _never_found(results: Results) -> list[str]:
+    """Structures that are in references but in no prediction of a method."""
+    cases = results.table("cases")
+    found = cases.groupby(["method", "structure"], sort=False)[["voxels_reference", "voxels_prediction"]].sum()
+    never = found[(found["voxels_prediction"] == 0) & (found["voxels_reference"] > 0)]
+    names: dict[str, list[str]] = {}
+    for method, structure in never.index:
+        names.setdefault(method, []).append(structure)
+    return [
+        f"{method} never finds {' and '.join(own)}: there are no distances, and volumes of the predictions are 0."
+        for method, own in names.items()
+    ]
 
 
 def _few(cases: Sequence[str], most: int = 5) -> str:

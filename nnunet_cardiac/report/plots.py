@@ -75,7 +75,10 @@ def level_figure(levels: pd.DataFrame) -> Figure:
             places = np.arange(len(LEVELS)) + (k - (len(methods) - 1) / 2) * width
             colour = structure_colour(structure) if len(methods) == 1 else METHOD_COLOURS[k % len(METHOD_COLOURS)]
             style = {"color": colour, "error_kw": {"ecolor": INK, "capsize": 2}}
-            bars = axes.bar(places, mean, width * 0.92, yerr=error, **style)
+            known = mean.notna().to_numpy()
+            for place in places[~known]:
+                _say_none(axes, place)
+            bars = axes.bar(places[known], mean[known], width * 0.92, yerr=error[known], **style)
             axes.bar_label(
                 bars, fmt="%.2f", label_type="center", fontsize=7, color="white" if k == 0 and len(methods) > 1 else INK
             )
@@ -152,6 +155,10 @@ def curve_panels(curves: pd.DataFrame) -> Figure:
 
 
 def _box(axes: Axes, values: np.ndarray, place: float, width: float, colour: str, marker: str) -> None:
+    if not len(values):
+        axes.axvline(place, alpha=0)  # the place counts for the limits of the axis
+        _say_none(axes, place)
+        return
     line = {"color": INK, "linewidth": 1}
     axes.boxplot(
         [values], positions=[place], widths=width, showfliers=False, patch_artist=True, manage_ticks=False,
@@ -161,6 +168,14 @@ def _box(axes: Axes, values: np.ndarray, place: float, width: float, colour: str
     # deterministic scatter, so that the same data give the same page
     offsets = np.random.default_rng(0).uniform(-_JITTER, _JITTER, len(values)) * width / 0.3
     axes.scatter(place + offsets, values, s=7, marker=marker, color=colour, edgecolors=INK, linewidths=0.25, zorder=3)
+
+
+def _say_none(axes: Axes, place: float) -> None:
+    """Write that there is no value where a box or a bar would be."""
+    axes.text(
+        place, 0.5, "no value", transform=axes.get_xaxis_transform(), rotation=90, ha="center", va="center",
+        fontsize=7, color=INK,
+    )  # fmt: skip
 
 
 def _method_legend(figure: Figure, methods: Sequence[str]) -> None:

@@ -148,14 +148,15 @@ def _walls(walls: pd.DataFrame) -> Sequence[Part]:
 
 
 def _curves(curves: pd.DataFrame) -> Sequence[Part]:
-    return [
-        Picture(
-            svg_bytes(curve_panels(own)),
-            f"Volume over time, {method}",
-            f"{method}: prediction solid, reference dashed.",
-        )
-        for method, own in (curves.groupby("method", sort=False) if len(curves) else ())
-    ]
+    parts: list[Part] = []
+    for method, own in curves.groupby("method", sort=False) if len(curves) else ():
+        known = own.dropna(subset=["volume_ml_prediction", "volume_ml_reference"], how="all")
+        if known.empty:
+            parts.append(Paragraph(f"{method}: no volume of any frame is known, as of images of one slice."))
+            continue
+        caption = f"{method}: prediction solid, reference dashed."
+        parts.append(Picture(svg_bytes(curve_panels(known)), f"Volume over time, {method}", caption))
+    return parts
 
 
 def _comparison(results: Results) -> Sequence[Part]:

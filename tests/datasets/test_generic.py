@@ -6,6 +6,7 @@ import gzip
 import json
 
 import numpy as np
+import openpyxl
 import pytest
 
 from nnunet_cardiac.datasets.naming import patient_name
@@ -215,3 +216,33 @@ def test_a_file_without_its_last_bytes_is_refused(table, convert, name):
     table.write_text(table.read_text(encoding="utf-8-sig").replace("Smith ES seg.nii.gz", name))
     assert convert("generic", table, *LABELS).code == 2
     assert f"{name}: truncated, {len(content)} bytes; expected {len(content) + 300}" in convert.err
+
+
+def test_a_workbook_is_a_table(make, table, convert):
+    """The sheet with the columns is the second one; a height has a decimal comma, a patient a leading zero."""
+    rows = [row.split(";") for row in table.read_text(encoding="utf-8-sig").splitlines()]
+    book = openpyxl.Workbook()
+    book.active.append(["These are the images of our study"])
+    sheet = book.create_sheet("images")
+    for row in rows:
+        sheet.append(["004" if cell == "p4" else "160,5" if cell == "160" else cell or None for cell in row])
+    path = table.with_suffix(".xlsx")
+    book.save(path)
+    done = convert("generic", path, *LABELS)
+    assert done.code == 0
+    assert "004_frame03" in done.names("labelsTr")
+    assert done.rows("patients.csv")["004"]["height_cm"] == "160.5"
+
+
+def test_a_copied_label_map_is_worth_a_note(make, table, convert):
+    rows = table.read_text(encoding="utf-8-sig").splitlines()
+    heart, other = (make.heart(make.mnms, radius) for radius in (7.0, 6.0))
+    make.save(table.parent / "p 02 ED seg.nii.gz", other)
+    make.save(table.parent / "site1_03 ED seg.nii.gz", heart)
+    table.write_text("\n".join(row for row in rows if " ES " not in row and "cine" not in row))
+    done = convert("generic", table, *LABELS, "--trust-voxels")
+    assert done.code == 0
+    note = (
+        "1 label map with the voxels of another patient's (first Smith_ED and site1p03_ED); copied under a wrong name?"
+    )
+    assert note in done.json("manifest.json")["notes"]

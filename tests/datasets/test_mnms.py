@@ -130,9 +130,29 @@ def test_folder_without_row_and_table_without_column(make, archive, convert):
     table.write_text(text.replace("D3H6Q2", "D3H6Q3"))
     assert convert("mnms", archive).code == 2
     assert "no row for D3H6Q2 (1 in all)" in convert.err
-    table.write_text(text.replace("Pathology", "Diagnosis"))
+    table.write_text(text.replace("Centre", "Hospital"))
     assert convert("mnms", archive).code == 2
-    assert "expected Pathology too" in convert.err
+    assert "expected Centre too" in convert.err
     table.unlink()
     assert convert("mnms", archive).code == 2
     assert "expected a table *information*.csv" in convert.err
+
+
+def test_table_of_october_2020_without_facts_about_patients(archive, convert):
+    """External code, VendorName, Vendor, Centre, ED, ES: no more columns, and the code comes first."""
+    lines = (archive / TABLE).read_text().splitlines()[1:]
+    (archive / TABLE).unlink()
+    head = "External code,VendorName,Vendor,Centre,ED,ES"
+    rows = [",".join(row[i] for i in (1, 3, 2, 4, 5, 6)) for row in (line.split(",") for line in lines)]
+    path = archive / "201014_M&Ms_Dataset_Information_-_opendataset.csv"
+    path.write_text("\n".join([head, *rows]) + "\n")
+    done = convert("mnms", archive)
+    assert done.code == 0
+    assert done.names("labelsTr")[:2] == ["A0S9V9_frame01", "A0S9V9_frame05"]
+    row = done.rows("patients.csv")["A1D0Q7"]
+    assert (row["ed_frame"], row["es_frame"], row["vendor"], row["centre"]) == ("6", "3", "A", "1")
+    assert row["group"] == ""
+    assert "height_cm" not in row
+    assert f"{path.name} has no column Pathology: folds are balanced by vendor alone" in done.out
+    (collection,) = mnms.read(archive, ConvertOptions())
+    assert [subject.stratum for subject in collection.subjects[:3]] == ["A", "A", "B"]

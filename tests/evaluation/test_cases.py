@@ -117,5 +117,5 @@ def test_files_that_are_no_label_maps(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot be read as an image"):
         read_pair(pair, [2])
     sitk.WriteImage(sitk.GetImageFromArray(np.zeros((2, 2, 2, 2), np.uint8), isVector=False), prediction / "a.nii.gz")
-    with pytest.raises(UserError, match="found 4 dimensions and 1 channels, expected a 3D"):
-        read_pair(pair, [2])
+    with pytest.raises(UserError, match=r"a\.nii\.gz: 2 frames, expected one volume as in .*gt.a\.nii\.gz"):
+        match_cases(reference, prediction)

@@ -283,7 +283,7 @@ def test_a_list_of_patients_rules_over_names(tmp_path: Path) -> None:
         (("who,group", "p1,NOR"), "columns who, group; expected `patient`"),
         (("case,patient", "p1_ED,a", "p1_ED,b"), "case p1_ED is listed as a  and as b "),
         (("case,patient,phase", "p1_ED,a,MID"), "a has the phase 'MID'; expected ED, ES or an empty cell"),
-        (("case,patient,frame", "p1_ED,a,x"), "a has the frame 'x'; expected a number"),
+        (("case,patient,frame", "p1_ED,a,x"), "a has the frame 'x'; expected a whole number"),
     ],
 )
 def test_a_table_that_does_not_fit_is_refused(tmp_path: Path, lines: tuple[str, ...], message: str) -> None:

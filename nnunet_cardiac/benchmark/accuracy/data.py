@@ -18,7 +18,7 @@ from nnunet_cardiac.files import read_json, write_json
 from nnunet_cardiac.label_values import refuse_regions
 from nnunet_cardiac.patients.cohort import Cohort, read_patients
 from nnunet_cardiac.patients.splits import check_splits, stratified_splits
-from nnunet_cardiac.patients.tables import TABLE_NAMES, find_tables
+from nnunet_cardiac.patients.tables import find_tables
 
 #: Every fifth patient in the order of the names is kept apart where the data set keeps none apart itself.
 KEPT_APART = 5
@@ -182,12 +182,11 @@ def _copy(source: Path, chosen: _Chosen, target: Path, progress: bool) -> None:
         name = f"{case}{chosen.ending}"
         shutil.copyfile(source / f"labels{own}" / name, scratch / f"labels{part}" / name)
     write_json(scratch / "dataset.json", {**read_json(source / "dataset.json"), "numTraining": len(chosen.training)})
-    tables = {path.name: path for path in find_tables(source)}
+    tables = {path.stem: path for path in find_tables(source)}
     cohort = read_patients(parts, tables.values())
-    groups = disease_groups(sorted(cohort.patients), tables.get("patients.csv"))
-    for name in TABLE_NAMES:
-        if name in tables:
-            shutil.copyfile(tables[name], scratch / name)
+    groups = disease_groups(sorted(cohort.patients), tables.get("patients"))
+    for path in tables.values():
+        shutil.copyfile(path, scratch / path.name)
     splits = _folds(cohort.of(chosen.training), groups)
     write_json(scratch / "splits_final.json", splits)
     facts = {"training": chosen.training, "test": chosen.test, "groups": groups}

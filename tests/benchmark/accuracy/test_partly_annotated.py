@@ -35,7 +35,9 @@ def test_what_is_not_known_is_empty_in_the_results(tmp_path: Path, partly: list[
             reference[:, :, 20:] = IGNORE
         for folder, array in (("gt", reference), ("pred", prediction)):
             (tmp_path / folder).mkdir(exist_ok=True)
-            sitk.WriteImage(sitk.GetImageFromArray(array), str(tmp_path / folder / f"{case}.nii.gz"))
+            image = sitk.GetImageFromArray(array)
+            image.SetSpacing((1.5, 1.5, 8.0))
+            sitk.WriteImage(image, str(tmp_path / folder / f"{case}.nii.gz"))
     methods = [Method("m", (tmp_path / "pred",))]
     found = evaluate(tmp_path / "gt", methods, LABELS, ignore_label=IGNORE, check_order=False, progress=False)
     content = results(found, Data(tmp_path, (), tuple(cases), {}, "x"))
