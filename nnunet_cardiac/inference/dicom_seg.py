@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nnunet_cardiac.dicom.headers import explained
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.files import replacing
 from nnunet_cardiac.inference.dicom_seg_object import build_object
@@ -108,7 +109,8 @@ def _encoded(
         raise _ObstacleError(f"the label map holds the value {unnamed[0]}, which has no name.")
     images = {z: image for z, image in enumerate(row) if image is not None}
     try:
-        source = read_source(list(images.values()))
+        with explained(next(iter(images.values())).path):
+            source = read_source(list(images.values()))
         _check(source)
         segmentation = build_object(label_map, images, grid, names, source)
         notes = enter_source(segmentation, source, list(images))
@@ -118,7 +120,8 @@ def _encoded(
         raise
     except Exception as error:  # of highdicom and pydicom; their messages may hold what identifies the patient
         logger.debug("no segmentation object", exc_info=True)
-        raise _ObstacleError(f"it cannot be made from these files ({type(error).__name__}).") from error
+        kind = type(error.__cause__ or error).__name__
+        raise _ObstacleError(f"it cannot be made from these files ({kind}).") from error
     return stream.getvalue(), notes
 
 

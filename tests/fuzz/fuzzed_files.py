@@ -8,8 +8,10 @@ from __future__ import annotations
 import gzip
 import re
 import struct
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import nibabel
@@ -21,7 +23,10 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 SHAPE = (4, 48, 40)  # slices, rows, columns
 SPACING = (1.5, 1.5, 8.0)  # columns, rows, slices
-ENDINGS = {"nifti": ".nii", "compressed nifti": ".nii.gz", "cine nifti": ".nii", "nrrd": ".nrrd", "meta": ".mha"}
+ENDINGS = {
+    **{"nifti": ".nii", "compressed nifti": ".nii.gz", "cine nifti": ".nii"},
+    **{"nrrd": ".nrrd", "zipped nrrd": ".nrrd", "meta": ".mha", "detached meta": ".mhd"},
+}
 KINDS = (*ENDINGS, "classic", "enhanced")
 
 WHOLE = (0, 1, 2, 3, 7, 8, 9, 128, 255, 1000, 32767, -1, -2, -32768)
@@ -61,13 +66,13 @@ def write_input(folder: Path, number: int, changed: bool = True) -> Fuzzed:
     rng = np.random.default_rng(number)
     name = f"{'f' if changed else 'w'}{number:03d}{''.join(word[0] for word in kind.split())}"
     files = _whole_files(kind)
-    target = str(rng.choice(sorted(files)))
+    target = str(rng.choice(sorted(file for file in files if file != "pixels.raw")))
     change = "nothing"
     if changed:
         change, act = _changes(kind)[int(rng.integers(len(_changes(kind))))]
         files[target] = act(files[target], rng)
     for file, content in files.items():
-        path = folder / (f"{name}/{file}" if kind in ("classic", "enhanced") else name + ENDINGS[kind])
+        path = folder / (f"{name}/{file}" if file.endswith(".dcm") else file.replace("image", name + ENDINGS[kind]))
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     return Fuzzed(name, f"{kind}: {change}")
@@ -78,9 +83,12 @@ def _changes(kind: str) -> list[tuple[str, Callable[[bytes, np.random.Generator]
         "nifti": lambda content: 352,
         "cine nifti": lambda content: 352,
         "nrrd": lambda content: content.index(b"\n\n") + 2,
+        "zipped nrrd": lambda content: content.index(b"\n\n") + 2,
         "meta": lambda content: content.index(b"LOCAL") + 6,
+        "detached meta": lambda content: len(content),
     }.get(kind, lambda content: content.index(b"\xe0\x7f\x10\x00"))
-    extreme = {"nrrd": _extreme_line, "meta": _extreme_line, "classic": _extreme_element, "enhanced": _extreme_element}
+    extreme = {"classic": _extreme_element, "enhanced": _extreme_element}
+    extreme |= dict.fromkeys(("nrrd", "zipped nrrd", "meta", "detached meta"), _extreme_line)
     flip = lambda content, rng: _flipped(content, rng, header(content))  # noqa: E731
     number = extreme.get(kind, _extreme_number)
     if kind == "compressed nifti":
@@ -135,7 +143,10 @@ def _extreme_number(content: bytes, rng: np.random.Generator) -> bytes:
 
 def _extreme_line(content: bytes, rng: np.random.Generator) -> bytes:
     """Another value in one line of the header of an NRRD file or MetaImage; or the line is gone, or there twice."""
-    end = content.index(b"\n\n") if content.startswith(b"NRRD") else content.index(b"LOCAL") + 5
+    if content.startswith(b"NRRD"):
+        end = content.index(b"\n\n")
+    else:
+        end = content.index(b"LOCAL") + 5 if b"LOCAL" in content else len(content) - 1
     lines = content[:end].split(b"\n")
     at = int(rng.integers(len(lines)))
     match = re.match(rb"(.*?(?::=?| =) ?)(.*)", lines[at])
@@ -154,8 +165,6 @@ def _extreme_line(content: bytes, rng: np.random.Generator) -> bytes:
 
 def _elements(content: bytes) -> list[tuple[int, int]]:
     """(Place of the value, its length) of each element of a DICOM file but the pixels."""
-    from io import BytesIO
-
     found = []
     stack = [dcmread(BytesIO(content), stop_before_pixels=True)]
     while stack:
@@ -207,8 +216,13 @@ def _whole_files(kind: str) -> dict[str, bytes]:
         return {f"{z}.dcm": _dicom(image[z], z) for z in range(len(image))}
     if kind == "enhanced":
         return {"0.dcm": _enhanced(image)}
-    if kind in ("nrrd", "meta"):
-        return {"image": _itk(image, ENDINGS[kind])}
+    if kind in ("nrrd", "zipped nrrd", "meta"):
+        return {"image": _itk(image, ENDINGS[kind], kind == "zipped nrrd")}
+    if kind == "detached meta":
+        local = _itk(image, ".mha", False)
+        pixels = image.tobytes()
+        assert local.endswith(pixels)
+        return {"image": local[: -len(pixels)].replace(b"LOCAL", b"pixels.raw"), "pixels.raw": pixels}
     array = image.T
     if kind == "cine nifti":
         array = np.stack([array, array // 2], axis=-1)
@@ -219,14 +233,12 @@ def _whole_files(kind: str) -> dict[str, bytes]:
     return {"image": gzip.compress(content, mtime=0) if kind == "compressed nifti" else content}
 
 
-def _itk(image: np.ndarray, ending: str) -> bytes:
-    import tempfile
-
+def _itk(image: np.ndarray, ending: str, compressed: bool) -> bytes:
     with tempfile.TemporaryDirectory() as temporary:
         path = Path(temporary) / f"image{ending}"
         written = sitk.GetImageFromArray(image)
         written.SetSpacing(SPACING)
-        sitk.WriteImage(written, path)
+        sitk.WriteImage(written, path, useCompression=compressed)
         return path.read_bytes()
 
 
@@ -248,8 +260,6 @@ def _header(sop_class: str, instance: int) -> Dataset:
 
 
 def _bytes(ds: Dataset) -> bytes:
-    from io import BytesIO
-
     stream = BytesIO()
     ds.save_as(stream, enforce_file_format=True)
     return stream.getvalue()

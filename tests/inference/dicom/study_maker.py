@@ -85,8 +85,8 @@ class Plan:
         seed: Of everything drawn at random while writing.
     """
 
-    frames: int = 4
-    slices: int = 5
+    frames: int = 3
+    slices: int = 4
     orientation: str = "oblique"
     storage: str = "classic"
     series: str = "one"

@@ -5,152 +5,43 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import nibabel
 import numpy as np
 import pytest
-import SimpleITK as sitk
 
 from nnunet_cardiac.cli import main
 from nnunet_cardiac.inference import dicom_seg
-from nnunet_cardiac.inference.dicom import read_dicom
 from nnunet_cardiac.inference.dicom_seg import write_segmentations
-from nnunet_cardiac.inference.label_file import write_label_map
-from nnunet_cardiac.inference.series import Series
 
-highdicom = pytest.importorskip("highdicom")
+pytest.importorskip("highdicom")
 pydicom = pytest.importorskip("pydicom")
 
-from pydicom.dataelem import RawDataElement  # noqa: E402
-from pydicom.tag import Tag  # noqa: E402
+from tests.inference.dicom.seg_objects import (  # noqa: E402
+    NAMES,
+    PHASES,
+    assert_same,
+    edit,
+    instances,
+    only,
+    random_labels,
+    referenced,
+    written,
+)
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Invalid value for VR"),
     pytest.mark.filterwarnings("ignore:The value length"),
 ]
 
-NAMES = {"RV": 1, "MYO": 2, "LV": 3}
-PHASES = {"ED": 1, "ES": 4}
 LEGACY_CONVERTED = "1.2.840.10008.5.1.4.1.1.4.4"
-REFERENCES = ("SourceImageSequence", "ReferencedSeriesSequence")
 
 
 @pytest.fixture
-def labels() -> np.ndarray:
-    labels = np.random.default_rng(5).integers(0, 4, (6, 5, 20, 17)).astype(np.uint8)
-    labels[:, 0] = 0  # a slice without a heart
-    return labels
-
-
-@pytest.fixture
-def write(labels: np.ndarray, tmp_path: Path) -> Callable[..., tuple[list[Path], list[str]]]:
-    """Write label map and objects of a series, and check that they hold the same."""
-
-    def run(
-        series: Series, phases: dict[str, int] = PHASES, names: dict[str, int] = NAMES, values: Any = labels
-    ) -> tuple[list[Path], list[str]]:
-        values = values[: series.frames.shape[0], : series.frames.shape[2]].copy()
-        if series.empty is not None:
-            values[series.empty] = 0
-        write_label_map(tmp_path / "labels.nii.gz", values, series)
-        files, notes = write_segmentations(tmp_path, values, series, names, phases)
-        frames = [phases[file.stem.rsplit("_", 1)[-1]] - 1 for file in files] if len(values) > 1 else [0]
-        for file, frame in zip(files, frames if files else [], strict=True):
-            assert_same(file, tmp_path / "labels.nii.gz", frame, names)
-        return files, notes
-
-    return run
-
-
-def assert_same(path: Path, label_map: Path, frame: int, names: dict[str, int]) -> None:
-    """An object read by highdicom, by ITK and by pydicom has the voxels of a label map at their places."""
-    affine = nibabel.load(label_map).affine
-    expected = np.asarray(nibabel.load(label_map).dataobj)
-    expected = expected[..., frame] if expected.ndim == 4 else expected
-    assert expected.any()
-    order = [value for _, value in sorted(names.items(), key=lambda item: item[1])]
-    assert_highdicom_reads(path, expected, affine, order)
-    ds = pydicom.dcmread(path)
-    assert_frames_are(ds, expected, affine, order)
-    slices = ds.NumberOfFrames // len(order)
-    # ITK takes the distance of slices from the first two frames, which of one slice lie at one place.
-    if slices == expected.shape[2] and (slices > 1 or len(order) == 1):
-        assert_itk_reads(path, expected, sitk.ReadImage(label_map), order)
-
-
-def assert_highdicom_reads(path: Path, expected: np.ndarray, affine: np.ndarray, order: list[int]) -> None:
-    volume = highdicom.seg.segread(path).get_volume(combine_segments=True, allow_missing_positions=True)
-    found = np.array([0, *order])[volume.array]
-    to_voxel = np.linalg.inv(affine) @ np.diag([-1, -1, 1, 1]) @ volume.affine
-    where = to_voxel[:3, :3] @ np.indices(found.shape).reshape(3, -1) + to_voxel[:3, 3:]
-    np.testing.assert_allclose(where, np.rint(where), atol=2e-3)
-    x, y, z = np.rint(where).astype(int)
-    assert found.size == expected.size
-    np.testing.assert_array_equal(found.ravel(), expected[x, y, z])
-
-
-def assert_itk_reads(path: Path, expected: np.ndarray, label_map: sitk.Image, order: list[int]) -> None:
-    """ITK takes an object for one stack, in which the structures follow each other."""
-    image = sitk.ReadImage(path)
-    n = label_map.GetDimension()
-    directions = np.array(label_map.GetDirection()).reshape(n, n)[:3, :3]
-    np.testing.assert_allclose(image.GetSpacing(), label_map.GetSpacing()[:3], rtol=1e-5)
-    np.testing.assert_allclose(image.GetOrigin(), label_map.GetOrigin()[:3], atol=1e-3)
-    np.testing.assert_allclose(np.array(image.GetDirection()).reshape(3, 3), directions, atol=1e-5)
-    masks = sitk.GetArrayFromImage(image).astype(bool)
-    wanted = np.concatenate([value == expected.T for value in order])
-    assert masks.shape == wanted.shape
-    # GDCM does not read the last bits of a file that do not fill a byte.
-    np.testing.assert_array_equal(masks.ravel()[:-7], wanted.ravel()[:-7])
-
-
-def assert_frames_are(ds: Any, expected: np.ndarray, affine: np.ndarray, order: list[int]) -> None:
-    for group, mask in zip(
-        ds.PerFrameFunctionalGroupsSequence, ds.pixel_array.reshape(-1, ds.Rows, ds.Columns), strict=True
-    ):
-        position = np.array(group.PlanePositionSequence[0].ImagePositionPatient, dtype=float)
-        voxel = np.linalg.inv(affine) @ np.array([-position[0], -position[1], position[2], 1])
-        z = round(voxel[2])
-        np.testing.assert_allclose(voxel[:3], [0, 0, z], atol=2e-3)
-        number = (group if len(order) > 1 else ds.SharedFunctionalGroupsSequence[0]).SegmentIdentificationSequence[0]
-        value = order[number.ReferencedSegmentNumber - 1]
-        np.testing.assert_array_equal(mask.T.astype(bool), expected[..., z] == value)
-
-
-def only(scanner: Any, **options: Any) -> Series:
-    study = read_dicom("study42", scanner.folder, **options)
-    assert len(study.series) == 1
-    return study.series[0]
-
-
-def edit(scanner: Any, change: Callable[[Any, int], None]) -> None:
-    """Change the files of a study; the second argument is the number of the file."""
-    for number, file in enumerate(sorted(scanner.folder.iterdir())):
-        ds = pydicom.dcmread(file)
-        change(ds, number)
-        ds.save_as(file)
-
-
-def as_bytes(ds: Any, keyword: str, value: bytes) -> None:
-    """Set an element to a value that it may not have."""
-    tag = Tag(keyword)
-    value += b" " * (len(value) % 2)
-    ds[tag] = RawDataElement(tag, pydicom.datadict.dictionary_VR(tag), len(value), value, 0, False, True)
-
-
-def referenced(ds: Any) -> set[tuple[str, int | None]]:
-    """(File, frame) of each image from which a frame of an object was made."""
-    return {
-        (str(item.ReferencedSOPInstanceUID), item.get("ReferencedFrameNumber"))
-        for group in ds.PerFrameFunctionalGroupsSequence
-        for item in group.DerivationImageSequence[0].SourceImageSequence
-    }
-
-
-def instances(row: Any) -> list[str]:
-    return [str(pydicom.dcmread(image.path).SOPInstanceUID) for image in row]
+def write(tmp_path: Path) -> Callable[..., tuple[list[Path], list[str]]]:
+    return partial(written, tmp_path)
 
 
 def test_a_cine_gets_one_object_a_phase(scanner: Any, cine: np.ndarray, write: Any) -> None:
@@ -261,157 +152,12 @@ def test_a_classic_file_with_groups_of_an_enhanced_one(scanner: Any, cine: np.nd
     assert referenced(pydicom.dcmread(files[0])) == {(uid, None) for uid in instances(series.dicom.images[0])}
 
 
-#: What tools for removing identifiers take away, or empty.
-ATTRIBUTES = (
-    *(
-        "StudyID",
-        "StudyDate",
-        "StudyTime",
-        "AccessionNumber",
-        "ReferringPhysicianName",
-        "SeriesNumber",
-        "SeriesDescription",
-    ),
-    *("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "PositionReferenceIndicator", "Manufacturer"),
-    *("FrameOfReferenceUID", "SliceThickness", "SpacingBetweenSlices", "ImageType", "InstanceNumber", "Modality"),
-)
-
-
-@pytest.mark.parametrize("keyword", ATTRIBUTES)
-def test_an_attribute_is_missing_or_empty(scanner: Any, cine: np.ndarray, write: Any, keyword: str) -> None:
-    scanner.classic(cine[:1, :2])
-    series = only(scanner)
-    for change in (lambda ds, _: setattr(ds, keyword, None), lambda ds, _: delattr(ds, keyword)):
-        edit(scanner, change)
-        files, notes = write(series, {}, values=np.full((1, 2, 20, 17), 2, np.uint8))
-        assert len(files) == 1
-        assert notes == (
-            ["The source names no frame of reference; the DICOM segmentation has one of its own."]
-            if keyword == "FrameOfReferenceUID"
-            else []
-        )
-        ds = pydicom.dcmread(files[0])
-        if keyword.startswith(("Patient", "Study", "Accession", "Referring", "Position")):
-            assert ds[keyword].is_empty  # there, as the standard asks, and nothing is invented
-        assert len(referenced(ds)) == 2
-
-
-#: Values that break their format, and those that follow it but are unusual.
-ODD = {
-    "StudyDate": b"XXXX",
-    "PatientBirthDate": b"00000000",
-    "StudyTime": b"anonymous",
-    "PatientSex": b"female",
-    "PatientAge": b"57",
-    "PatientWeight": b"70,5",
-    "PatientSize": b"tall",
-    "ImageType": b"original\\x",
-    "LossyImageCompression": b"no",
-    "LossyImageCompressionRatio": b"10:1",
-    "AcquisitionDateTime": b"removed",
-    "SeriesNumber": b"12345678901",
-    "SeriesDate": b"????????",
-    "SpecificCharacterSet": b"LATIN",
-    "DeidentificationMethod": b"x" * 300,
-    "PatientIdentityRemoved": b"yes!",
-}
-TEXT = {
-    "PatientName": "M\xfcller^J\xf6rg".encode("latin-1"),
-    "PatientID": b"A-1/2 " * 20 + b".",
-    "AccessionNumber": b"12345678901234567890",
-    "StudyDescription": b"\xe5\xbf\x83\xe8\x87\x93",
-    "InstitutionName": b"\xc3\xa9cole \x81\xff",
-    "StudyID": b"too long for a short string",
-}
-
-
-@pytest.mark.parametrize("keyword", [*ODD, *TEXT])
-def test_an_attribute_breaks_the_standard(scanner: Any, cine: np.ndarray, write: Any, keyword: str) -> None:
-    scanner.classic(cine[:1, :2])
-    series = only(scanner)
-    edit(scanner, lambda ds, _: as_bytes(ds, keyword, {**ODD, **TEXT}[keyword]))
-    files, notes = write(series, {}, values=np.full((1, 2, 20, 17), 2, np.uint8))
-    assert len(files) == 1
-    assert notes == []
-    if keyword in TEXT:  # the bytes of the source: whatever shows its text shows that of the object
-        assert TEXT[keyword] in files[0].read_bytes()
-    elif keyword in ("PatientAge", "PatientSex", "PatientSize", "PatientWeight", "StudyDate", "StudyTime"):
-        assert pydicom.dcmread(files[0])[keyword].is_empty
-
-
-def test_uids_stay_as_they_are(scanner: Any, cine: np.ndarray, write: Any) -> None:
-    """Components with leading zeros, as in the Sunnybrook study: not allowed, but they name the study."""
-    odd = {
-        "StudyInstanceUID": b"1.3.12.2.1107.5.04.0007",
-        "SeriesInstanceUID": b"1.3.12.2.1107.5.04.0008",
-        "FrameOfReferenceUID": b"1.3.12.2.1107.5.04.0009",
-    }
-    scanner.classic(cine[:1])
-    series = only(scanner)
-
-    def change(ds: Any, number: int) -> None:
-        for keyword, value in {**odd, "SOPInstanceUID": b"1.3.12.2.1107.5.04.00%d" % (10 + number)}.items():
-            as_bytes(ds, keyword, value)
-
-    edit(scanner, change)
-    files, notes = write(series, {})
-    assert notes == []
-    ds = pydicom.dcmread(files[0])
-    assert ds.StudyInstanceUID == odd["StudyInstanceUID"].decode()
-    assert ds.FrameOfReferenceUID == odd["FrameOfReferenceUID"].decode()
-    assert ds.ReferencedSeriesSequence[0].SeriesInstanceUID == odd["SeriesInstanceUID"].decode()
-    assert {uid for uid, _ in referenced(ds)} == {f"1.3.12.2.1107.5.04.00{n}" for n in range(10, 15)}
-
-
-def test_everything_is_taken_away(scanner: Any, cine: np.ndarray, write: Any) -> None:
-    scanner.classic(cine[:1])
-    series = only(scanner)
-    needed = {"SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"}
-
-    def change(ds: Any, _: int) -> None:
-        for element in list(ds):
-            if element.keyword not in needed:
-                del ds[element.tag]
-
-    edit(scanner, change)
-    files, _ = write(series, {})
-    assert len(referenced(pydicom.dcmread(files[0]))) == 5
-
-
-@pytest.mark.parametrize("keyword", ["SOPInstanceUID", "SeriesInstanceUID"])
-def test_without_names_of_images_there_are_no_references(
-    scanner: Any, cine: np.ndarray, write: Any, keyword: str
-) -> None:
-    scanner.classic(cine[:1])
-    series = only(scanner)
-    edit(scanner, lambda ds, _: setattr(ds, keyword, "1.2.3" if keyword == "SOPInstanceUID" else None))
-    files, notes = write(series, {})
-    assert "names no source image, because UIDs of the files are missing or repeated" in notes[0]
-    ds = pydicom.dcmread(files[0])
-    assert not any(name in ds for name in REFERENCES)
-    assert not any(group.DerivationImageSequence for group in ds.PerFrameFunctionalGroupsSequence)
-
-
-def test_an_object_needs_a_study(scanner: Any, cine: np.ndarray, write: Any) -> None:
-    scanner.classic(cine[:1])
-    series = only(scanner)
-    edit(scanner, lambda ds, number: setattr(ds, "StudyInstanceUID", f"1.2.{number}"))
-    assert write(series, {}) == (
-        [],
-        ["No DICOM segmentation: the images are of 5 studies, and an object belongs to one."],
-    )
-    edit(scanner, lambda ds, _: delattr(ds, "StudyInstanceUID"))
-    files, notes = write(series, {})
-    assert files == []
-    assert "the files have no StudyInstanceUID" in notes[0]
-
-
-def test_other_structures(scanner: Any, cine: np.ndarray, write: Any, labels: np.ndarray) -> None:
+def test_other_structures(scanner: Any, cine: np.ndarray, write: Any) -> None:
     """Label values that a segment's number cannot have, and names in any script, of any length."""
     names = {"scar": 700, "左心室": 5, "a" * 70: 2, "aorta\\root": 256}
     scanner.patient = "M\xfcller^J\xf6rg"
     scanner.classic(cine[:1], SpecificCharacterSet="ISO_IR 100")
-    values = np.array([0, 700, 5, 2])[labels].astype(np.uint16)
+    values = np.array([0, 700, 5, 2])[random_labels()].astype(np.uint16)
     files, notes = write(only(scanner), {}, names, values)
     assert notes == []
     ds = pydicom.dcmread(files[0])
@@ -423,9 +169,10 @@ def test_other_structures(scanner: Any, cine: np.ndarray, write: Any, labels: np
     ]
 
 
-def test_what_cannot_be_carried(scanner: Any, cine: np.ndarray, labels: np.ndarray, tmp_path: Path) -> None:
+def test_what_cannot_be_carried(scanner: Any, cine: np.ndarray, tmp_path: Path) -> None:
     scanner.classic(cine)
     series = only(scanner)
+    labels = random_labels()
     assert "give --ed and --es" in write_segmentations(tmp_path, labels, series, NAMES, {})[1][0]
     labels[0] = 0
     files, notes = write_segmentations(tmp_path, labels, series, NAMES, PHASES)
@@ -435,7 +182,7 @@ def test_what_cannot_be_carried(scanner: Any, cine: np.ndarray, labels: np.ndarr
 
 
 def test_what_nobody_thought_of(
-    scanner: Any, cine: np.ndarray, labels: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    scanner: Any, cine: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever highdicom refuses, the case keeps its label map, and its JSON file holds no words of the source."""
     scanner.classic(cine[:1])
@@ -445,7 +192,7 @@ def test_what_nobody_thought_of(
         raise AttributeError("DOE^JANE")
 
     monkeypatch.setattr(dicom_seg, "build_object", refuse)
-    files, notes = write_segmentations(tmp_path, labels[:1], series, NAMES, {})
+    files, notes = write_segmentations(tmp_path, random_labels()[:1], series, NAMES, {})
     assert files == []
     assert notes == ["No DICOM segmentation: it cannot be made from these files (AttributeError)."]
 
@@ -464,3 +211,13 @@ def test_the_command_writes_objects_and_notes(
         assert_same(tmp_path / "out" / f"study42_{phase}.dcm", tmp_path / "out" / "study42.nii.gz", frame, NAMES)
     warnings = json.loads((tmp_path / "out" / "study42.json").read_text())["warnings"]
     assert any("several frames of reference" in warning for warning in warnings)
+
+
+def test_a_source_that_is_gone(scanner: Any, cine: np.ndarray, tmp_path: Path) -> None:
+    scanner.classic(cine[:1])
+    series = only(scanner)
+    for file in scanner.folder.iterdir():
+        file.unlink()
+    files, notes = write_segmentations(tmp_path, random_labels()[:1], series, NAMES, {})
+    assert files == []
+    assert notes == ["No DICOM segmentation: it cannot be made from these files (FileNotFoundError)."]

@@ -116,7 +116,7 @@ def harmless(draw: st.DrawFn) -> Plan:
         st.sampled_from(["classic", "classic", "classic", "enhanced", "enhanced a slice", "legacy converted"])
     )
     plan = Plan(
-        frames=draw(st.sampled_from([4, 4, 1])),
+        frames=draw(st.sampled_from([3, 3, 1])),
         slices=draw(st.integers(1, 5)),
         orientation=draw(st.sampled_from(sorted(ORIENTATIONS))),
         storage=storage,
@@ -166,7 +166,7 @@ def doubtful(draw: st.DrawFn) -> Plan:
 
 
 FEW = settings(
-    max_examples=10, derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=8, derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
 )
 MANY = settings(FEW, max_examples=400)
 
@@ -263,8 +263,9 @@ def test_a_doubt_alone(name: str) -> None:
 # ---------------------------------------------------------------------------------------------- of the test itself
 
 
-@pytest.mark.parametrize("orientation", ORIENTATIONS)
-@pytest.mark.parametrize("pixels", ["plain", "scaled", "signed"])
+@pytest.mark.parametrize(
+    ("orientation", "pixels"), [*((name, "plain") for name in ORIENTATIONS), ("oblique", "scaled"), ("axial", "signed")]
+)
 def test_another_reader_finds_the_array(tmp_path: Path, orientation: str, pixels: str) -> None:
     """GDCM reads a plain stack as the oracle of these tests says."""
     plan = Plan(frames=1, orientation=orientation, pixels=pixels, numbers="shuffled", names="in order")
