@@ -116,6 +116,9 @@ def _decide(rows: Sequence[Row], candidates: Sequence[Row], views: Sequence[Row]
     if not chosen:
         problems = " ".join(f"{row.title.capitalize()}: {row.problem}." for row in best if row.slices == most)
         return Choice(tuple(row.left_out(_why_not(row, None)) for row in rows), (problems,))
+    if most < _STACK and (broken := [row for row in rows if row.problem and row.slices >= _STACK and row.frames > 1]):
+        problems = " ".join(f"{row.title.capitalize()}: {row.problem}." for row in broken)
+        return Choice(tuple(row.left_out(_why_not(row, None)) for row in rows), (problems,))
     reason = f"{chosen[0].type}, {most} parallel slices"
     taken = {id(row) for row in chosen}
     decided = (row.chosen(reason) if id(row) in taken else row.left_out(_why_not(row, chosen[0])) for row in rows)

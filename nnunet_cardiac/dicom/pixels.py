@@ -52,11 +52,14 @@ class PixelReader:
             if "TransferSyntaxUID" not in dataset.file_meta:  # files without preamble say it by how they are written
                 dataset.file_meta.TransferSyntaxUID = _syntax(*dataset.original_encoding)
         try:
-            array = dataset.pixel_array
-        except Exception as error:  # each decoder has errors of its own
+            with explained(path):
+                array = dataset.pixel_array
+        except UserError as error:  # each decoder has errors of its own
             syntax = dataset.file_meta.get("TransferSyntaxUID", "1.2.840.10008.1.2")
             if not getattr(syntax, "is_compressed", False):
-                raise UserError(f"{path}: truncated or damaged pixels ({error}). Export the study again.") from error
+                raise UserError(
+                    f"{path}: truncated or damaged pixels ({error.__cause__}). Export the study again."
+                ) from error
             return None, _decoded_by_gdcm(image)
         if image.frame is not None and array.ndim == 2:
             array = array[None]

@@ -21,6 +21,7 @@ from nnunet_cardiac.inference.frame_volumes import find_phases, incomplete_frame
 from nnunet_cardiac.inference.images import read_series
 from nnunet_cardiac.inference.label_file import write_label_map
 from nnunet_cardiac.inference.notes import Note, for_record
+from nnunet_cardiac.inference.own_files import is_own_segmentation
 from nnunet_cardiac.inference.predictor import CardiacPredictor
 from nnunet_cardiac.inference.results import PredictOptions, Result, done, failed
 from nnunet_cardiac.inference.series import Series
@@ -155,6 +156,7 @@ class Segmenter:
             mark.touch()
             record.unlink(missing_ok=True)
             remove_parts(output, series.name, keep=mark)
+            _remove(*filter(is_own_segmentation, objects))  # of the label map that is replaced
             write_label_map(path, one.labels, series)
             if self._options.dicom_seg:
                 content["warnings"] += for_record(self._write_objects(one), series.identifiers.values())

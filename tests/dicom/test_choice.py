@@ -186,3 +186,10 @@ def test_the_record_names_nobody(scan: Any) -> None:
         "reason": "cine, 6 parallel slices",
     }
     assert "DOE JANE" in shown(choice.rows)
+
+
+def test_a_view_is_no_substitute_for_a_stack_that_is_refused(scan: Any) -> None:
+    broken = scan.stack(time_ms=None, instance=None, purpose="several echo times")
+    choice = decided(broken + scan.stack(slices=1, series_number=8))
+    assert not choice.used
+    assert "nothing says the order of 4 images" in choice.refusals[0]
