@@ -45,7 +45,9 @@ def test_two_cases_at_a_time(
     (tmp_path / "images").mkdir()
     (tmp_path / "out").mkdir()
     for number, name in enumerate("abcd"):
-        sitk.WriteImage(sitk.GetImageFromArray(heart[:2] + 9 * number), tmp_path / "images" / f"{name}.nii.gz")
+        image = sitk.GetImageFromArray(heart[:2] + 9 * number)
+        image.SetSpacing((1.5, 1.5, 9.0))
+        sitk.WriteImage(image, tmp_path / "images" / f"{name}.nii.gz")
     (tmp_path / "images" / "c.nii.gz").write_bytes(b"no image")
     sources = find_sources(tmp_path / "images", 1)
     worker = Worker(model, PredictOptions(tmp_path / "out"), threads=1)
