@@ -12,34 +12,36 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nnunet_cardiac.dicom.values import items, number, text, texts
+from nnunet_cardiac.dicom.values import items, number, private, text, texts
 
 MAGNITUDE = "magnitude"
 
-#: Words of Image Type and Frame Type -> part of the complex signal. The first two words say where an image comes from.
+#: Words of Image Type and Frame Type -> part of the complex signal.
 _COMPONENTS = {
-    "M": MAGNITUDE,
     "MAGNITUDE": MAGNITUDE,
-    "P": "phase",
     "PHASE": "phase",
     "PHASE MAP": "phase",
     "VELOCITY": "phase",
     "VELOCITY MAP": "phase",
-    "R": "real",
     "REAL": "real",
-    "I": "imaginary",
     "IMAGINARY": "imaginary",
 }
-#: GE writes the part of the signal as a number into a private element.
+#: Letters for these, alone (Siemens) or before a word (Philips); as the third word only, since they mean else later.
+_LETTERS = {"M": MAGNITUDE, "P": "phase", "R": "real", "I": "imaginary"}
+#: GE writes the part of the signal as a number into an element of its own.
 _GE_COMPONENTS = (MAGNITUDE, "phase", "real", "imaginary")
-_GE_IMAGE_TYPE = (0x0043, 0x102F)
-_GE_B_VALUE = (0x0043, 0x1039)
-_SIEMENS_B_VALUE = (0x0019, 0x100C)
+#: Elements in which vendors write a b-value: group, creator, number in the block.
+_B_VALUES = (
+    (0x0043, "GEMS_PARM_01", 0x39),
+    (0x0019, "SIEMENS MR HEADER", 0x0C),
+    (0x2001, "Philips Imaging DD 001", 0x03),
+    (0x0065, "Image Private Header", 0x09),
+)
 
 #: Words that make an image the result of a computation, which has no place among the images of a cycle.
 _COMPUTED = re.compile(
     r"ADC|FA|CBF|CBV|MTT|TTP|MIP|MPR|MINIP|CSA MIP|CSA MPR|PROJECTION IMAGE|SUBTRACTION|SCREEN SAVE|SCREENSHOT"
-    r"|REFORMATTED|DIFFERENCE IMAGE|(.*[ _])?MAP"
+    r"|REFORMATTED|DIFFERENCE IMAGE|SEGMENTATION|ARGUS|(.*[ _])?MAP|[TR][12]([ _]?STAR|\*)?(MAP)?"
 )
 
 
@@ -57,6 +59,8 @@ class Acquisition:
         echo: Number of the echo; empty if unknown.
         echo_ms: Echo time; None if unknown.
         image_type: Words of Image Type and Frame Type.
+        volume: Whether it is a slice of a volume that was acquired in 3D.
+        settings: What the technician set; a slice that is acquired again has the same.
     """
 
     component: str = MAGNITUDE
@@ -67,6 +71,8 @@ class Acquisition:
     echo: str = ""
     echo_ms: float | None = None
     image_type: tuple[str, ...] = ()
+    volume: bool = False
+    settings: tuple[str, ...] = ()
 
 
 def read_acquisition(dataset: Any, groups: Sequence[Any]) -> Acquisition:
@@ -84,16 +90,20 @@ def read_acquisition(dataset: Any, groups: Sequence[Any]) -> Acquisition:
     return Acquisition(
         component=_component(sources, words),
         purpose=_purpose(sources, words, name.lower()),
-        sequence=(_without_segments(name), *(text(dataset, key) for key in ("ScanningSequence", "SequenceVariant"))),
+        sequence=(_without_segments(name), *(_sorted_words(dataset, key) for key in _SEQUENCE)),
         inversion_ms=_first(sources, "InversionTime", "InversionTimes"),
         flip_degrees=_first(sources, "FlipAngle"),
         echo=text(dataset, "EchoNumbers"),
         echo_ms=_first(sources, "EchoTime", "EffectiveEchoTime"),
         image_type=words,
+        volume=text(dataset, "MRAcquisitionType").upper() == "3D",
+        settings=(name, *(_sorted_words(dataset, key) for key in _SETTINGS), *_ge_sequence(dataset)),
     )
 
 
 _NAMES = ("SequenceName", "PulseSequenceName")
+_SEQUENCE = ("ScanningSequence", "SequenceVariant")
+_SETTINGS = ("RepetitionTime", "EchoTime", "FlipAngle", "ScanOptions", "PixelBandwidth", "EchoTrainLength")
 _GROUPS = (
     "MRImageFrameTypeSequence",
     "MRModifierSequence",
@@ -120,21 +130,25 @@ def _component(sources: Sequence[Any], words: Sequence[str]) -> str:
         said = text(source, "ComplexImageComponent").upper()
         if said in _COMPONENTS:
             return _COMPONENTS[said]
-    named = [_COMPONENTS[part] for word in words for part in (word, word.split("_")[0]) if part in _COMPONENTS]
+    named = [_COMPONENTS[word] for word in words if word in _COMPONENTS]
+    named += [_LETTERS[letter] for word in words[2:3] if (letter := word.split("_")[0]) in _LETTERS]
     if unusual := [component for component in named if component != MAGNITUDE]:
         return unusual[0]
-    code = sources[0].get(_GE_IMAGE_TYPE)
-    value = getattr(code, "value", None)
-    return _GE_COMPONENTS[value] if isinstance(value, int) and 0 <= value < len(_GE_COMPONENTS) else MAGNITUDE
+    code = next(iter(private(sources[0], 0x0043, "GEMS_PARM_01", 0x2F)), 0)
+    return _GE_COMPONENTS[int(code)] if code in (0, 1, 2, 3) else MAGNITUDE
 
 
 def _purpose(sources: Sequence[Any], words: Sequence[str], name: str) -> str:
     tagging = [text(source, "Tagging").upper() for source in sources]
     if "LOCALIZER" in words:
         return "localiser"
-    if "MOSAIC" in words:
+    if "MOSAIC" in words or private(sources[0], 0x0019, "SIEMENS MR HEADER", 0x0A):
         return "mosaic"
-    if any(said not in ("", "NONE") for said in tagging) or "tag" in name or _has(sources, "TagSpacingFirstDimension"):
+    if (
+        any(said not in ("", "NONE") for said in tagging)
+        or re.search("(?<![a-z])tag", name)
+        or _has(sources, "TagSpacingFirstDimension")
+    ):
         return "tagging"
     if _b_value(sources) > 0 or "DIFFUSION" in words or re.search(r"ep_b\d+", name):
         return "diffusion"
@@ -154,19 +168,21 @@ def _has(sources: Sequence[Any], keyword: str) -> bool:
 
 
 def _b_value(sources: Sequence[Any]) -> float:
-    """b-value in s/mm2: the standard's, or that of GE (coded by 1e9 for some releases) and Siemens."""
+    """b-value in s/mm2, of the standard or of a vendor; GE adds 1e9 in some releases."""
     standard = _first(sources, "DiffusionBValue")
     if standard is not None:
         return standard
-    for tag in (_GE_B_VALUE, _SIEMENS_B_VALUE):
-        value: Any = getattr(sources[0].get(tag), "value", None)
-        try:
-            first = float(value if isinstance(value, int | float | str) else value[0]) % 1e5
-        except (TypeError, ValueError, IndexError):
-            continue
-        if first > 0:
-            return first
-    return 0.0
+    found = (value for place in _B_VALUES for value in private(sources[0], *place)[:1])
+    return max((float(value) % 1e5 for value in found if isinstance(value, float | int)), default=0.0)
+
+
+def _sorted_words(dataset: Any, keyword: str) -> str:
+    return "/".join(sorted(texts(dataset, keyword)))
+
+
+def _ge_sequence(dataset: Any) -> tuple[str, ...]:
+    """Names of the sequence as GE writes them."""
+    return tuple(str(value) for element in (0x9C, 0x9E) for value in private(dataset, 0x0019, "GEMS_ACQU_01", element))
 
 
 def _without_segments(name: str) -> str:

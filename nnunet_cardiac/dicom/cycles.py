@@ -18,6 +18,9 @@ MAPPING, ECHOES, DIFFUSION = "several inversion times", "several echo times", "d
 #: No heart cycle takes longer (ms): 20 beats a minute.
 _LONGEST_CYCLE_MS = 3000.0
 
+#: No cine has shorter frames (ms); times that differ by less belong to images of one phase of several beats.
+_SHORTEST_FRAME_MS = 8.0
+
 #: Echo times (ms) that differ by less are one, with other settings of the scanner.
 _SAME_ECHO_MS = 0.5
 
@@ -90,22 +93,26 @@ def type_of(images: Sequence[DicomImage]) -> str:
     at_places = [found for _, found in places_of(images)]
     if max(map(len, at_places)) == 1:
         return STILL
-    if any(_takes_several_beats(found) for found in at_places):
+    half = len(at_places) / 2
+    if sum(map(_takes_several_beats, at_places)) > half:
         return DYNAMIC
-    return ONE_MOMENT if any(_is_one_moment(found) for found in at_places) else CINE
+    return ONE_MOMENT if sum(map(_is_one_moment, at_places)) > half else CINE
 
 
 def _is_one_moment(found: Sequence[DicomImage]) -> bool:
-    """Whether all images of a place have one trigger time; 0 is what scanners write that know none."""
-    times = {image.time_ms for image in found}
-    return len(found) > 1 and len(times) == 1 and not times & {None, 0.0}
+    """Whether all images of a place have one trigger time, more or less; 0 is what scanners write that know none."""
+    times = [image.time_ms for image in found if image.time_ms is not None]
+    if len(times) < max(len(found), 2) or not any(times):
+        return False
+    distinct = sorted(set(times))
+    return len(distinct) == 1 or float(np.median(np.diff(distinct))) < _SHORTEST_FRAME_MS
 
 
 def _takes_several_beats(found: Sequence[DicomImage]) -> bool:
     times = [image.time_ms for image in found if image.time_ms is not None]
     if len(times) == len(found) and len(set(times)) > 1:
         cycle = max(times) - min(times) + float(np.median(np.diff(sorted(times))))
-        return cycle > _LONGEST_CYCLE_MS or (_slow(found) and len(set(times)) < len(found))
+        return cycle > _LONGEST_CYCLE_MS or _slow(found)
     return _slow(found)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from nnunet_cardiac.errors import UserError
 
 DICOMDIR = "1.2.840.10008.1.3.10"
 _CLASSIC_MR = "1.2.840.10008.5.1.4.1.1.4"
+NO_PLACE = "no position in the patient"
 #: Dimensions of a multi-frame file that number the frames of a cycle.
 _TIME_DIMENSIONS = (
     *("TemporalPositionIndex", "NominalCardiacTriggerDelayTime", "ActualCardiacTriggerDelayTime", "TriggerTime"),
@@ -136,8 +138,14 @@ def read_file(file: Path) -> DicomFile | None:
         obstacle = _no_mr_image(dataset)
         found: list[DicomImage] = []
         if not obstacle:
-            found = list(_images_of(dataset, file))
-            obstacle = "" if found else "no position in the patient"
+            obstacle = NO_PLACE
+            try:
+                found = list(_images_of(dataset, file))
+                obstacle = "" if found else obstacle
+            except UserError:
+                obstacle = read_acquisition(dataset, []).purpose  # a broken localiser or screenshot spoils no study
+                if not obstacle:
+                    raise
         left_out = [_left_out(dataset, obstacle)] if obstacle else []
         return DicomFile(tuple(found), tuple(left_out), dataset)
 
@@ -202,7 +210,8 @@ def _no_mr_image(dataset: Any) -> str:
         return f"{name or 'object of an unknown kind'}{f' ({modality})' if modality else ''}, no MR image"
     if modality not in ("", "MR"):
         return f"modality {modality}, no MR image"
-    if whole(dataset, "SamplesPerPixel") not in (None, 1):
+    colours = text(dataset, "PhotometricInterpretation").upper() not in ("", "MONOCHROME1", "MONOCHROME2")
+    if colours or whole(dataset, "SamplesPerPixel") not in (None, 1):
         return "colour image"
     return "" if "Rows" in dataset else "no image"
 
@@ -240,7 +249,10 @@ def _image(dataset: Any, path: Path, frame: int | None, groups: Sequence[Any]) -
     if plane is None or orientation is None or pixel is None or not rows or not columns:
         return
     _check_place(path, plane, orientation, pixel)
-    time = _find(dataset, groups, "CardiacSynchronizationSequence", "NominalCardiacTriggerDelayTime")
+    delays = ("NominalCardiacTriggerDelayTime", "ActualCardiacTriggerDelayTime")
+    found = (_find(dataset, groups, "CardiacSynchronizationSequence", name) for name in delays)
+    time = next((one for one in found if one is not None), None)
+    measurement = _find(dataset, groups, "FrameContentSequence", "FrameAcquisitionNumber")
     index = _find(dataset, groups, "FrameContentSequence", "TemporalPositionIndex")
     index = index or (_in_cycle(dataset, groups) if frame is not None else None)
     yield DicomImage(
@@ -251,8 +263,8 @@ def _image(dataset: Any, path: Path, frame: int | None, groups: Sequence[Any]) -
         series_number=whole(dataset, "SeriesNumber") or 0,
         description=text(dataset, "SeriesDescription"),
         acquisition=read_acquisition(dataset, groups),
-        acquisition_number=whole(dataset, "AcquisitionNumber"),
-        acquired_s=_seconds(text(dataset, "AcquisitionTime")),
+        acquisition_number=int(measurement[0]) if measurement else whole(dataset, "AcquisitionNumber"),
+        acquired_s=_acquired(dataset, groups),
         position=(plane[0], plane[1], plane[2]),
         orientation=_orthonormal(orientation),
         pixel_mm=(pixel[0], pixel[1]),
@@ -292,13 +304,28 @@ def _length(values: tuple[float, ...] | None) -> float | None:
     return abs(values[0]) or None if values else None
 
 
+def _acquired(dataset: Any, groups: Sequence[Any]) -> float | None:
+    """When an image was acquired (s), by the most exact of the elements that say it."""
+    frame = [item for group in groups for item in items(group, "FrameContentSequence")[:1]]
+    for source in frame:
+        for keyword in ("FrameAcquisitionDateTime", "FrameReferenceDateTime"):
+            if (found := _seconds(text(source, keyword)[8:])) is not None:
+                return found
+    offset = _find(dataset, groups, "TemporalPositionSequence", "TemporalPositionTimeOffset")
+    if offset:
+        return offset[0]
+    said = (text(dataset, "AcquisitionDateTime")[8:], text(dataset, "AcquisitionTime"), text(dataset, "ContentTime"))
+    return next((found for one in said if (found := _seconds(one)) is not None), None)
+
+
 def _seconds(time: str) -> float | None:
-    """Time of day (HHMMSS.FFFFFF) in seconds."""
-    digits = time.partition(".")
+    """Time of day (HHMMSS.FFFFFF, or with colons as in old files) in seconds."""
+    digits = re.sub(r"[+-].*$", "", time.replace(":", "")).partition(".")
     if len(digits[0]) != 6 or not digits[0].isdecimal():
         return None
     hours, minutes, seconds = (int(digits[0][at : at + 2]) for at in (0, 2, 4))
-    return 3600 * hours + 60 * minutes + seconds + float(f"0.{digits[2] or 0}")
+    fraction = digits[2] if digits[2].isdecimal() else "0"
+    return 3600 * hours + 60 * minutes + seconds + float(f"0.{fraction}")
 
 
 def _orthonormal(orientation: Sequence[float]) -> tuple[float, ...]:

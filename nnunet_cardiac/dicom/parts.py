@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,9 @@ _SAME_TIME_MS = 0.5
 
 #: Slice distances may differ by this fraction within a regular stack.
 IRREGULAR = 0.1
+
+#: Steps of time of one cycle may differ by this fraction.
+_UNEVEN = 0.5
 
 #: As many moments make a cine series of images that come in a series each.
 _MOMENTS = 3
@@ -111,14 +115,16 @@ def _adapted_groups(images: Sequence[DicomImage]) -> list[Images]:
 def _share_a_cycle(first: Images, second: Images) -> bool:
     members = {id(image) for image in first}
     shared = [found for _, found in places_of([*first, *second]) if len({id(i) in members for i in found}) == 2]
-    return bool(shared) and all(
-        len({image.series for image in found}) == 1 and _have_moments_of_their_own(found) for found in shared
-    )
+    return bool(shared) and all(len({image.series for image in found}) == 1 and are_even(found) for found in shared)
 
 
-def _have_moments_of_their_own(images: Sequence[DicomImage]) -> bool:
+def are_even(images: Sequence[DicomImage]) -> bool:
+    """Whether images of one place follow each other in equal steps of time, as the frames of one cycle do."""
     moments = sorted(moment for image in images if (moment := moment_of(image)) is not None)
-    return len(moments) == len(images) and bool(np.all(np.diff(moments) > _SAME_TIME_MS))
+    if len(moments) < len(images) or len(moments) < 2:
+        return False
+    steps = np.diff(moments)
+    return bool(steps.min() > _SAME_TIME_MS and np.ptp(steps) <= _UNEVEN * np.median(steps))
 
 
 def _series(image: DicomImage) -> str:
@@ -141,18 +147,40 @@ def _takes(images: Sequence[DicomImage], key: Callable[[DicomImage], Any]) -> li
     groups = _grouped(images, key)
     if len(groups) == 1 or _one_cycle(images, key):
         return [list(images)]
-    takes: list[list[Images]] = []
+    takes: list[Images] = []
     for group in groups:
-        home = next((take for take in takes if not any(_are_two(other, group) for other in take)), None)
+        home = next((take for take in takes if not _are_two(take, group)), None)
         if home is None:
-            takes.append([group])
+            takes.append(list(group))
         else:
-            home.append(group)
-    return [[image for group in take for image in group] for take in takes]
+            home.extend(group)
+    return [part for take in takes for part in _without_strays(take, key)]
+
+
+def _without_strays(images: Images, key: Callable[[DicomImage], Any]) -> list[Images]:
+    """Take slices out of a stack that lie between its own, as a view that was planned by hand does."""
+    places = places_of(images)
+    if is_regular(images) or len(places) <= _STACK:
+        return [images]
+    for _, stray in places[1:-1]:
+        values = {key(image) for image in stray}
+        rest = [image for image in images if key(image) not in values]
+        alone = len(rest) + len(stray) == len(images)
+        if alone and is_regular(rest) and abs(_step(rest) - _step(images)) <= IRREGULAR * _step(rest):
+            return [rest, list(stray)]
+    return [images]
 
 
 def _are_two(first: Images, second: Images) -> bool:
     """Whether two groups of images are two measurements: of one place at one time, or of stacks that interlace."""
+    if sideways([*first, *second]) > max(first[0].pixel_mm):
+        return True
+    if (
+        not overlap(first, second)
+        and frames_of(first) != frames_of(second)
+        and min(map(frames_of, (first, second))) == 1
+    ):
+        return True
     members = {id(image) for image in first}
     for _, found in places_of([*first, *second]):
         ours = [image for image in found if id(image) in members]
@@ -167,9 +195,21 @@ def _one_cycle(images: Sequence[DicomImage], key: Callable[[DicomImage], Any]) -
     for _, found in places_of(images):
         if len({key(image) for image in found}) < len(found) or len(found) < _MOMENTS:
             return False
-        if not _have_moments_of_their_own(found):
+        moments = [moment_of(image) for image in found]
+        if None not in moments:
+            if not are_even(found):
+                return False
+        elif any(moment is not None for moment in moments) or not _number_the_frames(found):
             return False
     return True
+
+
+def _number_the_frames(images: Sequence[DicomImage]) -> bool:
+    """Whether acquisition numbers of one series count its images where no file has a time."""
+    ordered = sorted(images, key=lambda image: image.number)
+    numbers = [image.acquisition_number for image in ordered if image.acquisition_number is not None]
+    one_series = len({image.series for image in images}) == 1
+    return one_series and len(numbers) == len(images) and set(np.diff(numbers)) == {1}
 
 
 def moment_of(image: DicomImage) -> float | None:
@@ -178,22 +218,22 @@ def moment_of(image: DicomImage) -> float | None:
 
 
 def _complement(first: Sequence[DicomImage], second: Sequence[DicomImage]) -> bool:
-    """Whether images of one place are moments of one cycle: each has a time, no two the same, and they are many.
+    """Whether images of one place are moments of one cycle: they are many, follow each other evenly, and do not mix.
 
     Two measurements both begin at the R wave, so their times overlap.
     """
-    ours = [moment for image in first if (moment := moment_of(image)) is not None]
-    others = [moment for image in second if (moment := moment_of(image)) is not None]
-    if len(ours) < len(first) or len(others) < len(second) or len(first) + len(second) < _MOMENTS:
+    ours, others = ([moment_of(image) for image in group] for group in (first, second))
+    if len(first) + len(second) < _MOMENTS or not are_even([*first, *second]):
         return False
-    apart = min(len(ours), len(others)) == 1 or max(ours) < min(others) or max(others) < min(ours)
-    return apart and bool(np.all(np.diff(sorted([*ours, *others])) > _SAME_TIME_MS))
+    known = [[moment for moment in moments if moment is not None] for moments in (ours, others)]
+    return min(map(len, known)) == 1 or max(known[0]) < min(known[1]) or max(known[1]) < min(known[0])
 
 
 def _interlace(first: Images, second: Images) -> bool:
-    """Whether the ranges of two stacks overlap without making one regular stack."""
-    both_are_stacks = min(len(places_of(first)), len(places_of(second))) > 1
-    return both_are_stacks and _gap(first, second) <= 0 and not is_regular([*first, *second])
+    """Whether the ranges of two groups overlap without making one regular stack, one of them being regular."""
+    larger = max((first, second), key=lambda images: len(places_of(images)))
+    whole = len(places_of(larger)) >= _STACK and is_regular(larger)
+    return whole and _gap(first, second) <= 0 and not is_regular([*first, *second])
 
 
 def belong_together(first: Sequence[DicomImage], second: Sequence[DicomImage]) -> bool:
@@ -202,15 +242,20 @@ def belong_together(first: Sequence[DicomImage], second: Sequence[DicomImage]) -
         return False
     if _gap(first, second) > 0:
         return not _far(first, second)
-    image = max((first, second), key=lambda images: len(places_of(images)))[0]
-    usual = image.distance_mm or image.thickness_mm
-    return usual is not None and max(_step(first), _step(second)) > _SKIPS * usual
+    larger = max((first, second), key=lambda images: len(places_of(images)))
+    usual = larger[0].distance_mm or larger[0].thickness_mm
+    return usual is not None and _step(larger) > _SKIPS * usual
 
 
 def _far(first: Sequence[DicomImage], second: Sequence[DicomImage]) -> bool:
     """Whether a slice or two lie too far from a stack to be its next ones, as a view of the valves may."""
     sizes = sorted(len(places_of(part)) for part in (first, second))
-    return sizes[0] < _STACK <= sizes[1] and _gap(first, second) > _FAR * max(_step(first), _step(second))
+    step, gap = max(_step(first), _step(second)), _gap(first, second)
+    if not sizes[0] < _STACK <= sizes[1] or gap <= _FAR * step:
+        return False
+    # Slices in line with the stack, some of its steps away, are its own: those between are missing.
+    in_line = sideways([*first, *second]) <= max(first[0].pixel_mm)
+    return not (in_line and abs(gap / step - round(gap / step)) < IRREGULAR)
 
 
 def _gap(first: Sequence[DicomImage], second: Sequence[DicomImage]) -> float:
@@ -228,13 +273,10 @@ def _step(images: Sequence[DicomImage]) -> float:
 
 def _joined(parts: Sequence[Images]) -> list[Images]:
     """Join parts that continue each other, whatever the scanner adapted between them."""
-    joined: list[Images] = []
-    for part in sorted(parts, key=lambda part: -len(places_of(part))):
-        home = next((other for other in joined if _continue_each_other(other, part)), None)
-        if home is None:
-            joined.append(list(part))
-        else:
-            home.extend(part)
+    joined = sorted((list(part) for part in parts), key=lambda part: -len(places_of(part)))
+    while pair := next((pair for pair in combinations(joined, 2) if _continue_each_other(*pair)), None):
+        joined = [part for part in joined if part is not pair[0] and part is not pair[1]]
+        joined.insert(0, [*pair[0], *pair[1]])
     return joined
 
 
@@ -260,7 +302,7 @@ def _with_repeated(parts: Sequence[Images]) -> list[Images]:
 
 def _repeats(stack: Images, part: Images) -> bool:
     """Whether a part repeats a few slices of a stack, acquired in the same way."""
-    if _adapted(stack[0])[:3] != _adapted(part[0])[:3] or frames_of(stack) != frames_of(part):
+    if stack[0].acquisition.settings != part[0].acquisition.settings or frames_of(stack) != frames_of(part):
         return False
     if sideways([*stack, *part]) > max(stack[0].pixel_mm):
         return False

@@ -12,6 +12,9 @@ from nnunet_cardiac.dicom.headers import DicomImage, explained, import_pydicom
 from nnunet_cardiac.dicom.values import items, number, text, whole
 from nnunet_cardiac.errors import UserError
 
+#: Bytes by which pixels are filled up.
+_PADDING = 2
+
 
 class PixelReader:
     """Reads pixels with the scanner's scaling; keeps the last file, whose images are asked for one by one."""
@@ -41,7 +44,10 @@ class PixelReader:
         if slope == 0:
             raise UserError(f"{image.path}: RescaleSlope is 0, which leaves no image. Export the study again.")
         if (slope, intercept) != (1.0, 0.0):
-            pixels = (pixels * slope + intercept).astype(np.float32)
+            with np.errstate(over="ignore", invalid="ignore"):
+                pixels = (pixels * slope + intercept).astype(np.float32)
+            if not np.isfinite(pixels).all():
+                raise UserError(f"{image.path}: RescaleSlope {slope:g} makes infinite values. Export the study again.")
         return pixels
 
     def _open(self, image: DicomImage) -> tuple[Any, np.ndarray]:
@@ -61,6 +67,11 @@ class PixelReader:
                     f"{path}: truncated or damaged pixels ({error.__cause__}). Export the study again."
                 ) from error
             return None, _decoded_by_gdcm(image)
+        stored, expected = len(dataset.get("PixelData") or b""), array.nbytes
+        if not dataset.file_meta.TransferSyntaxUID.is_compressed and stored > expected + _PADDING:
+            raise UserError(
+                f"{path}: {stored} bytes of pixels, and the header says {expected}. Export the study again."
+            )
         if image.frame is not None and array.ndim == 2:
             array = array[None]
         return dataset, _inverted(dataset, array)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,19 @@ from nnunet_cardiac.dicom.parts import IRREGULAR, frames_of
 from nnunet_cardiac.dicom.places import places_of, sideways
 
 #: A frame of one slice belongs to a frame of another if their times differ by less than this share of a frame.
-_NEAR = 0.5
+_NEAR = 0.25
+
+#: Cycles whose lengths differ by more than this share have no frames in common.
+_SAME_CYCLE = 0.25
+
+#: Steps of time in a cycle are at least this share of the usual one.
+_UNEVEN = 0.4
+
+#: Distances of positions that were rounded to 1 mm in each coordinate differ by less.
+_ROUNDED_MM = 1.2
+
+#: Images of one slice that were acquired farther apart (s) are of two breath-holds.
+_BREATH_HOLD_S = 3.0
 
 
 class NotAStackError(Exception):
@@ -68,7 +81,7 @@ def build_stack(images: Sequence[DicomImage], allow_gaps: bool = False) -> Dicom
         raise NotAStackError(f"slices are shifted in-plane by up to {shift:.1f} mm; expected one straight stack")
     places = places_of(images)
     columns = _in_time([found for _, found in places], frames_of(images), warnings, allow_gaps)
-    slice_mm, at = _spread([height for height, _ in places], first, warnings, allow_gaps)
+    slice_mm, at = _spread([height for height, _ in places], images, warnings, allow_gaps)
     rows: list[list[DicomImage | None]] = [[None] * (at[-1] + 1) for _ in range(len(columns[0]))]
     for place, column in zip(at, columns, strict=True):
         for time, image in enumerate(column):
@@ -83,7 +96,10 @@ def _in_time(
 ) -> list[list[DicomImage | None]]:
     """Return the images of each place in the order of time, as many at one place as at any other."""
     ordered = [_ordered(found) for found in places if len(found) == frames]
-    known = [times for column in ordered if None not in (times := [image.time_ms for image in column])]
+    timed = [column for column in ordered if None not in [image.time_ms for image in column]]
+    if timed and len(timed) < len(ordered) and any(_disorder(column) for column in timed):
+        raise NotAStackError("some slices have no times, and in the others the numbers do not follow the times")
+    known = [[image.time_ms for image in column] for column in timed]
     template = np.median(np.array(known, dtype=float), axis=0) if known else None
     columns: list[list[DicomImage | None]] = []
     for number, found in enumerate(places, start=1):
@@ -93,7 +109,34 @@ def _in_time(
             columns.append(list(_chosen(found, frames, template, number, warnings)))
         else:
             columns.append(_with_gaps(found, frames, template, number, warnings, allow_gaps))
+        _refuse_two_measurements([image for image in columns[-1] if image is not None], number)
     return columns
+
+
+def _disorder(column: Sequence[DicomImage]) -> bool:
+    numbers = [image.number for image in column]
+    return numbers != sorted(numbers)
+
+
+def _refuse_two_measurements(column: Sequence[DicomImage], number: int) -> None:
+    """Refuse frames of one slice that may be of two measurements, one appended to the other or mixed with it."""
+    measured = Counter(map(_measured, column))
+    if len(measured) > 1 and min(measured.values()) > 1:
+        raise NotAStackError(
+            f"the images of slice {number} are of {len(measured)} series or acquisitions, one after the other in time: "
+            "one cycle or several"
+        )
+    acquired = sorted(image.acquired_s for image in column if image.acquired_s is not None)
+    if len(acquired) == len(column) > 1 and max(np.diff(acquired)) > _BREATH_HOLD_S:
+        raise NotAStackError(
+            f"the images of slice {number} were acquired up to {max(np.diff(acquired)):.0f} s apart: perhaps two "
+            "measurements"
+        )
+    times = [image.time_ms for image in column if image.time_ms is not None]
+    if len(times) == len(column) > 2 and len(set(times)) == len(times):
+        steps = np.diff(sorted(times))
+        if steps.min() < _UNEVEN * np.median(steps):
+            raise NotAStackError(f"the times of slice {number} are uneven: perhaps two measurements are mixed")
 
 
 def _chosen(
@@ -140,6 +183,9 @@ def _nearest(found: Sequence[DicomImage], template: np.ndarray) -> list[DicomIma
     if len(times) < len(found) or len(template) < 2:
         return None
     step = float(np.median(np.diff(template)))
+    lengths = [float(np.ptp(all_times) + np.median(np.diff(np.sort(all_times)))) for all_times in (times, template)]
+    if abs(lengths[0] - lengths[1]) > _SAME_CYCLE * lengths[1] + step:
+        return None
     chosen: list[DicomImage | None] = []
     for time in template:
         nearest = int(np.argmin(np.abs(np.array(times) - time)))
@@ -173,6 +219,9 @@ def _ordered(images: Sequence[DicomImage]) -> list[DicomImage]:
 
 def _time_key(images: Sequence[DicomImage]) -> Callable[[DicomImage], Any]:
     """Order by trigger time if it tells the images apart, else by frame number, else by instance number."""
+    times = [image.time_ms for image in images if image.time_ms is not None]
+    if len(times) == len(images) and 1 < len(set(times)) < len(times):
+        raise NotAStackError(f"several of the {len(images)} images of one slice have the same time")
     for name in ("time_ms", "temporal_index", "instance"):
         values = [getattr(image, name) for image in images]
         if None not in values and len(set(values)) == len(values):
@@ -195,9 +244,10 @@ def _shown(numbers: Sequence[int]) -> str:
 
 
 def _spread(
-    heights: Sequence[float], first: DicomImage, warnings: list[str], allow_gaps: bool
+    heights: Sequence[float], images: Sequence[DicomImage], warnings: list[str], allow_gaps: bool
 ) -> tuple[float, list[int]]:
     """Return the slice distance and the number of each place in a regular stack."""
+    first = images[0]
     if len(heights) == 1:
         distance = first.distance_mm or first.thickness_mm
         if distance is None:
@@ -205,13 +255,15 @@ def _spread(
         return distance or 1.0, [0]
     steps = np.diff(heights)
     step = float(np.median(steps))
+    rounded = all(float(value).is_integer() for image in images for value in image.position)
+    tolerance = max(IRREGULAR * step, _ROUNDED_MM if rounded else 0.0)
     if first.distance_mm and abs(step - first.distance_mm) > IRREGULAR * first.distance_mm:
         warnings.append(
             f"slices are {step:.1f} mm apart, and the files say {first.distance_mm:.1f} mm: perhaps some are missing"
         )
     shown = ", ".join(f"{value:.1f}" for value in steps)
     counts = np.rint(steps / step).astype(int)
-    if (counts < 1).any() or (np.abs(steps - counts * step) > IRREGULAR * step).any():
+    if (counts < 1).any() or (np.abs(steps - counts * step) > tolerance).any():
         raise NotAStackError(f"slice distances are {shown} mm; expected equal ones")
     if (counts > 1).any():
         after = int(np.argmax(counts > 1)) + 1
@@ -222,4 +274,5 @@ def _spread(
                 "slices without labels"
             )
         warnings.append(f"{message}; they have no labels, and volumes are too small")
+    step = float((heights[-1] - heights[0]) / counts.sum())
     return step, [0, *(int(n) for n in np.cumsum(counts))]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +80,9 @@ def read_study(paths: Path | Sequence[Path]) -> DicomStudy:
         raise UserError(f"{paths[0]}: no DICOM file among {len(files)} files.")
     _refuse_several_patients(paths[0], patients)
     warnings = [f"{copies} DICOM files are copies of others and were left out."] if copies else []
+    known = {image.study for image in images.values() if image.study}
+    if len(known) == 1:  # some files have lost what the others say
+        images = {key: replace(image, study=next(iter(known))) for key, image in images.items()}
     return DicomStudy(tuple(images.values()), tuple(left_out), identifiers, tuple(private), tuple(warnings))
 
 
@@ -105,7 +108,10 @@ def _same_file(header: Any) -> tuple[str, ...]:
         "InversionTime",
         "NumberOfFrames",
     )
-    return tuple(text(header, keyword) for keyword in (*kind, *place))
+    own = tuple(text(header, keyword) for keyword in (*kind, "NumberOfFrames", "TemporalPositionIdentifier", *place))
+    frames = items(header, "PerFrameFunctionalGroupsSequence")
+    ends = [item for frame in (*frames[:1], *frames[-1:]) for item in items(frame, "PlanePositionSequence")]
+    return (*own, *(text(item, "ImagePositionPatient") for item in ends))
 
 
 def _private(header: Any) -> Iterable[str]:
@@ -119,8 +125,10 @@ def _refuse_several_patients(where: Path, patients: Sequence[tuple[str, str, Pat
     """Compare IDs and names. One ID with several spellings of a name is one patient."""
     distinct: list[tuple[str, set[str], Path]] = []
     for identity, name, file in patients:
+        if not identity and not name:
+            continue  # a report or an image that says nothing
         key, words = _folded(identity), set(re.findall(r"\w+", _folded(name)))
-        same = next((known for known in distinct if known[0] == key and _same_name(known[1], words)), None)
+        same = next((known for known in distinct if _same_id(known[0], key) and _same_name(known[1], words)), None)
         if same is None:
             distinct.append((key, words, file))
         else:
@@ -132,8 +140,13 @@ def _refuse_several_patients(where: Path, patients: Sequence[tuple[str, str, Pat
         )
 
 
+def _same_id(first: str, second: str) -> bool:
+    return not first or not second or first == second
+
+
 def _same_name(first: set[str], second: set[str]) -> bool:
-    return not first or not second or bool(first & second)
+    joined = ("".join(sorted(first)), "".join(sorted(second)))
+    return not first or not second or bool(first & second) or joined[0] == joined[1]
 
 
 def _folded(value: str) -> str:

@@ -49,6 +49,27 @@ def items(dataset: Any, keyword: str) -> list[Any]:
     return list(value) if type(value).__name__ == "Sequence" else []
 
 
+def private(dataset: Any, group: int, creator: str, element: int) -> tuple[float | str, ...]:
+    """Return the values of a vendor's element, found by the name of its creator; none if it is not there.
+
+    Args:
+        dataset: The file.
+        group: Odd group.
+        creator: Whose block of elements it is; other vendors use the same numbers for other things.
+        element: Number within the block.
+    """
+    try:
+        value = dataset.private_block(group, creator)[element].value
+    except Exception:  # no such block, or a value that cannot be converted
+        return ()
+    if isinstance(value, bytes):  # of a file with implicit types
+        if len(value) in (2, 4, 8) and not value.strip().replace(b".", b"").isalnum():
+            return (int.from_bytes(value, "little", signed=True),)
+        return tuple(_number(part) or part for part in value.decode("latin-1").strip(" \0").split("\\"))
+    values = list(value) if type(value).__name__ == "MultiValue" else [value]
+    return tuple(float(one) if isinstance(one, int | float) else str(one) for one in values if one is not None)
+
+
 def _number(value: str) -> float | None:
     try:
         found = float(value.replace(",", ".") if value.count(",") == 1 else value)

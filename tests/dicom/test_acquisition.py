@@ -41,6 +41,10 @@ def classic(image_type: str, **elements: Any) -> Dataset:
         (classic("DERIVED/SECONDARY/MPR/CSA MPR"), "magnitude", "map or computed image"),
         (classic("DERIVED/PRIMARY/ADC"), "magnitude", "map or computed image"),
         (classic("ORIGINAL/PRIMARY/M", SequenceName="*fl2d5_tag"), "magnitude", "tagging"),
+        (classic("ORIGINAL/PRIMARY/M", SequenceName="cine_stage2"), "magnitude", ""),
+        (classic("ORIGINAL/PRIMARY/M/I/R_T"), "magnitude", ""),
+        (classic("DERIVED/PRIMARY/T1/ND/MOCO"), "magnitude", "map or computed image"),
+        (classic("DERIVED/PRIMARY/M/T2MAP"), "magnitude", "map or computed image"),
         (classic("ORIGINAL/PRIMARY/M", TagSpacingFirstDimension=8.0), "magnitude", "tagging"),
         (classic("ORIGINAL/PRIMARY/M", DiffusionBValue=350.0), "magnitude", "diffusion"),
         (classic("ORIGINAL/PRIMARY/M", DiffusionBValue=0.0), "magnitude", ""),  # Philips writes it everywhere
@@ -56,16 +60,30 @@ def test_classic_files(dataset: Dataset, component: str, purpose: str) -> None:
 
 @pytest.mark.parametrize(("value", "component"), enumerate(("magnitude", "phase", "real", "imaginary")))
 def test_ge_has_a_number_for_the_part_of_the_signal(value: int, component: str) -> None:
-    dataset = classic("ORIGINAL/PRIMARY/OTHER")
-    dataset.add_new((0x0043, 0x102F), "SS", value)
-    assert read_acquisition(dataset, []).component == component
-
-
-def test_b_values_of_vendors() -> None:
-    for tag, vr, value in (((0x0043, 0x1039), "IS", [1000000350, 8, 0, 0]), ((0x0019, 0x100C), "IS", 350)):
+    # Vendors share a group, and each has a block of it.
+    for block, creator in ((0x10, "GEMS_PARM_01"), (0x11, "GEMS_PARM_01"), (0x10, "ANOTHER VENDOR")):
         dataset = classic("ORIGINAL/PRIMARY/OTHER")
-        dataset.add_new(tag, vr, value)
-        assert read_acquisition(dataset, []).purpose == "diffusion"
+        dataset.add_new((0x0043, block), "LO", creator)
+        dataset.add_new((0x0043, (block << 8) + 0x2F), "SS", value)
+        expected = component if creator == "GEMS_PARM_01" else "magnitude"
+        assert read_acquisition(dataset, []).component == expected
+
+
+@pytest.mark.parametrize(
+    ("group", "creator", "element", "vr", "value"),
+    [
+        (0x0043, "GEMS_PARM_01", 0x39, "IS", [1000000350, 8, 0, 0]),
+        (0x0019, "SIEMENS MR HEADER", 0x0C, "IS", 350),
+        (0x2001, "Philips Imaging DD 001", 0x03, "FL", 350.0),
+        (0x0065, "Image Private Header", 0x09, "FD", 350.0),
+    ],
+)
+def test_b_values_of_vendors(group: int, creator: str, element: int, vr: str, value: Any) -> None:
+    for name, purpose in ((creator, "diffusion"), ("ANOTHER VENDOR", "")):
+        dataset = classic("ORIGINAL/PRIMARY/OTHER")
+        dataset.add_new((group, 0x10), "LO", name)
+        dataset.add_new((group, 0x1000 + element), vr, value)
+        assert read_acquisition(dataset, []).purpose == purpose
 
 
 def test_what_a_frame_says_counts_before_what_the_file_says() -> None:
@@ -92,5 +110,10 @@ def test_segments_of_a_sequence_do_not_tell_slices_apart() -> None:
     first, second = (
         read_acquisition(classic("ORIGINAL/PRIMARY/M", SequenceName=name), []) for name in ("*tfi2d1_12", "*tfi2d1_15")
     )
-    assert first == second
+    assert first.sequence == second.sequence
+    words = (
+        read_acquisition(classic("ORIGINAL/PRIMARY/M", SequenceVariant=words), [])
+        for words in (["SK", "SP"], ["SP", "SK"])
+    )
+    assert next(words) == next(words)
     assert read_acquisition(classic("ORIGINAL/PRIMARY/M", InversionTime=0), []).inversion_ms is None
