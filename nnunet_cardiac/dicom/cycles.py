@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from nnunet_cardiac.dicom.headers import DicomImage
+from nnunet_cardiac.dicom.parts import are_even
 from nnunet_cardiac.dicom.places import places_of, same_plane
 
 CINE, STILL, DYNAMIC = "cine", "one image a slice", "images over several heart cycles"
@@ -112,7 +113,7 @@ def _takes_several_beats(found: Sequence[DicomImage]) -> bool:
     times = [image.time_ms for image in found if image.time_ms is not None]
     if len(times) == len(found) and len(set(times)) > 1:
         cycle = max(times) - min(times) + float(np.median(np.diff(sorted(times))))
-        return cycle > _LONGEST_CYCLE_MS or _slow(found)
+        return cycle > _LONGEST_CYCLE_MS or (_slow(found) and not are_even(found))
     return _slow(found)
 
 

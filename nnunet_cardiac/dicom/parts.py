@@ -25,7 +25,7 @@ _SAME_TIME_MS = 0.5
 IRREGULAR = 0.1
 
 #: Steps of time of one cycle may differ by this fraction.
-_UNEVEN = 0.5
+_UNEVEN = 0.3
 
 #: As many moments make a cine series of images that come in a series each.
 _MOMENTS = 3
@@ -92,7 +92,7 @@ def _shows(image: DicomImage) -> tuple[Any, ...]:
     return (image.study, how.component, how.purpose, how.sequence, how.inversion_ms is not None)
 
 
-def _adapted(image: DicomImage) -> tuple[Any, ...]:
+def adapted(image: DicomImage) -> tuple[Any, ...]:
     """What a scanner adapts from slice to slice, or writes differently."""
     how = image.acquisition
     if how.purpose:  # a map is made of images that differ in just this
@@ -103,7 +103,7 @@ def _adapted(image: DicomImage) -> tuple[Any, ...]:
 def _adapted_groups(images: Sequence[DicomImage]) -> list[Images]:
     """Group images by what is adapted; frames of one series that differ in it stay together unless times coincide."""
     groups: list[Images] = []
-    for group in _grouped(images, _adapted):
+    for group in _grouped(images, adapted):
         home = next((other for other in groups if _share_a_cycle(other, group)), None)
         if home is None:
             groups.append(list(group))
@@ -302,7 +302,9 @@ def _with_repeated(parts: Sequence[Images]) -> list[Images]:
 
 def _repeats(stack: Images, part: Images) -> bool:
     """Whether a part repeats a few slices of a stack, acquired in the same way."""
-    if stack[0].acquisition.settings != part[0].acquisition.settings or frames_of(stack) != frames_of(part):
+    set_alike = adapted(stack[0])[:3] == adapted(part[0])[:3]
+    set_alike = set_alike and stack[0].acquisition.settings == part[0].acquisition.settings
+    if not set_alike or frames_of(stack) != frames_of(part):
         return False
     if sideways([*stack, *part]) > max(stack[0].pixel_mm):
         return False

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from nnunet_cardiac.dicom.headers import DicomImage
-from nnunet_cardiac.dicom.parts import IRREGULAR, frames_of
+from nnunet_cardiac.dicom.parts import IRREGULAR, adapted, frames_of
 from nnunet_cardiac.dicom.places import places_of, sideways
 
 #: A frame of one slice belongs to a frame of another if their times differ by less than this share of a frame.
@@ -19,8 +19,8 @@ _NEAR = 0.25
 #: Cycles whose lengths differ by more than this share have no frames in common.
 _SAME_CYCLE = 0.25
 
-#: Steps of time in a cycle are at least this share of the usual one.
-_UNEVEN = 0.4
+#: The shortest step of time in a cycle is at least this share of the longest.
+_UNEVEN = 0.62
 
 #: Distances of positions that were rounded to 1 mm in each coordinate differ by less.
 _ROUNDED_MM = 1.2
@@ -109,7 +109,8 @@ def _in_time(
             columns.append(list(_chosen(found, frames, template, number, warnings)))
         else:
             columns.append(_with_gaps(found, frames, template, number, warnings, allow_gaps))
-        _refuse_two_measurements([image for image in columns[-1] if image is not None], number)
+        if None not in columns[-1]:
+            _refuse_two_measurements([image for image in columns[-1] if image is not None], number)
     return columns
 
 
@@ -120,12 +121,12 @@ def _disorder(column: Sequence[DicomImage]) -> bool:
 
 def _refuse_two_measurements(column: Sequence[DicomImage], number: int) -> None:
     """Refuse frames of one slice that may be of two measurements, one appended to the other or mixed with it."""
-    measured = Counter(map(_measured, column))
-    if len(measured) > 1 and min(measured.values()) > 1:
-        raise NotAStackError(
-            f"the images of slice {number} are of {len(measured)} series or acquisitions, one after the other in time: "
-            "one cycle or several"
-        )
+    for what, of in (("series or acquisitions", _measured), ("kinds of acquisition", adapted)):
+        found = Counter(map(of, column))
+        if len(found) > 1 and min(found.values()) > 1:
+            raise NotAStackError(
+                f"the images of slice {number} are of {len(found)} {what}, and nothing tells whether they are one cycle"
+            )
     acquired = sorted(image.acquired_s for image in column if image.acquired_s is not None)
     if len(acquired) == len(column) > 1 and max(np.diff(acquired)) > _BREATH_HOLD_S:
         raise NotAStackError(
@@ -135,7 +136,7 @@ def _refuse_two_measurements(column: Sequence[DicomImage], number: int) -> None:
     times = [image.time_ms for image in column if image.time_ms is not None]
     if len(times) == len(column) > 2 and len(set(times)) == len(times):
         steps = np.diff(sorted(times))
-        if steps.min() < _UNEVEN * np.median(steps):
+        if steps.min() < _UNEVEN * steps.max():
             raise NotAStackError(f"the times of slice {number} are uneven: perhaps two measurements are mixed")
 
 

@@ -12,6 +12,8 @@ from nnunet_cardiac.dicom.headers import DicomImage
 from nnunet_cardiac.dicom.parts import find_parts
 from nnunet_cardiac.dicom.stacks import NotAStackError, build_stack
 
+from .conftest import NORMAL
+
 
 def sizes(images: list[DicomImage]) -> list[int]:
     return sorted(len(part) for part in find_parts(images))
@@ -37,7 +39,6 @@ def by_slice(first: Any, second: Any) -> Callable[[int, int], Any]:
         {"pixel_mm": by_slice((1.5, 1.5), (1.501, 1.501))},
         {"orientation": by_slice((0.8, 0.6, 0.0, -0.36, 0.48, -0.8), (0.7999, 0.6001, 0.0, -0.36, 0.48, -0.8))},
         {"description": by_slice("one", "other")},
-        {"image_type": lambda z, t: ("ORIGINAL", "PRIMARY", "M", *(("NORM",) if t % 2 else ()))},
         {"flip_degrees": lambda z, t: 50.0 + t},
         {"series_number": lambda z, t: 10 + z, "time_ms": None, "temporal_index": lambda z, t: t},
     ],
@@ -74,9 +75,52 @@ def test_end_diastole_and_end_systole_in_series_of_their_own_are_no_cine(scan: A
     assert sizes(images) == [6, 6]
 
 
-def test_later_frames_in_a_series_of_their_own_belong_to_the_cycle(scan: Any) -> None:
-    images = scan.stack(frames=range(12)) + scan.stack(frames=range(12, 25), series_number=6)
-    assert sizes(images) == [150]
+@pytest.mark.parametrize(
+    "images",
+    [
+        lambda scan: scan.stack(frames=range(12)) + scan.stack(frames=range(12, 25), series_number=6),
+        lambda scan: scan.stack(frames=range(12)) + scan.stack(frames=range(12, 24), acquisition_number=2),
+        lambda scan: scan.stack(image_type=lambda z, t: ("ORIGINAL", "PRIMARY", "M", "NORM" if t % 2 else "ND")),
+    ],
+)
+def test_what_may_be_one_cycle_or_two_is_refused(scan: Any, images: Callable[[Any], list[DicomImage]]) -> None:
+    (part,) = find_parts(images(scan))
+    with pytest.raises(NotAStackError, match="nothing tells whether they are one cycle"):
+        build_stack(part)
+
+
+def test_one_frame_in_a_series_of_its_own_fills_its_gap(scan: Any) -> None:
+    images = scan.stack(frames=[0, 1, 3, 4, 5]) + scan.stack(frames=[2], series_number=6)
+    assert sizes(images) == [36]
+    assert sizes(scan.stack(frames=5) + scan.stack(frames=1, series_number=6, time_ms=100.0)) == [6, 30]
+    assert sizes(scan.stack(frames=5) + scan.stack(frames=1, series_number=6, time_ms=600.0)) == [6, 30]
+
+
+@pytest.mark.parametrize("shift", [3.0, 15.0])
+def test_mixed_measurements_are_refused(scan: Any, shift: float) -> None:
+    images = scan.stack(frames=8) + scan.stack(frames=8, time_ms=lambda z, t: 40.0 * t + shift)
+    with pytest.raises(NotAStackError, match="uneven"):
+        build_stack(images)
+
+
+def test_breath_holds_apart(scan: Any) -> None:
+    images = scan.stack(time_ms=None, acquired_s=lambda z, t: 36000.0 + 20 * (t > 1))
+    with pytest.raises(NotAStackError, match="20 s apart"):
+        build_stack(images)
+
+
+def test_positions_rounded_to_millimetres(scan: Any) -> None:
+    normal = np.array(NORMAL)
+    images = scan.stack(position=lambda z, t: tuple(np.rint(8.0 * z * normal).tolist()))
+    assert build_stack(images).slice_mm == pytest.approx(8.0, abs=0.25)
+
+
+@pytest.mark.parametrize(
+    ("places", "parts"), [([0, 1, 2, 2.3, 3, 4], [4, 20]), ([0, 1, 2, 4], [16]), ([0, 1, 2, 3, 6.4], [4, 16])]
+)
+@pytest.mark.parametrize("series", [lambda z, t: 10 + round(10 * z), lambda z, t: 5 if z == round(z) else 6])
+def test_a_slice_that_is_none_of_the_stack(scan: Any, places: list[float], parts: list[int], series: Any) -> None:
+    assert sizes(scan.stack(slices=places, series_number=series)) == parts
 
 
 def test_a_redone_slice_replaces_the_first(scan: Any) -> None:
