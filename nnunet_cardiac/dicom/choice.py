@@ -133,7 +133,7 @@ def _decide(rows: Sequence[Row], candidates: Sequence[Row]) -> Choice:
     if isinstance(best, str):
         return _refused(rows, best)
     best = _preferred(best)
-    related = [row for row in rows if row.images and (row in candidates or _share_a_series(row, best))]
+    related = [row for row in rows if row.images and (row.type == best[0].type or _may_be_part(row, best))]
     if pieces := _pieces(best, related):
         return _refused(rows, pieces)
     most = max(row.slices for row in best)
@@ -172,9 +172,11 @@ def _preferred(rows: Sequence[Row]) -> list[Row]:
     return kept
 
 
-def _share_a_series(row: Row, best: Sequence[Row]) -> bool:
+def _may_be_part(row: Row, best: Sequence[Row]) -> bool:
+    """Whether images of another type may be slices of a stack all the same: of its series or of its sequence."""
     series = {image.series for other in best for image in other.images}
-    return any(image.series in series for image in row.images)
+    same_sequence = any(row.images[0].acquisition.sequence == other.images[0].acquisition.sequence for other in best)
+    return row.type != "localiser" and (same_sequence or any(image.series in series for image in row.images))
 
 
 def _instead(rows: Sequence[Row], chosen: Sequence[Row]) -> list[Row]:

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from nnunet_cardiac.dicom.headers import DicomImage
-from nnunet_cardiac.dicom.parts import are_even
+from nnunet_cardiac.dicom.parts import are_even, frames_of
 from nnunet_cardiac.dicom.places import places_of, same_plane
 
 CINE, STILL, DYNAMIC = "cine", "one image a slice", "images over several heart cycles"
@@ -92,7 +92,7 @@ def type_of(images: Sequence[DicomImage]) -> str:
     if how.component != "magnitude":
         return f"{how.component} image"
     at_places = [found for _, found in places_of(images)]
-    if max(map(len, at_places)) == 1:
+    if frames_of(images) == 1:
         return STILL
     half = len(at_places) / 2
     if sum(map(_takes_several_beats, at_places)) > half:

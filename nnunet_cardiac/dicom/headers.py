@@ -18,6 +18,8 @@ from nnunet_cardiac.errors import UserError
 
 DICOMDIR = "1.2.840.10008.1.3.10"
 _CLASSIC_MR = "1.2.840.10008.5.1.4.1.1.4"
+#: Seconds between dates such as 20200102 and 20200103; between months it is more, and only equality counts.
+_DAY_S = 86400
 NO_PLACE = "no position in the patient"
 #: Dimensions of a multi-frame file that number the frames of a cycle.
 _TIME_DIMENSIONS = (
@@ -315,7 +317,9 @@ def _acquired(dataset: Any, groups: Sequence[Any]) -> float | None:
     if offset:
         return offset[0]
     said = (text(dataset, "AcquisitionDateTime")[8:], text(dataset, "AcquisitionTime"), text(dataset, "ContentTime"))
-    return next((found for one in said if (found := _seconds(one)) is not None), None)
+    time = next((found for one in said if (found := _seconds(one)) is not None), None)
+    day = text(dataset, "AcquisitionDate")
+    return time if time is None or not day.isdecimal() else time + _DAY_S * int(day)
 
 
 def _seconds(time: str) -> float | None:

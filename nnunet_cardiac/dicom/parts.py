@@ -27,6 +27,9 @@ IRREGULAR = 0.1
 #: Steps of time of one cycle may differ by this fraction.
 _UNEVEN = 0.3
 
+#: Heart rate changes less between two breath-holds.
+_OTHER_CYCLE = 2.5
+
 #: As many moments make a cine series of images that come in a series each.
 _MOMENTS = 3
 
@@ -175,11 +178,7 @@ def _are_two(first: Images, second: Images) -> bool:
     """Whether two groups of images are two measurements: of one place at one time, or of stacks that interlace."""
     if sideways([*first, *second]) > max(first[0].pixel_mm):
         return True
-    if (
-        not overlap(first, second)
-        and frames_of(first) != frames_of(second)
-        and min(map(frames_of, (first, second))) == 1
-    ):
+    if not overlap(first, second) and not _alike_cycles(first, second):
         return True
     members = {id(image) for image in first}
     for _, found in places_of([*first, *second]):
@@ -188,6 +187,26 @@ def _are_two(first: Images, second: Images) -> bool:
         if ours and others and not _complement(ours, others):
             return True
     return not overlap(first, second) and (_interlace(first, second) or _far(first, second))
+
+
+def _alike_cycles(first: Images, second: Images) -> bool:
+    """Whether two groups are both cines or both not, with cycles that one heart may have; unknown ones are alike."""
+    frames = {frames_of(first), frames_of(second)}
+    if len(frames) == 2 and min(frames) == 1:
+        return False
+    lengths = [_cycle_ms(images) for images in (first, second)]
+    known = [length for length in lengths if length is not None]
+    return len(known) < 2 or max(known) <= _OTHER_CYCLE * min(known)
+
+
+def _cycle_ms(images: Images) -> float | None:
+    """Usual length of the cycle at the places of a group."""
+    lengths = []
+    for _, found in places_of(images):
+        times = sorted(image.time_ms for image in found if image.time_ms is not None)
+        if len(times) == len(found) > 1:
+            lengths.append(times[-1] - times[0] + float(np.median(np.diff(times))))
+    return float(np.median(lengths)) if lengths else None
 
 
 def _one_cycle(images: Sequence[DicomImage], key: Callable[[DicomImage], Any]) -> bool:

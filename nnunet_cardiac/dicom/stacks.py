@@ -259,9 +259,13 @@ def _spread(
     rounded = all(float(value).is_integer() for image in images for value in image.position)
     tolerance = max(IRREGULAR * step, _ROUNDED_MM if rounded else 0.0)
     if first.distance_mm and abs(step - first.distance_mm) > IRREGULAR * first.distance_mm:
-        warnings.append(
-            f"slices are {step:.1f} mm apart, and the files say {first.distance_mm:.1f} mm: perhaps some are missing"
-        )
+        said = f"slices are {step:.1f} mm apart, and the files say {first.distance_mm:.1f} mm"
+        message = f"{said}: perhaps some are missing"
+        # A distance below the thickness is none: some scanners write the gap between slices there.
+        whole = abs(step / first.distance_mm - round(step / first.distance_mm)) < IRREGULAR
+        if whole and step > first.distance_mm >= (first.thickness_mm or np.inf) and not allow_gaps:
+            raise NotAStackError(f"{message}; --allow-gaps takes them as they are")
+        warnings.append(message)
     shown = ", ".join(f"{value:.1f}" for value in steps)
     counts = np.rint(steps / step).astype(int)
     if (counts < 1).any() or (np.abs(steps - counts * step) > tolerance).any():

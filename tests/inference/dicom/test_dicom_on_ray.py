@@ -54,7 +54,7 @@ def test_a_study_is_completed_after_its_worker_died(
     image = 2 * np.rint(heart[None, :4].clip(0) / 2)
     scanner.classic(image, number=7)
     scanner.classic(image, number=8, SpacingBetweenSlices=4.75)
-    scanner.classic(image[:, :1], number=1, description="LOCALIZER 3 plane")
+    scanner.classic(image, number=1, ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
     model = {"folder": write_system("nnUNet"), "device": "cpu"}
     options = PredictOptions(tmp_path / "out")
     sources = find_sources(scanner.folder, 1)
@@ -67,7 +67,7 @@ def test_a_study_is_completed_after_its_worker_died(
     assert sorted(os.listdir(options.output)) == sorted(
         f"{name}{end}" for name in names for end in (".json", ".nii.gz")
     )
-    assert sum("is a localiser and was left out" in message for message in caplog.messages) == 1
+    assert sum("2 stacks of this study are alike" in message for message in caplog.messages) == 1
     session = Path(local_ray._private.worker._global_node.get_session_dir_path())
     logs = [path for path in (session / "logs").rglob("*") if path.is_file()]
     assert any(path.name.startswith("worker-") for path in logs)
