@@ -193,3 +193,62 @@ def test_a_view_is_no_substitute_for_a_stack_that_is_refused(scan: Any) -> None:
     choice = decided(broken + scan.stack(slices=1, series_number=8))
     assert not choice.used
     assert "nothing says the order of 4 images" in choice.refusals[0]
+
+
+def test_stacks_that_cut_no_long_axis_are_refused(scan: Any) -> None:
+    for plane in (TRANSVERSE, long_axis(30)):
+        choice = decided(views(scan) + scan.stack(slices=8, series_number=9, orientation=plane))
+        assert not choice.used
+        assert "cuts the 3 views of this study as a short axis does" in choice.refusals[0]
+
+
+def test_stacks_that_have_too_little_in_common_are_refused(scan: Any) -> None:
+    choice = decided(scan.stack(slices=range(5)) + scan.stack(slices=range(2, 7), series_number=6))
+    assert not choice.used
+    assert "all but 3 slices" in choice.refusals[0]
+    assert used(scan.stack(slices=range(8)) + scan.stack(slices=range(1, 9), series_number=6)) == [5, 6]
+
+
+def test_one_stack_in_two_studies_is_refused(scan: Any) -> None:
+    choice = decided(scan.stack(slices=range(3)) + scan.stack(slices=range(3, 6), study="1.3", series_number=6))
+    assert not choice.used
+    assert "the study that they say they are of" in choice.refusals[0]
+
+
+def test_a_study_without_cine_beside_one_with(scan: Any) -> None:
+    late = scan.stack(frames=1, study="1.3", series_number=8, inversion_ms=300.0)
+    assert used(scan.stack() + late) == [5]
+
+
+def test_every_second_slice_missing(scan: Any) -> None:
+    choice = decided(scan.stack(slices=[0, 2, 4, 6]))
+    assert not choice.used
+    assert "16.0 mm apart, and the files say 8.0 mm" in choice.refusals[0]
+    assert used(scan.stack(slices=[0, 2, 4, 6], distance_mm=4.0)) == [5]  # below the thickness: a gap, no distance
+
+
+def test_slices_before_volumes_and_originals_before_copies(scan: Any) -> None:
+    flow = scan.stack(slices=9, series_number=7, volume=True, sequence=("fl3d1", "GR", "SP"))
+    copy = scan.stack(series_number=8, image_type=("DERIVED", "SECONDARY", "OTHER"))
+    assert used(scan.stack() + flow) == used(scan.stack() + copy) == [5]
+
+
+def test_many_stacks_of_one_image_a_slice_are_refused(scan: Any) -> None:
+    images = [
+        image for echo in range(4) for image in scan.stack(frames=1, series_number=5 + echo, echo_ms=2.0 * echo + 1)
+    ]
+    choice = decided(images)
+    assert choice.refusals[0].startswith("Nothing tells which of these to use: series 5, series 6")
+
+
+def test_slices_of_another_type_in_the_series_are_no_loss(scan: Any) -> None:
+    images = scan.stack(slices=range(4)) + scan.stack(slices=[4, 5], purpose="flow")
+    choice = decided(images)
+    assert not choice.used
+    assert "their type, cine and flow" in choice.refusals[0]
+
+
+def test_late_enhancement_is_no_substitute_for_a_cine_that_cannot_be_used(scan: Any) -> None:
+    images = scan.stack(time_ms=500.0) + scan.stack(frames=1, series_number=7, inversion_ms=300.0)
+    choice = decided(images)
+    assert choice.refusals == ("Series 5: several images at one time.",)

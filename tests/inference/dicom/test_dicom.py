@@ -338,3 +338,44 @@ def test_folders_of_one_study(scanner: Any, cine: np.ndarray) -> None:
 def test_a_part_of_a_joined_stack_can_be_named(scanner: Any, cine: np.ndarray) -> None:
     scanner.classic(cine, series_per_slice=True)
     assert_is(only(read_dicom("study42", scanner.folder, series="8")), cine)
+
+
+def test_palette_colours_are_no_greys(scanner: Any, cine: np.ndarray) -> None:
+    scanner.classic(cine)
+    scanner.classic(cine, number=20, PhotometricInterpretation="PALETTE COLOR")
+    assert_is(only(read_dicom("study42", scanner.folder)), cine)
+
+
+def test_more_pixels_than_the_header_says(scanner: Any, cine: np.ndarray) -> None:
+    scanner.classic(cine[:1])
+    for file in scanner.folder.iterdir():
+        dataset = pydicom.dcmread(file)
+        dataset.Columns = 15
+        dataset.save_as(file)
+    with pytest.raises(UserError, match="680 bytes of pixels, and the header says 600"):
+        read_dicom("study42", scanner.folder)
+
+
+def test_a_slope_beyond_all_numbers(scanner: Any, cine: np.ndarray) -> None:
+    file = scanner.classic(cine[:1])[2]
+    _replace(file, "RescaleSlope", "1e300")
+    with pytest.raises(UserError, match=f"^{file}: .* infinite"):
+        read_dicom("study42", scanner.folder)
+
+
+def test_a_broken_localiser_and_a_report_of_nobody(scanner: Any, cine: np.ndarray) -> None:
+    scanner.classic(cine)
+    scanner.classic(cine[:1, :1], number=2, ImageType="LOCALIZER", ImageOrientationPatient=[1, 0, 0, 1, 0, 0])
+    scanner.patient = scanner.patient_id = ""
+    scanner.write(scanner.dataset("1.2.840.10008.5.1.4.1.1.88.11", "1.2.3", 99, "report"))
+    assert_is(only(read_dicom("study42", scanner.folder)), cine)
+
+
+def test_copies_are_told_by_more_than_their_uid(scanner: Any, cine: np.ndarray) -> None:
+    for t in range(len(cine)):
+        for file in scanner.classic(cine[t : t + 1], series="1.2.3", times=False, TemporalPositionIdentifier=t + 1):
+            dataset = pydicom.dcmread(file)
+            dataset.SOPInstanceUID = "1.2.3.4"
+            del dataset.InstanceNumber
+            dataset.save_as(file)
+    assert_is(only(read_dicom("study42", scanner.folder)), cine)
