@@ -32,7 +32,9 @@ def read(source: Path, options: ConvertOptions) -> list[Collection]:
             "MYO=2 RV=3, or a JSON file with such names and values."
         )
     if not source.is_file():
-        raise UserError(f"{source}: a folder; expected a CSV file with the columns image, label, patient, phase.")
+        raise UserError(
+            f"{source}: a folder; expected a table (CSV or Excel) with the columns image, label, patient, phase."
+        )
     rows = read_table(source, _KNOWN[:3])
     rows = [{key.lower() if key.lower() in _KNOWN else key: value for key, value in row.items()} for row in rows]
     _refuse_repeated(source, rows)

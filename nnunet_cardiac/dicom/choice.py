@@ -16,7 +16,7 @@ import numpy as np
 from nnunet_cardiac.dicom.cycles import CINE, ONE_MOMENT, STILL
 from nnunet_cardiac.dicom.headers import NO_PLACE, DicomImage
 from nnunet_cardiac.dicom.parts import belong_together, overlap
-from nnunet_cardiac.dicom.places import same_grid, same_plane, sideways
+from nnunet_cardiac.dicom.places import merged, same_grid, same_plane, sideways
 from nnunet_cardiac.dicom.table import Row
 
 #: Fewer parallel slices are a view, more are a stack.
@@ -216,13 +216,7 @@ def _why_not(row: Row, chosen: Row | None) -> str:
 def _short_axes(candidates: Sequence[Row]) -> list[Row] | str:
     """Return the candidates of the one orientation that is the short axis, or why it cannot be told."""
     stacks = [row for row in candidates if row.slices >= _STACK] or list(candidates)
-    planes: list[list[Row]] = []
-    for row in stacks:
-        home = next((plane for plane in planes if _parallel(plane[0], row)), None)
-        if home is None:
-            planes.append([row])
-        else:
-            home.append(row)
+    planes = merged(([row] for row in stacks), lambda plane, one: _parallel(plane[0], one[0]))
     views = [row for row in candidates if row.slices < _STACK]
     for better in (_cut_by_long_axes(views), _oblique, _much_larger(planes)):
         if len(planes) > 1:

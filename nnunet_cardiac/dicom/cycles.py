@@ -10,7 +10,7 @@ import numpy as np
 
 from nnunet_cardiac.dicom.headers import DicomImage
 from nnunet_cardiac.dicom.parts import are_even, frames_of
-from nnunet_cardiac.dicom.places import places_of, same_plane
+from nnunet_cardiac.dicom.places import merged, places_of, same_plane
 
 CINE, STILL, DYNAMIC = "cine", "one image a slice", "images over several heart cycles"
 ONE_MOMENT = "several images at one time"
@@ -55,14 +55,7 @@ def _marked(images: Sequence[DicomImage]) -> list[DicomImage]:
 
 
 def _planes(images: Sequence[DicomImage]) -> list[list[DicomImage]]:
-    planes: list[list[DicomImage]] = []
-    for image in images:
-        home = next((plane for plane in planes if same_plane(plane[0], image)), None)
-        if home is None:
-            planes.append([image])
-        else:
-            home.append(image)
-    return planes
+    return merged(([image] for image in images), lambda plane, one: same_plane(plane[0], one[0]))
 
 
 def _beside_each_other(found: Sequence[DicomImage]) -> str:

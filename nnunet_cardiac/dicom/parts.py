@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from nnunet_cardiac.dicom.headers import DicomImage
-from nnunet_cardiac.dicom.places import along, normal_of, places_of, same_grid, same_plane, sideways
+from nnunet_cardiac.dicom.places import along, merged, normal_of, places_of, same_grid, same_plane, sideways
 
 #: Times (ms) that differ by less are one moment.
 _SAME_TIME_MS = 0.5
@@ -79,14 +79,8 @@ def _clusters(images: Iterable[DicomImage]) -> list[Images]:
     """Images of one study that show the same in the same plane, on the same pixels."""
     groups: list[Images] = []
     for same in _grouped(images, _shows):
-        clusters: list[Images] = []
-        for image in sorted(same, key=lambda image: image.order):
-            home = next((c for c in clusters if same_plane(c[0], image) and same_grid(c[0], image)), None)
-            if home is None:
-                clusters.append([image])
-            else:
-                home.append(image)
-        groups += clusters
+        images_one_by_one = ([image] for image in sorted(same, key=lambda image: image.order))
+        groups += merged(images_one_by_one, lambda c, one: same_plane(c[0], one[0]) and same_grid(c[0], one[0]))
     return groups
 
 
@@ -105,17 +99,10 @@ def adapted(image: DicomImage) -> tuple[Any, ...]:
 
 def _adapted_groups(images: Sequence[DicomImage]) -> list[Images]:
     """Group images by what is adapted; frames of one series that differ in it stay together unless times coincide."""
-    groups: list[Images] = []
-    for group in _grouped(images, adapted):
-        home = next((other for other in groups if _share_a_cycle(other, group)), None)
-        if home is None:
-            groups.append(list(group))
-        else:
-            home.extend(group)
-    return groups
+    return merged(_grouped(images, adapted), _share_a_cycle)
 
 
-def _share_a_cycle(first: Images, second: Images) -> bool:
+def _share_a_cycle(first: Images, second: Sequence[DicomImage]) -> bool:
     members = {id(image) for image in first}
     shared = [found for _, found in places_of([*first, *second]) if len({id(i) in members for i in found}) == 2]
     return bool(shared) and all(len({image.series for image in found}) == 1 and are_even(found) for found in shared)
@@ -150,13 +137,7 @@ def _takes(images: Sequence[DicomImage], key: Callable[[DicomImage], Any]) -> li
     groups = _grouped(images, key)
     if len(groups) == 1 or _one_cycle(images, key):
         return [list(images)]
-    takes: list[Images] = []
-    for group in groups:
-        home = next((take for take in takes if not _are_two(take, group)), None)
-        if home is None:
-            takes.append(list(group))
-        else:
-            home.extend(group)
+    takes = merged(groups, lambda take, group: not _are_two(take, group))
     return [part for take in takes for part in _without_strays(take, key)]
 
 
@@ -174,7 +155,7 @@ def _without_strays(images: Images, key: Callable[[DicomImage], Any]) -> list[Im
     return [images]
 
 
-def _are_two(first: Images, second: Images) -> bool:
+def _are_two(first: Images, second: Sequence[DicomImage]) -> bool:
     """Whether two groups of images are two measurements: of one place at one time, or of stacks that interlace."""
     if sideways([*first, *second]) > max(first[0].pixel_mm):
         return True
@@ -189,7 +170,7 @@ def _are_two(first: Images, second: Images) -> bool:
     return not overlap(first, second) and (_interlace(first, second) or _far(first, second))
 
 
-def _alike_cycles(first: Images, second: Images) -> bool:
+def _alike_cycles(first: Sequence[DicomImage], second: Sequence[DicomImage]) -> bool:
     """Whether two groups are both cines or both not, with cycles that one heart may have; unknown ones are alike."""
     frames = {frames_of(first), frames_of(second)}
     if len(frames) == 2 and min(frames) == 1:
@@ -199,7 +180,7 @@ def _alike_cycles(first: Images, second: Images) -> bool:
     return len(known) < 2 or max(known) <= _OTHER_CYCLE * min(known)
 
 
-def _cycle_ms(images: Images) -> float | None:
+def _cycle_ms(images: Sequence[DicomImage]) -> float | None:
     """Usual length of the cycle at the places of a group."""
     lengths = []
     for _, found in places_of(images):
@@ -248,7 +229,7 @@ def _complement(first: Sequence[DicomImage], second: Sequence[DicomImage]) -> bo
     return min(map(len, known)) == 1 or max(known[0]) < min(known[1]) or max(known[1]) < min(known[0])
 
 
-def _interlace(first: Images, second: Images) -> bool:
+def _interlace(first: Sequence[DicomImage], second: Sequence[DicomImage]) -> bool:
     """Whether the ranges of two groups overlap without making one regular stack, one of them being regular."""
     larger = max((first, second), key=lambda images: len(places_of(images)))
     whole = len(places_of(larger)) >= _STACK and is_regular(larger)
@@ -309,17 +290,10 @@ def _continue_each_other(first: Images, second: Images) -> bool:
 
 def _with_repeated(parts: Sequence[Images]) -> list[Images]:
     """Put slices that were acquired again into the stack to which they belong; the stack builder takes the last."""
-    stacks: list[Images] = []
-    for part in sorted(parts, key=lambda part: -len(places_of(part))):
-        home = next((stack for stack in stacks if _repeats(stack, part)), None)
-        if home is None:
-            stacks.append(list(part))
-        else:
-            home.extend(part)
-    return stacks
+    return merged(sorted(parts, key=lambda part: -len(places_of(part))), _repeats)
 
 
-def _repeats(stack: Images, part: Images) -> bool:
+def _repeats(stack: Images, part: Sequence[DicomImage]) -> bool:
     """Whether a part repeats a few slices of a stack, acquired in the same way."""
     set_alike = adapted(stack[0])[:3] == adapted(part[0])[:3]
     set_alike = set_alike and stack[0].acquisition.settings == part[0].acquisition.settings

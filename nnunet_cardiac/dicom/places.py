@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
 import numpy as np
 
@@ -16,6 +17,21 @@ _PARALLEL_DEGREES = 0.5
 
 #: Pixel sizes that differ by less than this fraction are one size that was rounded.
 _SAME_SIZE = 0.005
+
+
+T = TypeVar("T")
+
+
+def merged(groups: Iterable[Sequence[T]], belong: Callable[[list[T], Sequence[T]], bool]) -> list[list[T]]:
+    """Put each group into the first of those before it to which it belongs; the order decides where several fit."""
+    homes: list[list[T]] = []
+    for group in groups:
+        home = next((home for home in homes if belong(home, group)), None)
+        if home is None:
+            homes.append(list(group))
+        else:
+            home.extend(group)
+    return homes
 
 
 def same_plane(first: DicomImage, second: DicomImage) -> bool:

@@ -266,7 +266,8 @@ def _spread(
         if whole and step > first.distance_mm >= (first.thickness_mm or np.inf) and not allow_gaps:
             raise NotAStackError(f"{message}; --allow-gaps takes them as they are")
         warnings.append(message)
-    shown = ", ".join(f"{value:.1f}" for value in steps)
+    digits = 1 if np.ptp(np.round(steps, 1)) else 2  # unequal ones must not look equal
+    shown = ", ".join(f"{value:.{digits}f}" for value in steps)
     counts = np.rint(steps / step).astype(int)
     if (counts < 1).any() or (np.abs(steps - counts * step) > tolerance).any():
         raise NotAStackError(f"slice distances are {shown} mm; expected equal ones")

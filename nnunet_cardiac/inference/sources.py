@@ -236,9 +236,12 @@ def _channel_of(file: Path) -> re.Match[str] | None:
 def _wrong_channels(name: str, found: dict[int, Path], channels: int) -> str:
     listed = ", ".join(file.name for _, file in sorted(found.items()))
     expected = ", ".join(f"{name}_{channel:04d}" for channel in range(channels))
+    where = f"{next(iter(found.values())).parent}: case {name}"
+    if len(found) == channels:
+        return f"{where} has channels with other numbers ({listed}). Expected files named {expected}."
     return (
-        f"{next(iter(found.values())).parent}: case {name} has {len(found)} channels ({listed}), and the model was "
-        f"trained with {channels}. Expected files named {expected}."
+        f"{where} has {len(found)} channels ({listed}), and the model was trained with {channels}. Expected files "
+        f"named {expected}."
     )
 
 
