@@ -134,6 +134,8 @@ class TrainsOnWhatItPredicts(nnUNetTrainer):
         self._sample_size = tuple(int(n) for n in initial_patch_size)
         if self.sees_stacks:
             mirror_axes = tuple(range(len(self.training_patch_size)))[-2:]
+        if not self.recipe.flips:
+            mirror_axes = ()
         return rotation, dummy_2d, initial_patch_size, mirror_axes
 
     def get_tr_and_val_datasets(self) -> tuple[Any, Any]:

@@ -21,6 +21,7 @@ DECIDED = (
     "gamma",
     "loss",
     "augmentation",
+    "flips",
     "gate_source",
     "gate_warmup",
     "max_gradient_norm",
@@ -54,6 +55,8 @@ class Recipe:
         gate_warmup: Epochs at the start in which all gates are open, so that the refinement of a class is trained that
             an untrained classifier finds nowhere.
         augmentation: `paper` (the system's own), `nnunet`, or `mild` (small shifts, scales and changes of brightness).
+        flips: Whether augmentation flips images in-plane. Hearts do not exist mirrored; flips teach a network images that
+            are stored in other ways.
         patience: Epochs without a better moving average of the validation Dice after which training stops and the best
             weights become the final ones; None trains all epochs.
         test_time_mirroring: Whether prediction averages over flipped images, as nnU-Net does.
@@ -72,6 +75,7 @@ class Recipe:
     val_iterations: int | None = None
     loss: str = "dice"
     augmentation: str = "paper"
+    flips: bool = True
     test_time_mirroring: bool = True
     patience: int | None = None
     gate_source: str = "pred"
