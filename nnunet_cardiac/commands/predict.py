@@ -65,6 +65,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--spacing", nargs=3, type=float, metavar=("X", "Y", "Z"), help="voxel size in mm, whatever the files say"
     )
     images.add_argument(
+        "--orientation",
+        choices=("auto", "canonical", "as-stored"),
+        default="auto",
+        help="how images are brought to lie: as the training images (auto), canonical, or as in their files (%(default)s)",
+    )
+    images.add_argument(
         "--series",
         default="",
         metavar="SERIES",
@@ -116,6 +122,7 @@ def run(args: argparse.Namespace) -> int:
         "precision": args.precision,
         "mirroring": args.mirroring,
         "trust_checkpoint": args.trust_checkpoint,
+        "orientation": args.orientation,
     }
     _check_output(args)
     # The machines of a cluster share the disk of the results, and perhaps no other.
