@@ -36,7 +36,7 @@ def volume_curves(
     named = structures(labels)
     if series.dimensions == 2:
         return {name: [float("nan")] * len(label_maps) for name in named}
-    # In single precision, as NIfTI keeps it: the same image from DICOM and NIfTI has the same volumes to the last digit.
+    # In single precision, as NIfTI keeps it: one study has the same volumes from DICOM and NIfTI, to the last digit.
     voxel_mm = tuple(float(np.float32(size)) for size in series.grid.spacing_mm)
     frames = [volumes_ml(frame, named, voxel_mm) for frame in label_maps]
     unknown = {frame - 1 for frame in incomplete_frames(series)}
