@@ -312,7 +312,7 @@ class TestArrays:
             predictor.predict(heart, direction=AXES)
 
     def test_left_handed_arrays(self, predictor: CardiacPredictor, heart: np.ndarray) -> None:
-        found = predictor.predict(heart[::-1], SPACING, direction=AXES * [1, 1, -1])
+        found = predictor.predict_frames(heart[None, None, ::-1], SPACING, direction=AXES * [1, 1, -1])[0]
 
         assert np.array_equal(found[::-1], predictor.predict(heart, SPACING, direction=AXES))
 
