@@ -129,7 +129,7 @@ class Segmenter:
         predictor, options = self._predictor, self._options
         start = time.perf_counter()
         progress = self._progress and len(series.frames) > 1
-        labels = predictor.predict_frames(series.frames, series.grid.spacing_mm, progress, way)
+        labels = predictor.predict_frames(series.frames, series.grid.spacing_mm, progress, way=way)
         if series.empty is not None:
             labels[series.empty] = 0
         seconds = {"read": case.seconds, "predict": time.perf_counter() - start}
