@@ -43,6 +43,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--trust-voxels", action="store_true", help="labels of the image's size take its header, whatever theirs says"
     )
     parser.add_argument(
+        "--orientation",
+        choices=("canonical", "as-stored"),
+        default="canonical",
+        help="canonical: bring all images and labels into one storage (default); as-stored: leave images as they are",
+    )
+    parser.add_argument(
         "--spacing",
         type=float,
         nargs=3,
@@ -82,6 +88,7 @@ def run(args: argparse.Namespace) -> int:
             args.trust_voxels,
             structures=args.structures,
             spacing_mm=_spacing(args),
+            as_stored=args.orientation == "as-stored",
         ),
         folds=Folds(args.folds, args.seed, args.splits),
         skip=args.skip,

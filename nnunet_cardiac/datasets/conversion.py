@@ -92,6 +92,7 @@ def convert(
         options.cine,
         options.trust_voxels,
         tuple(skip),
+        options.as_stored,
     )
     raw_root.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".convert_", dir=raw_root) as scratch:
