@@ -105,6 +105,10 @@ class Way:
         turned = tuple(last - axis for axis, flip in enumerate(self.flips) if flip)
         return np.flip(array.transpose(order), turned)
 
+    def sizes(self, zyx: Sequence[float]) -> tuple[float, ...]:
+        """Return voxel sizes or voxel counts (z, y, x) of the result."""
+        return tuple(zyx[2 - axis] for axis in reversed(self.axes))
+
     def moved(self, header: Header) -> Header:
         """Return the header of the moved image; every voxel keeps its place in the patient.
 
@@ -140,6 +144,11 @@ WAYS: tuple[Way, ...] = tuple(
 _BY_CODE = {way.code: way for way in WAYS}
 
 
+def says_how_it_lies(header: Header) -> bool:
+    """Whether the axes of an image are known in the patient; those of a 2D file never are."""
+    return header.oriented and len(header.size) > 2
+
+
 def canonical_way(header: Header, like: Matrix = REFERENCE) -> Way:
     """Return how an image becomes canonical; :data:`IDENTITY` if its header does not say how it lies in the patient.
 
@@ -148,7 +157,7 @@ def canonical_way(header: Header, like: Matrix = REFERENCE) -> Way:
         like: Axes x, y, z, one a column, to which those of the result are to be closest, such as those of another stack
             of the study.
     """
-    if not header.oriented or len(header.size) < 3:
+    if not says_how_it_lies(header):
         return IDENTITY
     direction = directions(header)
     across = slice_axis(header.size, header.spacing, direction)
