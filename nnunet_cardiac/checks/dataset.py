@@ -20,6 +20,7 @@ from nnunet_cardiac.checks.problems import Problems
 from nnunet_cardiac.checks.values import image_problem, label_problem, label_values
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.images.image_file import Header, read_header, read_voxels
+from nnunet_cardiac.images.stored_ways import stored_ways
 
 
 @dataclass(frozen=True)
@@ -31,12 +32,14 @@ class DatasetReport:
         anatomies: Canonical name -> label value.
         cases: Name, shape, spacing and label values of each case.
         notes: What is unusual but allowed.
+        storage: Which images are stored in another way than others, or in one that nobody knows.
     """
 
     folder: Path
     anatomies: Mapping[str, int]
     cases: tuple[CheckedCase, ...]
     notes: tuple[str, ...]
+    storage: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         depths = sorted(case.shape[0] for case in self.cases)
@@ -70,7 +73,8 @@ def check_raw_dataset(folder: Path, required: Iterable[str] = (), *, progress: b
     ]
     problems.raise_if_any(str(folder))
     notes = tuple(notes_of(checked, description.anatomies, description.ignore))
-    return DatasetReport(folder, description.anatomies, tuple(checked), notes)
+    storage = tuple(stored_ways({case.name: header for case, header in readable}).sentences())
+    return DatasetReport(folder, description.anatomies, tuple(checked), notes, storage)
 
 
 def _check_headers(case: RawCase, problems: Problems) -> Header | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nnunet_cardiac.images.layout import Header
-from nnunet_cardiac.images.orientation import IDENTITY, WAYS, Way, directions
+from nnunet_cardiac.images.orientation import IDENTITY, WAYS, Way, directions, says_how_it_lies
 
 
 def way_onto(header: Header, other: Header) -> Way:
@@ -21,7 +21,7 @@ def way_onto(header: Header, other: Header) -> Way:
         Of the 48 ways the one that makes the axes most alike; :data:`IDENTITY` where one of the two does not say how it
         lies in the patient, or already lies best as it is.
     """
-    if not (header.oriented and other.oriented) or min(len(header.size), len(other.size)) < 3:
+    if not (says_how_it_lies(header) and says_how_it_lies(other)):
         return IDENTITY
     cosines = directions(header).T @ directions(other)  # row: axis of the image, column: axis of the other
     return max(WAYS, key=lambda way: _likeness(cosines, way))
