@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from nnunet_cardiac.checks.cases import RawCase, find_cases
 from nnunet_cardiac.checks.dataset_json import DatasetDescription, read_description
-from nnunet_cardiac.checks.geometry import grid_problems, volume_problem
+from nnunet_cardiac.checks.geometry import direction_problem, grid_problems, volume_problem
 from nnunet_cardiac.checks.notes import CheckedCase, notes_of
 from nnunet_cardiac.checks.problems import Problems
 from nnunet_cardiac.checks.values import image_problem, label_problem, label_values
@@ -86,7 +86,7 @@ def _check_headers(case: RawCase, problems: Problems) -> Header | None:
         except UserError as error:
             problems.add(str(error))
             continue
-        if problem := volume_problem(path, headers[path]):
+        if problem := volume_problem(path, headers[path]) or direction_problem(path, headers[path]):
             problems.add(problem)
             del headers[path]
     if len(headers) < len(case.images) + 1:

@@ -6,7 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from nnunet_cardiac.errors import UserError
+from nnunet_cardiac.images.direction import nearest_orthonormal
 from nnunet_cardiac.images.image_file import Header
+from nnunet_cardiac.images.orientation import directions
 from nnunet_cardiac.images.same_body import way_onto
 
 #: Absolute, in mm for spacing and origin. NIfTI stores single precision, so equal grids differ by less.
@@ -34,6 +37,17 @@ def volume_problem(path: Path, header: Header) -> str | None:
             f"{path}: {header.components} values a voxel (colour or vector image); expected one grey value. Write one "
             "file a channel, _0000, _0001, ..."
         )
+    return None
+
+
+def direction_problem(path: Path, header: Header) -> str | None:
+    """Return what keeps the directions of a volume from being those of a body: singular or sheared ones, or NaN."""
+    if len(header.size) != 3:
+        return None
+    try:
+        nearest_orthonormal(path, directions(header))
+    except UserError as error:
+        return str(error)
     return None
 
 

@@ -402,3 +402,21 @@ def test_no_image_says_how_it_lies(dataset):
 def test_directions_that_were_lost(dataset):
     (sentence,) = check(dataset).storage
     assert "as in the archive of ACDC" in sentence
+
+
+@pytest.mark.parametrize(
+    ("matrix", "words"),
+    [
+        ("1 0 0 1 0 0 0 0 1", "45.0 degrees away from right angles"),
+        ("1 0 0 0.3 0.95 0 0 0 1", "degrees away from right angles"),
+        ("0 0 0 0 1 0 0 0 1", "axes of the header have the lengths 0, 1, 1"),
+        ("nan 0 0 0 1 0 0 0 1", "axes of the header have the lengths"),
+    ],
+)
+def test_directions_that_are_none(empty_dataset, matrix, words):
+    dataset = empty_dataset(ending=".mha")
+    dataset.add(FIRST)
+    path = dataset.image_path(FIRST)
+    content = re.sub(rb"TransformMatrix = [^\n]*", f"TransformMatrix = {matrix}".encode(), path.read_bytes())
+    path.write_bytes(content)
+    refused(dataset, f"{path}: ", words)
