@@ -140,7 +140,7 @@ def describe(summary: Summary) -> str:
     """Return what a user wants to know of a data set that was written."""
     labels = ", ".join(f"{value} {name}" for name, value in summary.labels.items())
     counts = ", ".join(f"{part} {summary.patients[part]} patients, {n} cases" for part, n in summary.cases.items())
-    lines = [f"{summary.folder}", f"  {counts}", f"  labels {labels}", f"  {summary.folds} folds by patient"]
+    lines = [f"{summary.folder}", f"  {counts}", f"  labels {labels}", f"  {summary.folds or 'no'} folds by patient"]
     lines += [f"  corrected: {repair}" for repair in summary.repairs[:_SHOWN_REPAIRS]]
     if len(summary.repairs) > _SHOWN_REPAIRS:
         lines.append(f"  corrected: {len(summary.repairs) - _SHOWN_REPAIRS} more, all in manifest.json")

@@ -118,7 +118,8 @@ def fill(folder: Path, collection: Collection, request: Request, progress: bool)
     )
     repairs = tuple(dict.fromkeys(repair for item in written for repair in item.repairs))
     write_json(folder / "dataset.json", _description(collection, request, labels, cases))
-    write_json(folder / "splits_final.json", splits)
+    if splits:
+        write_json(folder / "splits_final.json", splits)
     write_csv(folder / "cases.csv", [case_row(item) for item in written])
     folds = {case: number for number, fold in enumerate(splits) for case in fold["val"]}
     rows = [patient_row(s, folds.get(s.cases[0].name) if s.cases else None) for s in collection.subjects]
@@ -157,6 +158,8 @@ def _splits(subjects: Sequence[Subject], request: Request) -> list[dict[str, lis
     names = [[case.name for case in s.cases] for s in training]
     if request.splits is not None:
         splits = [{part: list(fold.get(part, ())) for part in ("train", "val")} for fold in request.splits]
+    elif not training:
+        return []  # images to predict
     else:
         splits = stratified_splits(names, [s.stratum or s.group for s in training], request.folds, request.seed)
     check_splits(splits, training_cases(subjects))
