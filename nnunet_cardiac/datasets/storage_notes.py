@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+
+from nnunet_cardiac.datasets.grid import MAX_DIRECTION_DIFFERENCE, MAX_SPACING_RATIO
 from nnunet_cardiac.datasets.tables import Written
+from nnunet_cardiac.images.same_body import way_onto
 from nnunet_cardiac.images.stored_ways import StoredWays, stored_ways
 
 
@@ -39,6 +43,31 @@ def notes_of_storage(cases: Sequence[Written], as_stored: bool) -> Iterator[str]
             "all headers lie parallel to the axes of the body, although the voxels are those of short-axis stacks: a "
             "program lost the directions, and it cannot be known how the images lie"
         )
+    if differing := list(_differing_frames(cases)):
+        first = " and ".join(item.case.name for item in differing[0])
+        yield (
+            f"{len(differing)} patients (first {first}) have volumes of different voxel sizes or directions, which "
+            "frames of one series never have; is one another patient's, or another view?"
+        )
+
+
+def _differing_frames(cases: Sequence[Written]) -> Iterator[tuple[Written, Written]]:
+    """Yield the first two volumes of each patient that cannot be frames of one series."""
+    by_patient: dict[str, list[Written]] = {}
+    for item in cases:
+        by_patient.setdefault(item.subject.patient, []).append(item)
+    for first, *others in by_patient.values():
+        other = next((item for item in others if not _one_series(first, item)), None)
+        if other is not None:
+            yield first, other
+
+
+def _one_series(first: Written, second: Written) -> bool:
+    if first.stored is None or second.stored is None:
+        return True
+    one, two = first.stored, way_onto(second.stored, first.stored).moved(second.stored)
+    alike = np.allclose(one.spacing, two.spacing, rtol=MAX_SPACING_RATIO, atol=0)
+    return bool(alike and np.allclose(one.direction, two.direction, rtol=0, atol=MAX_DIRECTION_DIFFERENCE))
 
 
 def record(cases: Sequence[Written], as_stored: bool) -> dict[str, object]:

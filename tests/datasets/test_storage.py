@@ -238,3 +238,26 @@ def test_one_slice_and_one_column(make, tmp_path, convert, shape):
     for number in range(3):
         np.testing.assert_array_equal(images[number], images[0])
         np.testing.assert_array_equal(done.label(f"p{number}"), images[0] > 50)
+
+
+@pytest.mark.parametrize(("change", "noted"), [("spacing", True), ("direction", True), ("origin", False)])
+def test_frames_of_a_patient_that_differ(make, tmp_path, convert, change, noted):
+    """Another voxel size or plane at end-systole; a shift is what a breath-hold makes."""
+    other = AFFINE.copy()
+    if change == "spacing":
+        other[:3, 2] *= 1.25
+    elif change == "direction":
+        other[:3, :3] = AFFINE[:3, :3] / SPACING @ np.array([[0.9, -0.435889894, 0], [0.435889894, 0.9, 0], [0, 0, 1]])
+        other[:3, :3] *= SPACING
+    else:
+        other[:3, 3] += 3
+    rows = ["image,label,patient,phase"]
+    for number in (1, 2):
+        for phase, affine in (("ED", AFFINE), ("ES", other if number == 2 else AFFINE)):
+            store(tmp_path / f"{number}{phase}.nii", make.scan(make.heart(make.mnms), number), WAYS[20], affine)
+            store(tmp_path / f"{number}{phase}s.nii", make.heart(make.mnms), WAYS[7], affine)
+            rows.append(f"{number}{phase}.nii,{number}{phase}s.nii,p{number},{phase}")
+    (tmp_path / "cases.csv").write_text("\n".join(rows))
+    done = convert("generic", tmp_path / "cases.csv", *LABELS)
+    assert done.code == 0, done.err
+    assert ("1 patients (first p2_ED and p2_ES) have volumes of different voxel sizes" in done.out) == noted
