@@ -138,11 +138,23 @@ class CardiacPredictor:
         Raises:
             UserError: If the shape, the number of channels, the spacing, the direction or the values cannot be used.
         """
-        spacing_mm, axes = placed(spacing_mm, affine, direction)
+        spacing_mm, way = self._way(np.shape(image)[-3:], spacing_mm, affine, direction)
         array = self.checked(image, spacing_mm)
-        way = IDENTITY if axes is None else self.storage.way_of(header_of(array.shape[1:], spacing_mm, axes))
         labels = self.run_stages(np.ascontiguousarray(way.apply(array)), way.sizes(spacing_mm))[-1]
         return np.ascontiguousarray(way.inverse.apply(labels))
+
+    def _way(
+        self,
+        shape: Sequence[int],
+        spacing_mm: Sequence[float] | None,
+        affine: npt.ArrayLike | None,
+        direction: npt.ArrayLike | None,
+    ) -> tuple[tuple[float, ...], Way]:
+        """Voxel size (z, y, x), and how an image of a shape (Z, Y, X) is brought to lie as the training images."""
+        sizes, axes = placed(spacing_mm, affine, direction)
+        if axes is None or len(shape) < 3 or len(sizes) < 3:
+            return sizes, IDENTITY
+        return sizes, self.storage.way_of(header_of(shape, sizes, axes))
 
     def checked(self, image: npt.ArrayLike, spacing_mm: Sequence[float]) -> npt.NDArray[np.float32]:
         """Return an image as (C, Z, Y, X) in float32, or say what is wrong with it."""
@@ -183,9 +195,12 @@ class CardiacPredictor:
     def predict_frames(
         self,
         frames: npt.NDArray[np.float32],
-        spacing_mm: Sequence[float],
+        spacing_mm: Sequence[float] | None = None,
         progress: bool = False,
-        way: Way = IDENTITY,
+        *,
+        affine: npt.ArrayLike | None = None,
+        direction: npt.ArrayLike | None = None,
+        way: Way | None = None,
     ) -> npt.NDArray[np.integer]:
         """Segment the frames of a cine series, or a single stack as one frame.
 
@@ -193,9 +208,12 @@ class CardiacPredictor:
 
         Args:
             frames: (T, C, Z, Y, X).
-            spacing_mm: Voxel size (z, y, x).
+            spacing_mm: Voxel size (z, y, x), as for :meth:`predict`.
             progress: Whether to show a bar.
-            way: How they are brought to lie as the training images, see :attr:`storage`.
+            affine: Matrix of a frame, as for :meth:`predict`.
+            direction: Direction cosines, as for :meth:`predict`.
+            way: How they are brought to lie as the training images, for a caller who worked it out from
+                :attr:`storage`; None finds it from affine or direction.
 
         Returns:
             Label maps (T, Z, Y, X) on the grid of the frames.
@@ -203,6 +221,8 @@ class CardiacPredictor:
         Raises:
             UserError: As :meth:`predict`.
         """
+        spacing_mm, found = self._way(np.shape(frames)[-3:], spacing_mm, affine, direction)
+        way = found if way is None else way
         images = [
             np.ascontiguousarray(way.apply(self._checked_frame(frames, number, spacing_mm)))
             for number in range(len(frames))
