@@ -14,12 +14,13 @@ from tqdm import tqdm
 
 from nnunet_cardiac.checks.cases import RawCase, find_cases
 from nnunet_cardiac.checks.dataset_json import DatasetDescription, read_description
-from nnunet_cardiac.checks.geometry import grid_problems, volume_problem
+from nnunet_cardiac.checks.geometry import direction_problem, grid_problems, volume_problem
 from nnunet_cardiac.checks.notes import CheckedCase, notes_of
 from nnunet_cardiac.checks.problems import Problems
 from nnunet_cardiac.checks.values import image_problem, label_problem, label_values
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.images.image_file import Header, read_header, read_voxels
+from nnunet_cardiac.images.stored_ways import stored_ways
 
 
 @dataclass(frozen=True)
@@ -31,12 +32,14 @@ class DatasetReport:
         anatomies: Canonical name -> label value.
         cases: Name, shape, spacing and label values of each case.
         notes: What is unusual but allowed.
+        storage: Which images are stored in another way than others, or in one that nobody knows.
     """
 
     folder: Path
     anatomies: Mapping[str, int]
     cases: tuple[CheckedCase, ...]
     notes: tuple[str, ...]
+    storage: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         depths = sorted(case.shape[0] for case in self.cases)
@@ -70,7 +73,8 @@ def check_raw_dataset(folder: Path, required: Iterable[str] = (), *, progress: b
     ]
     problems.raise_if_any(str(folder))
     notes = tuple(notes_of(checked, description.anatomies, description.ignore))
-    return DatasetReport(folder, description.anatomies, tuple(checked), notes)
+    storage = tuple(stored_ways({case.name: header for case, header in readable}).sentences())
+    return DatasetReport(folder, description.anatomies, tuple(checked), notes, storage)
 
 
 def _check_headers(case: RawCase, problems: Problems) -> Header | None:
@@ -82,7 +86,7 @@ def _check_headers(case: RawCase, problems: Problems) -> Header | None:
         except UserError as error:
             problems.add(str(error))
             continue
-        if problem := volume_problem(path, headers[path]):
+        if problem := volume_problem(path, headers[path]) or direction_problem(path, headers[path]):
             problems.add(problem)
             del headers[path]
     if len(headers) < len(case.images) + 1:

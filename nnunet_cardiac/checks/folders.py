@@ -15,6 +15,8 @@ from nnunet_cardiac.workflow.folders import find_dataset
 #: A preprocessed cardiac data set of 200 volumes takes some 0.5 GB, a trained fold with its checkpoints 0.5 GB.
 ENOUGH_FREE_BYTES = 5 * 10**9
 
+_STORAGE = "Read docs/datasets.md, How an image lies in its file."
+
 
 def check_folders(environ: Mapping[str, str]) -> list[Finding]:
     """Check the folders of nnU-Net, one finding each."""
@@ -53,4 +55,5 @@ def check_dataset(
     except UserError as error:
         return [fail(check, str(error), "Correct the files above; nothing else was changed.")]
     notes = [warn(check, note, "Nothing to do if this is intended.") for note in report.notes]
-    return [ok(check, str(report)), *notes]
+    storage = [warn(check, sentence, _STORAGE) for sentence in report.storage]
+    return [ok(check, str(report)), *notes, *storage]

@@ -6,10 +6,17 @@ from pathlib import Path
 
 import numpy as np
 
+from nnunet_cardiac.errors import UserError
+from nnunet_cardiac.images.direction import nearest_orthonormal
 from nnunet_cardiac.images.image_file import Header
+from nnunet_cardiac.images.orientation import directions
+from nnunet_cardiac.images.same_body import way_onto
 
 #: Absolute, in mm for spacing and origin. NIfTI stores single precision, so equal grids differ by less.
 TOLERANCE = 1e-3
+
+#: The same for a label that is stored otherwise: its first voxel lies at the image's other end, which adds up rounding.
+MOVED_TOLERANCE = 1e-2
 
 _UNITS = {"spacing": " mm", "origin": " mm", "direction": ""}
 
@@ -33,9 +40,27 @@ def volume_problem(path: Path, header: Header) -> str | None:
     return None
 
 
+def direction_problem(path: Path, header: Header) -> str | None:
+    """Return what keeps the directions of a volume from being those of a body: singular or sheared ones, or NaN."""
+    if len(header.size) != 3:
+        return None
+    try:
+        nearest_orthonormal(path, directions(header))
+    except UserError as error:
+        return str(error)
+    return None
+
+
 def grid_problems(image_path: Path, image: Header, label_path: Path, label: Header) -> list[str]:
     """Return the differences between the grids of an image and its label, both values shown."""
     where = f"{image_path} and {label_path.parent.name}/{label_path.name}"
+    way = way_onto(label, image)
+    if not way.changes_nothing and _same_grid(image, way.moved(label)):
+        return [
+            f"{where}: the same part of the body, stored in two ways (the label's axes are {way.code} in the order of "
+            "the image's); nnU-Net takes the voxels as they lie, so expected one. nnunet_cardiac convert generic "
+            "brings them together."
+        ]
     if image.size != label.size:
         found = " x ".join(map(str, image.size))
         other = " x ".join(map(str, label.size))
@@ -47,6 +72,12 @@ def grid_problems(image_path: Path, image: Header, label_path: Path, label: Head
         for a, b in [(getattr(image, name), getattr(label, name))]
         if not np.allclose(a, b, rtol=0, atol=TOLERANCE)
     ]
+
+
+def _same_grid(image: Header, label: Header) -> bool:
+    return image.size == label.size and all(
+        np.allclose(getattr(image, name), getattr(label, name), rtol=0, atol=MOVED_TOLERANCE) for name in _UNITS
+    )
 
 
 def _show(values: tuple[float, ...]) -> str:

@@ -43,6 +43,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--trust-voxels", action="store_true", help="labels of the image's size take its header, whatever theirs says"
     )
     parser.add_argument(
+        "--orientation",
+        choices=("canonical", "as-stored"),
+        default="canonical",
+        help="canonical: bring all images and labels into one storage (default); as-stored: leave images as they are",
+    )
+    parser.add_argument(
         "--spacing",
         type=float,
         nargs=3,
@@ -82,6 +88,7 @@ def run(args: argparse.Namespace) -> int:
             args.trust_voxels,
             structures=args.structures,
             spacing_mm=_spacing(args),
+            as_stored=args.orientation == "as-stored",
         ),
         folds=Folds(args.folds, args.seed, args.splits),
         skip=args.skip,
@@ -133,7 +140,7 @@ def describe(summary: Summary) -> str:
     """Return what a user wants to know of a data set that was written."""
     labels = ", ".join(f"{value} {name}" for name, value in summary.labels.items())
     counts = ", ".join(f"{part} {summary.patients[part]} patients, {n} cases" for part, n in summary.cases.items())
-    lines = [f"{summary.folder}", f"  {counts}", f"  labels {labels}", f"  {summary.folds} folds by patient"]
+    lines = [f"{summary.folder}", f"  {counts}", f"  labels {labels}", f"  {summary.folds or 'no'} folds by patient"]
     lines += [f"  corrected: {repair}" for repair in summary.repairs[:_SHOWN_REPAIRS]]
     if len(summary.repairs) > _SHOWN_REPAIRS:
         lines.append(f"  corrected: {len(summary.repairs) - _SHOWN_REPAIRS} more, all in manifest.json")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
 
@@ -11,13 +12,15 @@ import SimpleITK as sitk
 
 from nnunet_cardiac.checks.values import image_problem
 from nnunet_cardiac.datasets.anatomy import Enclosure, check_enclosure
-from nnunet_cardiac.datasets.grid import compare_grids
+from nnunet_cardiac.datasets.grid import way_to_image
 from nnunet_cardiac.datasets.image_files import extract_frame
 from nnunet_cardiac.datasets.labels import describe, renumber
 from nnunet_cardiac.datasets.naming import case_name
+from nnunet_cardiac.datasets.storage import header_of, moved, slices_first
 from nnunet_cardiac.datasets.subject import FOLDER_OF_SPLIT, Case, Loaded, Subject, Volume
 from nnunet_cardiac.datasets.tables import Written
 from nnunet_cardiac.errors import UserError
+from nnunet_cardiac.images.orientation import IDENTITY, canonical_way
 
 ENDING = ".nii.gz"
 CINE_FOLDER = "imagesCine"
@@ -31,8 +34,12 @@ def write_subject(
     *,
     cine: bool = False,
     trust_voxels: bool = False,
+    as_stored: bool = False,
 ) -> list[Written]:
     """Write the cases of a patient, and every frame if asked for.
+
+    Images and labels become canonical, see :mod:`nnunet_cardiac.images.orientation`; those whose source does not say
+    how they lie stay as they are.
 
     Args:
         subject: The patient.
@@ -41,6 +48,7 @@ def write_subject(
         target: Structure -> value in the result.
         cine: Write all frames to `imagesCine`.
         trust_voxels: Labels take the header of their image, whatever their own says.
+        as_stored: Images keep the order and the sense of their axes; labels follow them.
 
     Returns:
         What was seen of each case.
@@ -48,9 +56,9 @@ def write_subject(
     Raises:
         UserError: If a file is missing, damaged, of another grid, has unknown values, or a swapped order of labels.
     """
-    written = [_write_case(subject, case, folder, source, target, trust_voxels) for case in subject.cases]
+    written = [_write_case(subject, case, folder, source, target, trust_voxels, as_stored) for case in subject.cases]
     if cine and subject.cine is not None:
-        written += _write_cine(subject, subject.cine, folder)
+        written += _write_cine(subject, subject.cine, folder, as_stored)
     return written
 
 
@@ -61,17 +69,21 @@ def _write_case(
     source: Mapping[str, tuple[int, ...]],
     target: Mapping[str, int],
     trust_voxels: bool,
+    as_stored: bool,
 ) -> Written:
     suffix = FOLDER_OF_SPLIT[subject.split]
     loaded = _load_volume(case.image)
-    image, repairs = loaded.image, loaded.repairs
+    stored, repairs = header_of(loaded), loaded.repairs
+    way = IDENTITY if as_stored else canonical_way(stored)
+    image = moved(loaded, way)
     _write_image(image, str(case.image), folder / f"images{suffix}" / f"{case.name}_0000{ENDING}")
     enclosure, volumes, digest = Enclosure(float("nan"), {}), {}, ""
     if case.label is not None:
         label = _load_volume(case.label)
-        repairs += label.repairs + compare_grids(label.image, image, str(case.label), trust_voxels)
-        array = renumber(sitk.GetArrayFromImage(label.image), source, target, str(case.label))
-        enclosure = check_enclosure(array, target)
+        onto, notes = way_to_image(header_of(label), stored, str(case.label), trust_voxels)
+        repairs += label.repairs + notes
+        array = renumber(onto.then(way).apply(sitk.GetArrayViewFromImage(label.image)), source, target, str(case.label))
+        enclosure = check_enclosure(slices_first(array, way.moved(stored)), target)
         if enclosure.better:
             raise UserError(_swapped(case, enclosure, source))
         volumes = _volumes_ml(array, image, target)
@@ -90,16 +102,19 @@ def _write_case(
         enclosed=enclosure.share,
         repairs=repairs,
         label_digest=digest,
+        stored=stored,
+        way=way,
     )
 
 
-def _write_cine(subject: Subject, cine: Volume, folder: Path) -> Iterator[Written]:
+def _write_cine(subject: Subject, cine: Volume, folder: Path, as_stored: bool) -> Iterator[Written]:
     loaded = cine.load()
     if loaded.image.GetDimension() != 4:
         raise UserError(f"{cine}: one volume; expected a 4D file with all frames. Leave out --cine for this source.")
+    way = IDENTITY if as_stored else canonical_way(header_of(loaded))
     phases = {case.frame: case.phase for case in subject.cases if case.frame is not None}
     for frame in range(loaded.image.GetSize()[3]):
-        image = extract_frame(loaded.image, frame, str(cine))
+        image = moved(replace(loaded, image=extract_frame(loaded.image, frame, str(cine))), way)
         case = Case(case_name(subject.patient, frame + 1), cine, phase=phases.get(frame + 1, ""), frame=frame + 1)
         _write_image(image, str(cine), folder / CINE_FOLDER / f"{case.name}_0000{ENDING}")
         yield Written(subject, case, CINE_FOLDER, *_grid(image), repairs=loaded.repairs if frame == 0 else ())

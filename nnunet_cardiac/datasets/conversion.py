@@ -92,6 +92,7 @@ def convert(
         options.cine,
         options.trust_voxels,
         tuple(skip),
+        options.as_stored,
     )
     raw_root.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".convert_", dir=raw_root) as scratch:
@@ -102,7 +103,7 @@ def convert(
         _move(made, targets)
     summaries = [replace(summary, folder=target) for summary, target in zip(made, targets, strict=True)]
     if preprocessed_root is not None:
-        for summary in summaries:
+        for summary in (made for made in summaries if made.folds):
             _hand_over_splits(summary.folder, preprocessed_root)
     return summaries
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,7 @@ def read_volume(
         image = extract_frame(image, frame or 0, str(path))
     elif frame and not split:
         raise UserError(f"{path}: one volume, but frame {frame} (from 0) was asked for; expected a 4D file.")
-    return Loaded(image, loaded.repairs)
+    return replace(loaded, image=image)
 
 
 def extract_frame(series: sitk.Image, frame: int, where: str) -> sitk.Image:
@@ -94,7 +95,7 @@ def _read(path: Path, spacing_mm: tuple[float, ...] | None, unit_matrix: bool, t
     image.SetSpacing(found.header.spacing)
     image.SetOrigin(found.header.origin)
     image.SetDirection(found.header.direction)
-    return Loaded(image, tuple(f"{path.name}: {repair}" for repair in found.repairs))
+    return Loaded(image, tuple(f"{path.name}: {repair}" for repair in found.repairs), found.header.oriented)
 
 
 def _check_finite(path: Path, voxels: npt.NDArray[Any]) -> None:

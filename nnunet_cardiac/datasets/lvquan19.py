@@ -146,7 +146,7 @@ def _slice(path: Path, frame: int, label: bool) -> Loaded:
     image = sitk.GetImageFromArray(array[None])
     pixel = spacing_of(fields)
     image.SetSpacing((pixel, pixel, 1.0))
-    return Loaded(image)
+    return Loaded(image, oriented=False)
 
 
 def _indices(fields: Mapping[str, np.ndarray], frame: int, frames: int) -> dict[str, float]:

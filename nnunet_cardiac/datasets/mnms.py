@@ -8,6 +8,7 @@ vendors that have no labelled training patients: validation and test stay apart 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -103,4 +104,4 @@ def _labelled_frame(path: Path, frame: int) -> Loaded:
             f"{path}: frame {frame} (from 0) has no label; the table says it has, and frames {filled} are labelled. Is "
             "this the table of this release? Its frames count from 0."
         )
-    return Loaded(label, series.repairs)
+    return replace(series, image=label)

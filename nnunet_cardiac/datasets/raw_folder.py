@@ -14,6 +14,7 @@ from nnunet_cardiac.datasets.case_files import CINE_FOLDER, ENDING, write_subjec
 from nnunet_cardiac.datasets.labels import describe, project_values
 from nnunet_cardiac.datasets.manifest import hashes, now, versions
 from nnunet_cardiac.datasets.notes import duplicates, notes_of
+from nnunet_cardiac.datasets.storage_notes import notes_of_storage, record
 from nnunet_cardiac.datasets.subject import Collection, Subject
 from nnunet_cardiac.datasets.tables import Written, case_row, patient_row, write_csv
 from nnunet_cardiac.errors import UserError
@@ -35,6 +36,7 @@ class Request:
         cine: Write all frames too.
         trust_voxels: Labels take the header of their image, whatever their own says.
         skipped: Patients left out on demand.
+        as_stored: Images keep the order and the sense of their axes; by default they become canonical.
     """
 
     source: Path
@@ -46,6 +48,7 @@ class Request:
     cine: bool = False
     trust_voxels: bool = False
     skipped: tuple[str, ...] = ()
+    as_stored: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,13 @@ def fill(folder: Path, collection: Collection, request: Request, progress: bool)
     for subject in tqdm(collection.subjects, desc=collection.name, unit="patient", disable=not progress):
         try:
             written += write_subject(
-                subject, folder, collection.values, labels, cine=request.cine, trust_voxels=request.trust_voxels
+                subject,
+                folder,
+                collection.values,
+                labels,
+                cine=request.cine,
+                trust_voxels=request.trust_voxels,
+                as_stored=request.as_stored,
             )
             files[subject.patient] = hashes(subject.files(request.cine), source_root)
         except UserError as error:
@@ -105,15 +114,18 @@ def fill(folder: Path, collection: Collection, request: Request, progress: bool)
         *left_empty(collection.subjects),
         *duplicates(images_of(collection.subjects, files)),
         *notes_of(cases),
+        *notes_of_storage(cases, request.as_stored),
     )
     repairs = tuple(dict.fromkeys(repair for item in written for repair in item.repairs))
     write_json(folder / "dataset.json", _description(collection, request, labels, cases))
-    write_json(folder / "splits_final.json", splits)
+    if splits:
+        write_json(folder / "splits_final.json", splits)
     write_csv(folder / "cases.csv", [case_row(item) for item in written])
     folds = {case: number for number, fold in enumerate(splits) for case in fold["val"]}
     rows = [patient_row(s, folds.get(s.cases[0].name) if s.cases else None) for s in collection.subjects]
     write_csv(folder / "patients.csv", rows)
     manifest = _manifest(collection, request, labels, len(splits))
+    manifest["orientation"] = record(cases, request.as_stored)
     write_json(folder / "manifest.json", manifest | {"repairs": repairs, "notes": notes, "sha256": files})
     return Summary(
         folder,
@@ -146,6 +158,8 @@ def _splits(subjects: Sequence[Subject], request: Request) -> list[dict[str, lis
     names = [[case.name for case in s.cases] for s in training]
     if request.splits is not None:
         splits = [{part: list(fold.get(part, ())) for part in ("train", "val")} for fold in request.splits]
+    elif not training:
+        return []  # images to predict
     else:
         splits = stratified_splits(names, [s.stratum or s.group for s in training], request.folds, request.seed)
     check_splits(splits, training_cases(subjects))

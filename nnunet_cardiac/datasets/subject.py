@@ -22,10 +22,12 @@ class Loaded:
     Attributes:
         image: 3D, or 4D with time last.
         repairs: What was corrected in its header, one sentence each.
+        oriented: Whether the source says how the axes lie in the patient.
     """
 
     image: sitk.Image
     repairs: tuple[str, ...] = ()
+    oriented: bool = True
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,7 @@ class ConvertOptions:
         skip: Patients that are left out, so that a converter need not read them.
         progress: Show a bar on stderr.
         spacing_mm: generic: voxel size (x, y, z) of all files, whatever their headers say.
+        as_stored: Images keep the order and the sense of their axes; by default they become canonical.
     """
 
     labels: Mapping[str, tuple[int, ...]] | None = None
@@ -142,6 +145,7 @@ class ConvertOptions:
     progress: bool = False
     structures: Sequence[str] | None = None
     spacing_mm: tuple[float, ...] | None = None
+    as_stored: bool = False
 
 
 def check_subjects(collection: Collection) -> None:

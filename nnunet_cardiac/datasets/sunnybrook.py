@@ -132,7 +132,14 @@ def _case(
 
 def _cine(stack: CineStack) -> Volume:
     paths = tuple(image.path for images in stack.slices for image in images)
-    return Volume(paths, lambda: Loaded(sitk.JoinSeries([stack.image(frame) for frame in range(stack.frames)])))
+
+    def load() -> Loaded:
+        frames = [stack.image(frame) for frame in range(stack.frames)]
+        for frame in frames[1:]:  # their headers are rounded differently, which SimpleITK would refuse
+            frame.CopyInformation(frames[0])
+        return Loaded(sitk.JoinSeries(frames))
+
+    return Volume(paths, load)
 
 
 def _key(name: str) -> tuple[str, int]:

@@ -11,6 +11,8 @@ import numpy as np
 
 from nnunet_cardiac.datasets.body_size import body_size
 from nnunet_cardiac.datasets.subject import Case, Subject
+from nnunet_cardiac.images.layout import Header
+from nnunet_cardiac.images.orientation import IDENTITY, Way, slice_axis
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,8 @@ class Written:
         enclosed: Share of the border of the LV cavity on the myocardium, NaN if it cannot be said.
         repairs: What was corrected.
         label_digest: Hash of the label map; empty without one, or if nothing is labelled.
+        stored: Header of the image in the source.
+        way: How it was moved.
     """
 
     subject: Subject
@@ -38,6 +42,13 @@ class Written:
     enclosed: float = float("nan")
     repairs: tuple[str, ...] = ()
     label_digest: str = ""
+    stored: Header | None = None
+    way: Way = IDENTITY
+
+    @property
+    def slices(self) -> int:
+        """Slices; images that are left as stored may have them along any axis."""
+        return self.shape[2 - slice_axis(self.shape[::-1], self.spacing_mm[::-1], np.eye(3))]
 
 
 def case_row(written: Written) -> dict[str, object]:
@@ -48,7 +59,7 @@ def case_row(written: Written) -> dict[str, object]:
     row["labelled"] = int(case.label is not None)
     row |= {f"size_{axis}": n for axis, n in zip("zyx", written.shape, strict=True)}
     row |= {f"spacing_{axis}_mm": round(mm, 4) for axis, mm in zip("zyx", written.spacing_mm, strict=True)}
-    if written.shape[0] > 1:  # the area of one slice is no volume
+    if written.slices > 1:  # the area of one slice is no volume
         row |= {f"{name.lower()}_volume_ml": round(ml, 3) for name, ml in written.volumes_ml.items()}
     if np.isfinite(written.enclosed):
         row["lv_border_on_myo"] = round(written.enclosed, 3)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.evaluation.label_files import LabelFile, label_files
-from nnunet_cardiac.evaluation.label_maps import LabelMap, check_same_grid, label_values, read_label_map
+from nnunet_cardiac.evaluation.label_maps import LabelMap, label_values, read_together
 from nnunet_cardiac.label_values import ignored_mask
 
 logger = logging.getLogger(__name__)
@@ -37,14 +37,17 @@ class CasePair:
 
 @dataclass(frozen=True)
 class LabelMapPair:
-    """The two label maps of one case on one grid.
+    """The two label maps of one case on one grid, in canonical storage: the first axis runs across the slices.
+
+    Files that do not say how they lie are left as stored.
 
     Attributes:
         reference: Label map (Z, Y, X); 0 where there is no reference.
         prediction: Label map of the same shape, there too.
         spacing_mm: Voxel size (z, y, x).
-        right_handed: Whether the directions of the x, y and z index form a right-handed system; None if they are
-            parallel to the body's axes, which in a short-axis stack means that the orientation was lost.
+        right_handed: Whether the directions of the x, y and z index form a right-handed system, as those of canonical
+            maps do; None if they are parallel to the body's axes, which in a short-axis stack means that the
+            orientation was lost.
         ignored: Voxels without a reference (nnU-Net's ignore label), of the same shape; None if there are none.
     """
 
@@ -159,8 +162,7 @@ def read_pairs(
         UserError: If a file cannot be read or is cut short, is neither one volume nor a series of them, holds other
             values, the prediction holds the ignore label, or the two grids differ.
     """
-    reference, prediction = (read_label_map(path) for path in (pairs[0].reference, pairs[0].prediction))
-    check_same_grid(reference, prediction)
+    reference, prediction = read_together(pairs[0].reference, pairs[0].prediction)
     allowed = {0, *allowed}
     own = allowed if translation is None else {0, *translation}
     predicted = label_values(prediction, own, refused=ignore_label)

@@ -1,4 +1,4 @@
-"""One label map: read whole or refused, and compared with another."""
+"""Label maps: read whole or refused, and brought into one storage, whichever way their files are stored."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import numpy.typing as npt
 
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.images.image_file import Header, read_image
+from nnunet_cardiac.images.orientation import Way, canonical_way, directions
+from nnunet_cardiac.images.same_body import way_onto
 
 #: Absolute tolerances in mm (spacing, origin) and of the direction cosines: NIfTI stores single precision and rotations
 #: as quaternions, so equal grids differ in the last digits.
@@ -22,23 +24,39 @@ _PARALLEL = 0.9999
 
 @dataclass(frozen=True)
 class LabelMap:
-    """A label map as its file holds it.
+    """A label map.
 
     Attributes:
         path: The file.
         values: (T, Z, Y, X); T is 1 for one volume, Z is 1 for one slice.
-        size: Of the file (x, y, z, t), as far as it has these axes.
-        spacing: Voxel size (x, y, z) in mm.
-        origin: Of the first voxel (x, y, z) in mm.
-        direction: Direction cosines (3, 3), a column an axis.
+        header: Geometry of the file, with as many axes as it has.
     """
 
     path: Path
     values: npt.NDArray[np.generic]
-    size: tuple[int, ...]
-    spacing: tuple[float, float, float]
-    origin: tuple[float, float, float]
-    direction: npt.NDArray[np.float64]
+    header: Header
+
+    @property
+    def size(self) -> tuple[int, ...]:
+        """Voxels (x, y, z, t), as far as the file has these axes."""
+        return self.header.size
+
+    @property
+    def spacing(self) -> tuple[float, ...]:
+        """Voxel size (x, y, z) in mm; a 2D file gets 1 for z."""
+        return (*self.header.spacing[:3], 1.0)[:3]
+
+    @property
+    def origin(self) -> tuple[float, ...]:
+        """Place of the first voxel (x, y, z) in mm."""
+        return (*self.header.origin[:3], 0.0)[:3]
+
+    @property
+    def direction(self) -> npt.NDArray[np.float64]:
+        """Direction cosines (3, 3), a column an axis."""
+        axes, direction = min(len(self.header.size), 3), np.eye(3)
+        direction[:axes, :axes] = directions(self.header)
+        return direction
 
     @property
     def spacing_mm(self) -> tuple[float, float, float]:
@@ -48,14 +66,28 @@ class LabelMap:
 
     @property
     def right_handed(self) -> bool | None:
-        """Whether the directions form a right-handed system; None if they are parallel to the body's axes."""
+        """Whether the directions form a right-handed system; None if they are parallel to the body's axes.
+
+        Those of a canonical label map do; a file that does not say how it lies may have others.
+        """
         if np.abs(self.direction).max(axis=0).min() > _PARALLEL:
             return None
         return bool(np.linalg.det(self.direction) > 0)
 
+    @property
+    def canonical_way(self) -> Way:
+        """How it becomes canonical; nothing changes where the file does not say how it lies."""
+        return canonical_way(self.header)
+
+    def moved(self, way: Way) -> LabelMap:
+        """Return the label map in another storage; every voxel keeps its place in the patient."""
+        if way.changes_nothing:
+            return self
+        return LabelMap(self.path, np.ascontiguousarray(way.apply(self.values)), way.moved(self.header))
+
 
 def read_label_map(path: Path) -> LabelMap:
-    """Read a file.
+    """Read a file as it is stored.
 
     Args:
         path: 3D, 2D for one slice, or 4D with the frames last.
@@ -69,23 +101,53 @@ def read_label_map(path: Path) -> LabelMap:
     axes, values = len(image.header.size), image.voxels
     if axes not in (2, 3, 4):
         raise UserError(f"{path}: found {axes} dimensions, expected a label map in 3D, or in 4D with the frames last.")
-    return LabelMap(path, values.reshape((1,) * (4 - axes) + values.shape), image.header.size, *_geometry(image.header))
+    return LabelMap(path, values.reshape((1,) * (4 - axes) + values.shape), image.header)
 
 
-def check_same_grid(reference: LabelMap, prediction: LabelMap) -> None:
-    """Check that two label maps lie on one grid; the time between frames may differ.
+def read_canonical(path: Path) -> LabelMap:
+    """Read a file and bring it into canonical storage, so that its slices come first; see :func:`read_label_map`."""
+    labels = read_label_map(path)
+    return labels.moved(labels.canonical_way)
+
+
+def read_together(reference: Path, prediction: Path) -> tuple[LabelMap, LabelMap]:
+    """Read two label maps of one body and bring both into one storage, the canonical one of the reference.
+
+    Args:
+        reference: As for :func:`read_label_map`.
+        prediction: Likewise; its axes may be exchanged or turned round against those of the reference.
 
     Raises:
-        UserError: If they do not.
+        UserError: If a file cannot be read, or they do not lie on one grid; the time between frames may differ.
     """
+    expected, stored = read_label_map(reference), read_label_map(prediction)
+    found = stored.moved(way_onto(stored.header, expected.header))
+    if _difference(expected, found):
+        # Headers of one size are shown as they are in the files, others with their axes in one order.
+        shown = _difference(expected, stored if stored.size == expected.size else found)
+        raise UserError(
+            f"{prediction}: {shown}.{_silent(expected, stored)} Predict from the image that belongs to this reference, "
+            "and do not resample the result."
+        )
+    way = expected.canonical_way
+    return expected.moved(way), found.moved(way)
+
+
+def _difference(reference: LabelMap, prediction: LabelMap) -> str:
+    """The first thing in which two grids differ, what was found and what was expected; empty if none."""
     for field in ("size", *TOLERANCES):
         expected, found = (np.ravel(getattr(side, field)) for side in (reference, prediction))
         if len(expected) != len(found) or not np.allclose(expected, found, rtol=0, atol=TOLERANCES.get(field, 0)):
-            raise UserError(
-                f"{prediction.path}: {field} is {_shown(found)}, expected {_shown(expected)} as in {reference.path} "
-                f"({', '.join('xyzt'[: len(expected)] if field == 'size' else 'xyz')}). Predict from the image that "
-                "belongs to this reference, and do not resample the result."
-            )
+            axes = "xyzt"[: len(expected)] if field == "size" else "xyz"
+            listed = ", ".join(axes)
+            return f"{field} is {_shown(found)}, expected {_shown(expected)} as in {reference.path} ({listed})"
+    return ""
+
+
+def _silent(reference: LabelMap, prediction: LabelMap) -> str:
+    """Which file does not say how it lies, so that nobody can bring both together; empty if none or both."""
+    silent = [labels.path for labels in (reference, prediction) if not labels.header.oriented]
+    return f" {silent[0]} does not say how it lies in the patient." if len(silent) == 1 else ""
 
 
 def label_values(labels: LabelMap, allowed: set[int], refused: int | None = None) -> npt.NDArray[np.uint8]:
@@ -117,17 +179,6 @@ def label_values(labels: LabelMap, allowed: set[int], refused: int | None = None
             "Check that these are label maps and that dataset.json names every label."
         )
     return array.astype(np.uint8)
-
-
-def _geometry(
-    header: Header,
-) -> tuple[tuple[float, float, float], tuple[float, float, float], npt.NDArray[np.float64]]:
-    """Spacing, origin and direction in space: a slice gets a third axis, and time is left out."""
-    axes = min(len(header.size), 3)
-    direction = np.eye(3)
-    direction[:axes, :axes] = np.reshape(header.direction, (len(header.size),) * 2)[:axes, :axes]
-    x, y, z = (*header.spacing[:axes], 1.0)[:3]
-    return (x, y, z), (*header.origin[:axes], 0.0)[:3], direction  # type: ignore[return-value]
 
 
 def _shown(values: Sequence[float] | npt.NDArray[np.generic]) -> str:

@@ -13,7 +13,7 @@ import pandas as pd
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.evaluation.jobs import raise_all
 from nnunet_cardiac.evaluation.label_files import LabelFile
-from nnunet_cardiac.evaluation.label_maps import label_values, read_label_map
+from nnunet_cardiac.evaluation.label_maps import label_values, read_canonical
 from nnunet_cardiac.evaluation.volumes import voxel_volume_ml
 from nnunet_cardiac.label_values import ignored_mask
 from nnunet_cardiac.patients.cohort import CaseName
@@ -46,7 +46,7 @@ def read_references(
     rows, problems = [], []
     for path, cases in by_path.items():
         try:
-            labels = read_label_map(path)
+            labels = read_canonical(path)
             values = label_values(labels, allowed)
         except UserError as error:
             problems.append(str(error))

@@ -42,8 +42,15 @@ _TIE: Matrix = np.array([[0.61, 0.37, 0.19], [0.43, 0.29, 0.53], [0.31, 0.71, 0.
 #: Sums of cosines that differ by less are equal: rounding of headers in single precision.
 _EQUAL = 1e-4
 
-#: A slice axis is told from the others by voxels that are larger, or fewer, by this factor.
-_CLEAR = 1.25
+#: Determinant of axes of which two lie along one line; it is 1 for those at right angles.
+_SINGULAR = 0.1
+
+#: A slice axis is told from the others by voxels that are larger, or fewer, by this factor. A little less than a
+#: quarter, so that rounding does not decide where it is exactly one, as for voxels of 1.6 and 2 mm.
+_CLEAR = 1.249
+
+#: Decides between axes that are equally close to head and feet: nothing is special about this line.
+_TIE_LINE = np.array([0.61, 0.43, 0.31])
 
 
 @dataclass(frozen=True)
@@ -145,8 +152,10 @@ _BY_CODE = {way.code: way for way in WAYS}
 
 
 def says_how_it_lies(header: Header) -> bool:
-    """Whether the axes of an image are known in the patient; those of a 2D file never are."""
-    return header.oriented and len(header.size) > 2
+    """Whether the axes of an image are known in the patient; those of a 2D file, or along one line, never are."""
+    if not header.oriented or len(header.size) < 3 or not np.isfinite(header.direction).all():
+        return False
+    return bool(abs(np.linalg.det(directions(header))) > _SINGULAR)
 
 
 def canonical_way(header: Header, like: Matrix = REFERENCE) -> Way:
@@ -187,7 +196,9 @@ def slice_axis(size: Sequence[int], spacing: Sequence[float], direction: Matrix)
     fewest = np.argsort(size[:3])
     if size[fewest[1]] >= _CLEAR * size[fewest[0]]:
         return int(fewest[0])
-    return int(np.argmax(np.abs(direction[2])))
+    upright = np.abs(direction[2])
+    equal = [axis for axis in range(3) if upright[axis] > upright.max() - _EQUAL]
+    return max(equal, key=lambda axis: float(abs(direction[:, axis] @ _TIE_LINE)))
 
 
 def directions(header: Header) -> Matrix:

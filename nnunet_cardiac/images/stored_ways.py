@@ -8,7 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from nnunet_cardiac.images.layout import Header
-from nnunet_cardiac.images.orientation import IDENTITY, Way, canonical_way, directions, slice_axis
+from nnunet_cardiac.images.orientation import (
+    IDENTITY,
+    Way,
+    canonical_way,
+    directions,
+    says_how_it_lies,
+    slice_axis,
+)
 
 #: Direction cosine from which on an axis is parallel to one of the body: what programs write that know no direction.
 #: A scanner's oblique plane never gets so close.
@@ -101,12 +108,12 @@ def stored_ways(headers: Mapping[str, Header]) -> StoredWays:
         headers: Name -> header of its image.
     """
     names: dict[str, list[str]] = {}
-    without = [name for name, header in headers.items() if not header.oriented]
+    without = [name for name, header in headers.items() if not says_how_it_lies(header)]
     for name, header in headers.items():
-        if header.oriented:
+        if says_how_it_lies(header):
             names.setdefault(canonical_way(header).code, []).append(name)
     ordered = sorted(names.items(), key=lambda item: -len(item[1]))  # stable: the first found of equally frequent ones
-    known = [header for header in headers.values() if header.oriented]
+    known = [header for header in headers.values() if says_how_it_lies(header)]
     return StoredWays({code: tuple(images) for code, images in ordered}, tuple(without), looks_lost(known))
 
 

@@ -12,9 +12,11 @@ import pandas as pd
 
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.evaluation.cases import CasePair, match_method, read_pair
+from nnunet_cardiac.evaluation.label_maps import read_label_map
 from nnunet_cardiac.evaluation.results import Results
 from nnunet_cardiac.image_names import image_stem
-from nnunet_cardiac.images.image_file import read_voxels
+from nnunet_cardiac.images.image_file import read_image
+from nnunet_cardiac.images.same_body import way_onto
 from nnunet_cardiac.report.overlay_case import OverlayCase
 
 logger = logging.getLogger(__name__)
@@ -95,14 +97,21 @@ def _image(folder: Path, pair: CasePair, shape: tuple[int, ...]) -> np.ndarray:
             "%s: no image of %s; outlines are drawn on black. Name the folder with --images.", folder, pair.case
         )
         return np.zeros(shape, np.float32)
-    array = read_voxels(path)
-    array = array.reshape((1,) * (3 - array.ndim) + array.shape)
+    array = _canonical(path, pair.reference)
     if frame is not None and array.ndim == 4 and frame < len(array):
         array = array[frame]
     if array.shape != shape:
         logger.warning("%s: size %s, its label map has %s; drawn on black.", path, array.shape, shape)
         return np.zeros(shape, np.float32)
     return array
+
+
+def _canonical(path: Path, reference: Path) -> np.ndarray:
+    """Voxels of an image in the storage that an evaluation compares label maps in: the reference's canonical one."""
+    # As label maps are read, so that whatever was evaluated is drawn.
+    image, labels = read_image(path, unit_matrix=True, any_size=True), read_label_map(reference)
+    array = image.voxels.reshape((1,) * (3 - image.voxels.ndim) + image.voxels.shape)
+    return way_onto(image.header, labels.header).then(labels.canonical_way).apply(array)
 
 
 def _image_file(folder: Path, pair: CasePair) -> tuple[Path | None, int | None]:

@@ -99,11 +99,14 @@ def test_permissions(tmp_path, monkeypatch, missing, words):
 
 def test_data_set_findings(dataset):
     environ = {"nnUNet_raw": str(dataset.folder.parent)}
-    (good,) = folders.check_dataset(environ, "27", ("LV",), progress=False)
+    good, storage = folders.check_dataset(environ, "27", ("LV",), progress=False)
+    assert storage.status is Status.WARN  # the headers of this data set have no rotation
+    assert "cannot be known how the images lie" in storage.message
+    assert "How an image lies in its file" in storage.fix
     assert str(good) == "OK    dataset 27: Dataset027_Heart: 2 cases, 6-6 slices, labels RV 1, MYO 2, LV 3"
     dataset.add("long_axis", shape=(1, 40, 50))
     notes = folders.check_dataset(environ, "27", progress=False)
-    assert [finding.status for finding in notes] == [Status.OK, Status.WARN]
+    assert [finding.status for finding in notes] == [Status.OK, Status.WARN, Status.WARN]
     (failed,) = folders.check_dataset(environ, "27", ("LA",), progress=False)
     assert failed.status is Status.FAIL
     assert "do not name LA" in failed.message

@@ -10,6 +10,7 @@ import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from nibabel.orientations import apply_orientation, inv_ornt_aff
 
 from nnunet_cardiac import cli
 
@@ -60,6 +61,44 @@ def save_sheared(path, array, shear):
     nibabel.save(file, path)
 
 
+#: Other ways to store the same body: axes exchanged (axis of the result for each axis of the file) and turned round.
+OTHERWISE = (
+    ((0, -1), (1, 1), (2, 1)),
+    ((2, 1), (0, 1), (1, -1)),
+    ((1, -1), (0, -1), (2, -1)),
+    ((0, 1), (2, 1), (1, 1)),
+)
+
+
+def store_otherwise(root):
+    """Store every NIfTI and NRRD file below a folder in another way; nibabel and SimpleITK move the voxels."""
+    for number, path in enumerate(sorted(path for path in root.rglob("*.n*") if path.is_file())):
+        axes = OTHERWISE[number % len(OTHERWISE)]
+        if path.suffix == ".nrrd":
+            order = [next(a for a, (to, _) in enumerate(axes) if to == axis) for axis in range(3)]
+            exchanged = sitk.PermuteAxes(sitk.ReadImage(str(path)), order)
+            turned = [axes[axis][1] < 0 for axis in order]
+            sitk.WriteImage(sitk.Flip(exchanged, turned, False), str(path))
+        else:
+            file = nibabel.load(path)
+            voxels = np.asarray(file.dataobj)
+            moved = apply_orientation(voxels, np.array(axes))
+            nibabel.save(nibabel.Nifti1Image(moved, file.affine @ inv_ornt_aff(axes, voxels.shape[:3])), path)
+
+
+def same_volumes(first, second):
+    """Whether two data sets hold the same images and label maps: voxels and place in the patient."""
+    paths = sorted(path.relative_to(first) for path in first.rglob("*.nii.gz"))
+    assert paths == sorted(path.relative_to(second) for path in second.rglob("*.nii.gz"))
+    for path in paths:
+        one, two = (sitk.ReadImage(str(folder / path)) for folder in (first, second))
+        np.testing.assert_array_equal(sitk.GetArrayFromImage(one), sitk.GetArrayFromImage(two), str(path))
+        for what in ("Spacing", "Origin", "Direction"):
+            found, expected = (getattr(image, f"Get{what}")() for image in (two, one))
+            np.testing.assert_allclose(found, expected, atol=1e-4, err_msg=f"{path} {what}")
+    return bool(paths)
+
+
 def read(path):
     return sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
 
@@ -105,5 +144,13 @@ def convert(tmp_path, capsys):
 def make():
     """The functions that draw and write hearts; test modules cannot import this file."""
     return SimpleNamespace(
-        heart=heart, scan=scan, save=save, save_sheared=save_sheared, read=read, project=PROJECT, mnms=MNMS
+        heart=heart,
+        scan=scan,
+        save=save,
+        save_sheared=save_sheared,
+        store_otherwise=store_otherwise,
+        same_volumes=same_volumes,
+        read=read,
+        project=PROJECT,
+        mnms=MNMS,
     )

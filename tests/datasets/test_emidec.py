@@ -72,3 +72,13 @@ def test_swapped_cavity_and_myocardium(make, archive, convert):
 def test_layout(archive, convert):
     assert convert("emidec", archive / "emidec-segmentation-testset-1.0.0").code == 2
     assert "expected Case_N006/Images/Case_N006.nii.gz" in convert.err
+
+
+def test_images_and_labels_stored_otherwise(make, archive, convert):
+    """Axes exchanged and turned round, in labels otherwise than in their images."""
+    first = convert("emidec", archive).folder
+    make.store_otherwise(archive)
+    second = convert("emidec", archive, number=28)
+    assert second.code == 0, second.err
+    assert make.same_volumes(first, second.folder)
+    assert "stored otherwise (first " in second.out

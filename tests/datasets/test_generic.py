@@ -246,3 +246,14 @@ def test_a_copied_label_map_is_worth_a_note(make, table, convert):
         "1 label map with the voxels of another patient's (first Smith_ED and site1p03_ED); copied under a wrong name?"
     )
     assert note in done.json("manifest.json")["notes"]
+
+
+def test_a_table_of_images_to_predict(make, tmp_path, convert):
+    """No training case, no folds: nnU-Net's own predict takes the folder imagesTs."""
+    make.save(tmp_path / "new.nii.gz", make.scan(make.heart()))
+    (tmp_path / "cases.csv").write_text("image,label,patient,split\nnew.nii.gz,,p1,test\n")
+    done = convert("generic", tmp_path / "cases.csv", *LABELS, folds=5)
+    assert done.code == 0
+    assert done.names("imagesTs") == ["p1_0000"]
+    assert "no folds by patient" in done.out
+    assert not (done.folder / "splits_final.json").exists()

@@ -106,3 +106,11 @@ def test_a_file_of_matlab_7_3_and_layout(archive, convert, tmp_path):
     (tmp_path / "empty").mkdir()
     assert convert("lvquan19", tmp_path / "empty", number=28).code == 2
     assert "expected TrainingData_LVQuan19/patientN.mat; found an empty folder" in convert.err
+
+
+def test_a_file_without_a_direction_is_left_as_stored(archive, convert):
+    done = convert("lvquan19", archive)
+    total = 3 * FRAMES
+    note = f"{total} of {total} images (first patient1_frame01) do not say how they lie in the patient"
+    assert note in done.out
+    assert done.json("manifest.json")["orientation"]["without_direction"] == total

@@ -91,3 +91,13 @@ def test_layout(archive, convert):
     (archive / "dataset_information.csv").unlink()
     assert convert("mnms2", archive).code == 2
     assert "expected dataset_information.csv and dataset/NNN/NNN_SA_ED.nii.gz" in convert.err
+
+
+def test_both_views_stored_otherwise(make, archive, convert):
+    """Axes exchanged and turned round, in labels otherwise than in their images."""
+    convert("mnms2", archive, "--cine", number=40)
+    make.store_otherwise(archive)
+    done = convert("mnms2", archive, "--cine", number=42)
+    assert done.code == 0, done.err
+    assert make.same_volumes(done.raw / "Dataset040_MnMs2SA", done.raw / "Dataset042_MnMs2SA")
+    assert make.same_volumes(done.raw / "Dataset041_MnMs2LA", done.raw / "Dataset043_MnMs2LA")

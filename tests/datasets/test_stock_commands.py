@@ -24,6 +24,7 @@ def test_nnunet_preprocesses_both_views_and_keeps_our_folds(make, tmp_path, monk
                 make.save(stem.with_name(f"{stem.name}.nii.gz"), make.scan(own, number))
                 make.save(stem.with_name(f"{stem.name}_gt.nii.gz"), own)
     (source / "dataset_information.csv").write_text("\n".join(lines) + "\n")
+    make.store_otherwise(source)  # what is written is one grid and one storage all the same
     for name in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
         monkeypatch.setenv(name, str(tmp_path / name))
     assert cli.main(["convert", "mnms2", str(source), "-d", "40", "--folds", "2", "--quiet"]) == 0

@@ -274,3 +274,19 @@ def test_broken_contours_and_layout(archive, convert):
     assert "0 DICOM files of this case; expected both" in convert.err
     assert convert("sunnybrook", archive.root / "TrainingDataDICOM").code == 2
     assert "expected SC-HF-I-1/contours-manual/IRCCI-expert" in convert.err
+
+
+def test_columns_towards_the_front_of_the_patient(make, tmp_path, monkeypatch, convert):
+    """A series stored the other way round than a viewer shows it: columns and slices are turned, contours with them."""
+    monkeypatch.setattr(sys.modules[__name__], "ORIENTATION", (0.0, -1.0, 0.0, 0.0, 0.0, -1.0))
+    monkeypatch.setattr(write_dicom, "__defaults__", (ORIENTATION,))
+    built = Archive(tmp_path / "Sunnybrook", make)
+    for seed, case in enumerate(("SC-HF-I-1", "SC-N-10"), start=1):
+        built.add(case, seed)
+    done = convert("sunnybrook", built.root, "--cine")
+    assert done.code == 0, done.err
+    np.testing.assert_array_equal(done.label("SC-HF-I-01_frame05"), expected(make, ED, (1, 2, 3))[::-1, :, ::-1])
+    np.testing.assert_array_equal(done.image("SC-HF-I-01_frame05"), pixels_at(make, ED, 1)[::-1, :, ::-1])
+    cine = make.read(done.folder / "imagesCine" / "SC-HF-I-01_frame02_0000.nii.gz")
+    np.testing.assert_array_equal(cine, pixels_at(make, ES, 1)[::-1, :, ::-1])
+    assert set(done.json("manifest.json")["orientation"]["changed"].values()) == {"-x +y -z"}

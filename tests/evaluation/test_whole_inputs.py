@@ -267,11 +267,10 @@ def test_some_frames_of_a_series_and_several_runs(tmp_path: Path) -> None:
 def test_a_series_is_read_once_for_all_its_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     gt, pred = folders(tmp_path, {"p01": np.stack([heart(n) for n in (10, 8, 5)])})
     read: list[str] = []
-    from nnunet_cardiac.evaluation import cases, label_maps
+    from nnunet_cardiac.evaluation import label_maps
 
-    monkeypatch.setattr(
-        cases, "read_label_map", lambda path: (read.append(str(path)), label_maps.read_label_map(path))[1]
-    )
+    whole = label_maps.read_label_map
+    monkeypatch.setattr(label_maps, "read_label_map", lambda path: (read.append(str(path)), whole(path))[1])
     found = read_pairs(match_cases(gt, pred), [1, 2, 3])
     assert sorted(read) == sorted([str(gt / "p01.nii.gz"), str(pred / "p01.nii.gz")])
     np.testing.assert_array_equal([maps.reference for maps in found], [heart(n) for n in (10, 8, 5)])

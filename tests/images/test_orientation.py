@@ -182,6 +182,21 @@ class TestSliceAxis:
     def test_by_geometry(self, size: tuple[int, ...], spacing: tuple[float, ...], expected: int) -> None:
         assert slice_axis(size, spacing, np.eye(3)) == expected
 
+    @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.code)
+    @pytest.mark.parametrize("rounded", [float, np.float32])
+    def test_cubes_with_two_axes_equally_upright(self, way: Way, rounded: type) -> None:
+        """One of them is taken, whichever way the file is stored and however its numbers are rounded."""
+        thirds = np.array([[-1, -2, 2], [2, -2, -1], [2, 1, 2]]) / 3
+        stored = way.moved(header(thirds.astype(rounded).astype(float), (20, 20, 20), (1.25, 1.25, 1.25)))
+
+        across = slice_axis(stored.size, stored.spacing, directions(stored))
+
+        assert way.axes[across] == slice_axis((20, 20, 20), (1.25, 1.25, 1.25), thirds)
+
+    @pytest.mark.parametrize("pixel", [1.6, float(np.float32(1.6)), 1.6 - 1e-7])
+    def test_rounding_does_not_decide_at_a_quarter(self, pixel: float) -> None:
+        assert slice_axis((20, 20, 20), (2.0, pixel, pixel), np.eye(3)) == 0
+
     def test_cubes_of_as_many_voxels_are_axial(self) -> None:
         assert slice_axis((90, 90, 90), (1, 1, 1), np.eye(3)[:, [2, 0, 1]]) == 0
 
@@ -237,3 +252,12 @@ def test_nibabel_stores_the_same_body_in_all_ways(tmp_path: Path, way: Way) -> N
     assert np.array_equal(back.apply(image.voxels), array.T)
     assert np.allclose(directions(back.moved(image.header)), direction, atol=1e-5)
     assert np.allclose(back.moved(image.header).origin, [-10, 20, 30], atol=1e-4)
+
+
+@pytest.mark.parametrize("number", [0.0, 1.0, np.nan])
+def test_axes_that_are_none_say_nothing(number: float) -> None:
+    """Singular directions, which SimpleITK reads from NRRD and MetaImage files, and which no reader here lets pass."""
+    direction = np.eye(3)
+    direction[:, 1] = [number, 0, 0]
+
+    assert canonical_way(header(direction)) == IDENTITY
