@@ -45,7 +45,7 @@ _PARALLEL = 0.9999
 _LONG_AXIS, _SHORT_AXIS = 0.3, 0.5
 #: Smallest structures that have a position.
 _MIN_VOXELS, _MIN_SLICES = 50, 3
-#: Distance of the centres, in radii of the left ventricle, below which they have no direction; 1.0 in references.
+#: Distance of the centres, in radii of the left ventricle, below which they have no direction; 1.1 or more in ACDC.
 _MIN_DISTANCE = 0.25
 #: Slices that a course along the heart needs, and share of the largest area of the right ventricle that each needs.
 _COURSE_SLICES, _COURSE_AREA = 5, 0.1
@@ -54,7 +54,11 @@ _WIDER = 0.06
 #: Smallest certain turn from one end to the other, and in standard errors.
 _WINDS_DEGREES, _WINDS_ERRORS = 15.0, 4.0
 
-AGREES, CONTRADICTS, LOST = "agrees", "contradicts", "direction lost"
+#: What a label map says of its header; an empty text where it says nothing.
+AGREES, LOST = "agrees", "direction lost"
+TURNED, REVERSED, MIRRORED = "turned", "slices reversed", "mirrored"
+#: Faults of a file or of its label map.
+CONTRADICTIONS = (TURNED, REVERSED, MIRRORED)
 
 _CAUSE = "or its header belongs to another image, or the label map is wrong."
 _CHECK = "Compare it with the original in a viewer that shows left and right, and convert it again."
@@ -80,32 +84,41 @@ class HeartPosition:
 
     @property
     def verdict(self) -> str:
-        """:data:`AGREES`, :data:`CONTRADICTS`, :data:`LOST`, or nothing where there is no position to speak of."""
-        if self.lost or math.isnan(self.angle):
+        """:data:`AGREES`, one of :data:`CONTRADICTIONS`, :data:`LOST`, or nothing."""
+        if math.isnan(self.angle):
             return LOST if self.lost else ""
-        return CONTRADICTS if self.contradiction else AGREES
+        if abs(self.angle) > TOLERANCE_DEGREES:
+            return TURNED
+        if self.wider < 0 and self.winds <= 0:
+            return REVERSED
+        return MIRRORED if self.winds < 0 else AGREES
 
     @property
     def contradiction(self) -> str:
         """What contradicts the header, and what to do; empty if nothing does."""
-        if abs(self.angle) > TOLERANCE_DEGREES:
-            return (
-                f"The right ventricle lies {abs(self.angle):.0f} degrees from where the header of the image puts right "
-                f"and front: the file is mirrored or turned, {_CAUSE} {_CHECK}"
-            )
-        if self.wider < 0 and self.winds <= 0:
-            return (
-                "The heart is wide where the header of the image puts its apex, and narrow where it puts the base "
-                f"(the right ventricle lies {abs(self.angle):.0f} degrees from right and front, as it may): the slices "
-                f"are in reverse order, {_CAUSE} {_CHECK}"
-            )
-        if self.winds < 0:
-            return (
-                "Going from apex to base, the right ventricle winds round the left one as it does in a mirror (it lies "
-                f"{abs(self.angle):.0f} degrees from right and front, as it may): rows, columns or slices of the file "
-                f"are in reverse order against its header, {_CAUSE} {_CHECK}"
-            )
-        return ""
+        return explain(self.verdict, self.angle)
+
+
+def explain(verdict: str, angle: float) -> str:
+    """Return a contradiction in words.
+
+    Args:
+        verdict: Of a :class:`HeartPosition`.
+        angle: Its angle in degrees.
+
+    Returns:
+        Sentences for a person; empty if the verdict is no contradiction.
+    """
+    degrees = f"{abs(angle):.0f} degrees"
+    found = {
+        TURNED: f"The right ventricle lies {degrees} from where the header of the image puts right and front: the file "
+        "is mirrored or turned",
+        REVERSED: "The heart is wide where the header of the image puts its apex, and narrow where it puts the base "
+        f"(the right ventricle lies {degrees} from right and front, as it may): the slices are in reverse order",
+        MIRRORED: "From apex to base, the right ventricle winds round the left one as it does in a mirror (it lies "
+        f"{degrees} from right and front, as it may): rows, columns or slices of the file are in reverse order",
+    }
+    return f"{found[verdict]}, {_CAUSE} {_CHECK}" if verdict in found else ""
 
 
 def position_in_image(labels: npt.NDArray[np.integer], names: Mapping[str, int], header: Header) -> HeartPosition:
