@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nnunet_cardiac.images.layout import Header
-from nnunet_cardiac.images.orientation import IDENTITY, canonical_way, directions, slice_axis
+from nnunet_cardiac.images.orientation import IDENTITY, Way, canonical_way, directions, slice_axis
 
 #: Direction cosine from which on an axis is parallel to one of the body: what programs write that know no direction.
 #: A scanner's oblique plane never gets so close.
@@ -45,6 +45,12 @@ class StoredWays:
     def counts(self) -> dict[str, int]:
         """`Way.code` -> number of images, the most frequent way first."""
         return {code: len(images) for code, images in self.names.items()}
+
+    @property
+    def usual(self) -> Way | None:
+        """The way of most images, as :func:`canonical_way` gives it; None if most do not say how they lie."""
+        code, images = next(iter(self.names.items()), ("", ()))
+        return Way.of(code) if len(images) > len(self.without_direction) else None
 
     @property
     def one_way(self) -> bool:

@@ -73,26 +73,33 @@ def find_training_storage(stages: Sequence[StageFolder], asked: str = AUTO) -> T
 
     Args:
         stages: First stage first; all are trained on the same images.
-        asked: One of `ORIENTATIONS`.
+        asked: One of `ORIENTATIONS`, or a :attr:`Way.code` of the training images.
 
     Raises:
         UserError: If `asked` is none of them.
     """
-    if asked not in ORIENTATIONS:
-        raise UserError(f"orientation is {asked!r}, expected one of {', '.join(ORIENTATIONS)}.")
     if asked != AUTO:
-        return TrainingStorage(IDENTITY if asked == CANONICAL else None, "asked")
+        return TrainingStorage(_way_of(asked), "asked")
     last = stages[-1].folder
     plans, ending = read_json(last / "plans.json"), read_json(last / "dataset.json").get("file_ending", "")
     recorded = read_record(plans)
     if recorded is not None:
         return TrainingStorage(recorded.way, "plans", "" if recorded.way else _UNKNOWN)
     for origin, folders in _places(stages, str(plans.get("dataset_name", ""))).items():
-        headers = _headers(chain.from_iterable(sorted(folder.glob(f"*{ending}")) for folder in folders))
+        headers = _headers(chain.from_iterable(sorted(folder.glob(f"*{ending}")) for folder in folders if ending))
         if headers:  # the first place that has files decides: the others hold the same images
             usual = stored_ways(headers).usual
             return TrainingStorage(usual, origin, "" if usual else _UNKNOWN)
     return UNKNOWN
+
+
+def _way_of(asked: str) -> Way | None:
+    if asked in (CANONICAL, AS_STORED):
+        return IDENTITY if asked == CANONICAL else None
+    try:
+        return Way.of(asked)
+    except ValueError as error:
+        raise UserError(f"orientation is {asked!r}, expected one of {', '.join(ORIENTATIONS)}.") from error
 
 
 def _places(stages: Sequence[StageFolder], dataset: str) -> dict[str, list[Path]]:
