@@ -9,6 +9,8 @@ import pandas as pd
 
 from nnunet_cardiac.images.heart_position import CONTRADICTIONS, explain
 
+#: Name of the references in counts and words.
+REFERENCES = "references"
 #: Contradictions that are told one by one.
 _TOLD = 3
 
@@ -35,15 +37,19 @@ def orientation_words(counts: Mapping[str, Mapping[str, int]], plausibility: pd.
     """
     if not counts:
         return
-    shown = [f"{whose}: {', '.join(f'{n} {verdict}' for verdict, n in own.items())}" for whose, own in counts.items()]
-    yield f"Place of the ventricles against the headers. {'; '.join(shown)}."
+    shown = [
+        f"{whose} ({', '.join(f'{verdict} {number}' for verdict, number in own.items())})"
+        for whose, own in counts.items()
+    ]
+    yield f"Where the ventricles lie, against the headers: {', '.join(shown)}."
+    known: set[str] = set()  # a file whose reference contradicts it does not have to be told again
     for whose, part in _parts(plausibility):
-        wrong = part[part["orientation"].isin(CONTRADICTIONS)]
+        wrong = part[part["orientation"].isin(CONTRADICTIONS) & ~part["case"].isin(known)].drop_duplicates("case")
         for row in wrong.head(_TOLD).to_dict("records"):
             yield f"{row['case']} ({whose}): {explain(row['orientation'], row['rv_angle_degrees'])}"
         if len(wrong) > _TOLD:
-            others = ", ".join(wrong["case"].iloc[_TOLD:])
-            yield f"Contradictions of {whose} in other cases: {others}."
+            yield f"Other cases that contradict their headers ({whose}): {', '.join(wrong['case'].iloc[_TOLD:])}."
+        known |= set(wrong["case"]) if whose == REFERENCES else set()
 
 
 def _parts(plausibility: pd.DataFrame) -> Iterator[tuple[str, Any]]:
@@ -51,7 +57,7 @@ def _parts(plausibility: pd.DataFrame) -> Iterator[tuple[str, Any]]:
     if "orientation" not in plausibility:  # made by an earlier version
         return
     said = plausibility[plausibility["orientation"] != ""]
-    yield "references", said[said["source"] == "reference"].drop_duplicates("case")
+    yield REFERENCES, said[said["source"] == "reference"].drop_duplicates("case")
     predicted = said[said["source"] == "prediction"]
     for method, part in predicted.groupby("method", sort=False):
         yield f"predictions of {method}", part
