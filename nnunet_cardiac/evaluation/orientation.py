@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from nnunet_cardiac.images.heart_position import CONTRADICTIONS, explain
+from nnunet_cardiac.images.heart_position import AGREES, CONTRADICTIONS, explain
 
 #: Name of the references in counts and words.
 REFERENCES = "references"
@@ -31,11 +31,13 @@ def orientation_counts(plausibility: pd.DataFrame) -> dict[str, dict[str, int]]:
 def orientation_words(counts: Mapping[str, Mapping[str, int]], plausibility: pd.DataFrame) -> Iterator[str]:
     """Yield what a reader should know: how many label maps say what, and the first contradictions, one a paragraph.
 
+    Nothing if all agree with their headers, or none says anything.
+
     Args:
         counts: Of :func:`orientation_counts`.
         plausibility: Table of the same evaluation.
     """
-    if not counts:
+    if all(set(own) <= {AGREES} for own in counts.values()):
         return
     shown = [
         f"{whose} ({', '.join(f'{verdict} {number}' for verdict, number in own.items())})"

@@ -188,7 +188,7 @@ def _in_slices(left: Mask, right: Mask, axes: Vector, across: int) -> HeartPosit
         axes: Steps of x, y and z in the patient in mm, one a column.
         across: Axis across the slices, 0 for x.
     """
-    normal = axes[:, across] / np.linalg.norm(axes[:, across])
+    normal = axes[:, across] / float(np.linalg.norm(axes[:, across]))
     normal = normal if normal @ TO_BASE > 0 else -normal
     expected = TO_RIGHT_VENTRICLE - (TO_RIGHT_VENTRICLE @ normal) * normal
     areas, centres = _by_slice(left, axes, across)
@@ -196,7 +196,7 @@ def _in_slices(left: Mask, right: Mask, axes: Vector, across: int) -> HeartPosit
     both = (areas > 0) & (right_areas > 0)
     if normal @ TO_BASE < _LONG_AXIS or np.linalg.norm(expected) < _SHORT_AXIS or both.sum() < _MIN_SLICES:
         return HeartPosition()
-    expected /= np.linalg.norm(expected)
+    expected = expected / float(np.linalg.norm(expected))
     plane = np.stack([expected, np.cross(normal, expected)])  # a turn from the first to the second is right-handed
     x, y = plane @ axes @ (_centre(right) - _centre(left))
     pixel_mm2 = math.prod(np.linalg.norm(np.delete(axes, across, axis=1), axis=0))
@@ -205,7 +205,7 @@ def _in_slices(left: Mask, right: Mask, axes: Vector, across: int) -> HeartPosit
     angle = math.degrees(math.atan2(y, x))
     if normal @ TO_BASE < _SHORT_AXIS:  # the slices do not run from base to apex
         return HeartPosition(angle)
-    levels = np.arange(len(areas)) * float(axes[:, across] @ normal)
+    levels = np.arange(len(areas), dtype=np.float64) * float(axes[:, across] @ normal)
     x, y = plane @ (right_centres - centres)[both].T
     turns = (np.degrees(np.arctan2(y, x)) - angle + 180.0) % 360.0 - 180.0
     wider = _wider(levels[areas > 0], (areas + right_areas)[areas > 0])

@@ -125,3 +125,11 @@ def test_hearts_without_a_right_ventricle_are_not_mentioned(tmp_path: Path, caps
     assert found.facts["orientation"] == {}
     assert "against the headers" not in said
     assert pd.isna(found.table("plausibility")["rv_angle_degrees"]).all()
+
+
+def test_hearts_that_agree_are_counted_and_not_mentioned(tmp_path: Path) -> None:
+    for part in ("labelsTs", "pred"):
+        write(tmp_path / part / "p1.nii.gz", heart())
+    found, said = run(tmp_path)
+    assert found.facts["orientation"] == {"references": {"agrees": 1}, "predictions of ours": {"agrees": 1}}
+    assert "against the headers" not in said
