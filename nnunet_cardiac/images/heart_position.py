@@ -34,7 +34,7 @@ TO_RIGHT_VENTRICLE: Vector = np.array([-0.8, -0.6, 0.0])
 TO_BASE: Vector = np.array([-0.62, 0.67, 0.41])
 
 #: A larger angle is a contradiction. Measured: at most 18 degrees where headers are known to be true; with one typical
-#: direction for every patient of ACDC and M&Ms, so that turns of the planes count as well, 95 % are below it.
+#: direction for every patient of ACDC and M&Ms, so that turns of the planes count as well, about 95 % are below it.
 TOLERANCE_DEGREES = 50.0
 
 #: Slices are thick if their distance is larger than the pixels by this factor.
