@@ -85,7 +85,7 @@ def read_layout(path: Path) -> Layout:
         unit,
         _time_step(path, fields, axes, vectors),
         math.prod(shape[axis] for axis in axes.components),
-        oriented=len(axes.space) == 3 and vectors is not None and _space(fields) in _TO_LPS,
+        oriented=len(axes.space) == 3 and vectors is not None and _is_known(fields),
     )
 
 
@@ -276,6 +276,11 @@ def _space_factors(fields: dict[str, str], count: int) -> npt.NDArray[np.float64
 
 def _quoted(text: str) -> list[str]:
     return [quoted or word for quoted, word in re.findall(r'"([^"]*)"|(\S+)', text)]
+
+
+def _is_known(fields: dict[str, str]) -> bool:
+    """Whether it is known where the directions point; ITK writes those of a series without a name."""
+    return _space(fields) in _TO_LPS or fields.get("space dimension", "").strip() == "4"
 
 
 def _space(fields: dict[str, str]) -> str:

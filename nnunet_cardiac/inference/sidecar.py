@@ -69,9 +69,8 @@ def describe_input(series: Series, way: Way = IDENTITY, spacing_given: Sequence[
         "spacing_mm_zyx": list(series.grid.spacing_mm),
         "times_ms": None if series.times_ms is None else list(series.times_ms),
         "voxels": hashlib.blake2b(frames.data, digest_size=8).hexdigest(),
+        "moved": way.code,
     }
-    if not way.changes_nothing:
-        described["moved"] = way.code
     return described if spacing_given is None else {**described, "spacing_given_mm_xyz": list(spacing_given)}
 
 
