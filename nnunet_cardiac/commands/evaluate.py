@@ -66,6 +66,7 @@ def run(args: argparse.Namespace) -> int:
     from nnunet_cardiac.errors import UserError
     from nnunet_cardiac.evaluation.folders import cohort_of, evaluate_folders
     from nnunet_cardiac.evaluation.methods import named_folders
+    from nnunet_cardiac.evaluation.orientation import orientation_words
     from nnunet_cardiac.evaluation.results import check_target, write_results
 
     methods = named_folders(args.p)
@@ -92,6 +93,8 @@ def run(args: argparse.Namespace) -> int:
     print(_shown(results.table("summary")))
     if partly := results.facts["partly_annotated"]:
         print(f"{len(partly)} of {results.facts['cases']} references have voxels without a label: Dice of the others.")
+    for words in orientation_words(results.facts["orientation"], results.table("plausibility")):
+        print(words)
     cohort = cohort_of(args.gt, args.patients)
     evaluated = cohort.of(results.table("cases")["case"])
     origin = f", by {', '.join(map(str, cohort.tables))}" if cohort.tables else ""

@@ -24,6 +24,7 @@ from nnunet_cardiac.evaluation.regions import ended_boxes, slice_boxes
 from nnunet_cardiac.evaluation.slice_levels import slice_levels
 from nnunet_cardiac.evaluation.volumes import voxel_volume_ml
 from nnunet_cardiac.evaluation.wall import wall_thickness
+from nnunet_cardiac.images.heart_position import HeartPosition, heart_position
 
 #: Tolerance of surface Dice: about one and a half pixels of clinical cine MRI.
 TOLERANCE_MM = 2.0
@@ -111,7 +112,7 @@ def case_metrics(maps: LabelMapPair, structures: Mapping[str, int], tolerance_mm
         slice_rows,
         list(_accuracies(maps)),
         _by_side(sides, lambda labels: wall_thickness(labels, structures, maps.spacing_mm, maps.right_handed)),
-        _by_side(sides, lambda labels: plausibility(labels, structures)),
+        _by_side(sides, lambda labels: plausibility(labels, structures, _position(labels, structures, maps))),
         (slice_boxes(prediction > 0), ended_boxes(slice_boxes(reference > 0), ignored)),
         maps.spacing_mm[1:],
         pairs.reshape(size, size),
@@ -120,6 +121,12 @@ def case_metrics(maps: LabelMapPair, structures: Mapping[str, int], tolerance_mm
         len(maps.reference),
         (_digest(maps.reference), _digest(maps.prediction)),
     )
+
+
+def _position(labels: npt.NDArray[np.uint8], structures: Mapping[str, int], maps: LabelMapPair) -> HeartPosition | None:
+    if maps.direction is None:
+        return None
+    return heart_position(labels, structures, maps.direction, maps.spacing_mm[::-1])
 
 
 def _digest(labels: npt.NDArray[np.uint8]) -> str:

@@ -49,6 +49,7 @@ class LabelMapPair:
             maps do; None if they are parallel to the body's axes, which in a short-axis stack means that the
             orientation was lost.
         ignored: Voxels without a reference (nnU-Net's ignore label), of the same shape; None if there are none.
+        direction: Direction cosines (3, 3) of the x, y and z index in the patient, one a column; None if unknown.
     """
 
     reference: npt.NDArray[np.uint8]
@@ -56,6 +57,7 @@ class LabelMapPair:
     spacing_mm: tuple[float, float, float]
     right_handed: bool | None = None
     ignored: npt.NDArray[np.bool_] | None = None
+    direction: npt.NDArray[np.float64] | None = None
 
 
 def reference_cases(reference: Path) -> list[str]:
@@ -180,10 +182,15 @@ def _one_pair(
     expected: npt.NDArray[np.uint8], predicted: npt.NDArray[np.uint8], reference: LabelMap, ignore_label: int | None
 ) -> LabelMapPair:
     ignored = ignored_mask(expected, ignore_label)
-    if not ignored.any():
-        return LabelMapPair(expected, predicted, reference.spacing_mm, reference.right_handed)
-    known = np.where(ignored, np.uint8(0), expected)
-    return LabelMapPair(known, predicted, reference.spacing_mm, reference.right_handed, ignored)
+    none = not ignored.any()
+    return LabelMapPair(
+        expected if none else np.where(ignored, np.uint8(0), expected),
+        predicted,
+        reference.spacing_mm,
+        reference.right_handed,
+        None if none else ignored,
+        reference.direction,
+    )
 
 
 def _with_frames(named: set[str], files: Mapping[str, LabelFile]) -> set[str]:

@@ -1,4 +1,4 @@
-"""What a heart does not have: holes, fragments, a cavity without a wall, a missing slice between segmented ones.
+"""What a heart does not have: holes, fragments, an open wall, a missing slice, a place that contradicts its header.
 
 Counted in slices and voxels of a short-axis or long-axis stack. A flag is a reason to look at a case and no proof of a
 fault: references have some too, for example where the wall ends at the valve plane, so both label maps are counted.
@@ -12,18 +12,23 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from nnunet_cardiac.images.heart_position import HeartPosition
+
 #: Edge neighbours within a slice: a ring that closes over a corner is closed.
 _PLANE_4 = np.zeros((3, 3, 3), bool)
 _PLANE_4[1] = ndimage.generate_binary_structure(2, 1)
 _VOLUME_26 = np.ones((3, 3, 3), bool)
 
 
-def plausibility(label_map: npt.NDArray[np.integer], labels: Mapping[str, int]) -> list[dict[str, object]]:
+def plausibility(
+    label_map: npt.NDArray[np.integer], labels: Mapping[str, int], position: HeartPosition | None = None
+) -> list[dict[str, object]]:
     """Count what is implausible for each structure.
 
     Args:
         label_map: Label map (Z, Y, X).
         labels: Structure -> label value, without the background.
+        position: Where the ventricles lie in the patient; None if that is not known.
 
     Returns:
         For each structure `structure` and
@@ -34,8 +39,11 @@ def plausibility(label_map: npt.NDArray[np.integer], labels: Mapping[str, int]) 
         - `missing_slices`: slices without the structure between two that have it.
         - `outside_percent`: for LV, if MYO is named: share of the pixel edges on the cavity's outline, within slices,
           that touch neither cavity nor myocardium; NaN for other structures and an empty cavity.
+        - `rv_angle_degrees` and `orientation`: for RV, the angle and the verdict of its position; NaN and empty for
+          other structures.
     """
     rows = []
+    position = position or HeartPosition()
     for name, value in labels.items():
         mask = label_map == value
         sizes = _component_sizes(mask)
@@ -48,6 +56,8 @@ def plausibility(label_map: npt.NDArray[np.integer], labels: Mapping[str, int]) 
                 "fragment_voxels": int(sizes.sum() - sizes.max()) if len(sizes) else 0,
                 "missing_slices": int(used[-1] - used[0] + 1 - used.size) if used.size else 0,
                 "outside_percent": _outside_percent(label_map, labels) if name == "LV" else float("nan"),
+                "rv_angle_degrees": position.angle if name == "RV" else float("nan"),
+                "orientation": position.verdict if name == "RV" else "",
             }
         )
     return rows

@@ -14,6 +14,7 @@ from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.evaluation.agreement_statistics import agreement_statistics
 from nnunet_cardiac.evaluation.comparison import compare, rank
 from nnunet_cardiac.evaluation.indices import indices, volume_curves, wall_indices
+from nnunet_cardiac.evaluation.orientation import orientation_counts
 from nnunet_cardiac.evaluation.patients import PatientTable
 from nnunet_cardiac.evaluation.references import with_missing
 from nnunet_cardiac.evaluation.slice_summary import slice_summary
@@ -29,7 +30,7 @@ _IN_JSON = ("summary", "slice_summary", "agreement", "presence", "comparison", "
 #: Columns of text.
 _NAMES = (
     "method", "case", "patient", "phase", "group", "structure", "level", "metric", "index", "unit", "name", "source",
-    "method_a", "method_b",
+    "method_a", "method_b", "orientation",
 )  # fmt: skip
 _VERSIONS = ("nnunet_cardiac", "Python", "numpy", "scipy", "pandas", "SimpleITK")
 
@@ -95,6 +96,7 @@ def derive(
         "partly_annotated": first.loc[first["voxels_ignored"] > 0, "case"].tolist(),
         "left_out": {method: list(cases) for method, cases in evaluation.left_out.items()},
         "localisation": {method: asdict(found) for method, found in evaluation.localisation.items()},
+        "orientation": orientation_counts(evaluation.plausibility),
         "distance_failed": _counts(evaluation.cases, "distance_failed"),
         "both_empty": _counts(evaluation.cases, "both_empty"),
     }

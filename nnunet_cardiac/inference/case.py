@@ -22,6 +22,7 @@ from nnunet_cardiac.inference.frame_volumes import find_phases, incomplete_frame
 from nnunet_cardiac.inference.images import read_series
 from nnunet_cardiac.inference.label_file import write_label_map
 from nnunet_cardiac.inference.notes import Note, for_record
+from nnunet_cardiac.inference.orientation_doubts import orientation_doubts
 from nnunet_cardiac.inference.own_files import is_own_segmentation
 from nnunet_cardiac.inference.predictor import CardiacPredictor
 from nnunet_cardiac.inference.results import PredictOptions, Result, done, failed
@@ -137,6 +138,7 @@ class Segmenter:
         phases, doubts = find_phases(curves, options.ed, options.es, incomplete_frames(series))
         notes: list[Note | str] = [*case.messages, *series.warnings, *doubts]
         notes += self._doubts_of_place(series)
+        notes += orientation_doubts(series.name, labels, predictor.labels, series.header)
         notes += [] if labels.any() else ["Nothing was found: the label map is empty."]
         warnings = for_record(notes, case.private)
         content = sidecar(series, described, self.model, str(predictor.device), seconds, curves, phases, warnings)

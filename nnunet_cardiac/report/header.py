@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from nnunet_cardiac.evaluation.orientation import orientation_words
 from nnunet_cardiac.evaluation.results import Results
 from nnunet_cardiac.evaluation.summary import mean_dice
 from nnunet_cardiac.report.formats import number
@@ -37,6 +38,7 @@ def words(results: Results) -> list[str]:
         missed = ", ".join(f"{name} {count}" for name, count in counts.items() if count)
         if missed:
             said.append(f"{method}: structures missing on one side, in cases: {missed}.")
+    said += orientation_words(facts.get("orientation", {}), results.table("plausibility"))
     return [*said, *_never_found(results)]
 
 

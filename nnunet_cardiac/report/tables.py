@@ -8,6 +8,7 @@ import pandas as pd
 
 from nnunet_cardiac.evaluation.ed_es import PHASES
 from nnunet_cardiac.evaluation.summary import ALL
+from nnunet_cardiac.images.heart_position import AGREES, CONTRADICTIONS
 from nnunet_cardiac.report.formats import NOT_AVAILABLE, number
 from nnunet_cardiac.report.parts import Row, Table
 
@@ -204,11 +205,13 @@ def plausibility_table(found: pd.DataFrame) -> Table:
             own = part[part["source"] == source]
             cells += [_percent(own[column] > 0) for column in _FLAGS]
             cells.append(_percent(own["outside_percent"] > _OUTSIDE_PERCENT) if structure == "LV" else "")
+            cells.append(_contradicting(own) if structure == "RV" else "")
         rows.append(Row([method, structure, *cells], headings=2))
-    names = ["Holes", "Fragments", "Missing slices", "Open wall"]
+    names = ["Holes", "Fragments", "Missing slices", "Open wall", "Against header"]
     caption = (
         "Label maps with at least one. Open wall: more than 5 % of the outline of the left cavity touch neither "
-        "cavity nor myocardium within a slice."
+        "cavity nor myocardium within a slice. Against header: of the label maps that can tell, those in which the "
+        "ventricles lie, or follow each other, otherwise than the directions in the header say."
     )
     spans = {"": 2, "Predictions": len(names), "References": len(names)}
     return Table(caption, ["Method", "Structure", *names, *names], [rows], spans, css="dense")
@@ -219,12 +222,22 @@ def _percent(flagged: pd.Series) -> str:
     return f"{100 * flagged.mean():.0f} %" if len(flagged) else NOT_AVAILABLE
 
 
+def _contradicting(own: pd.DataFrame) -> str:
+    """Share of contradictions; a dash where no label map says anything, and for an earlier version's table."""
+    said = own.get("orientation", pd.Series(dtype=str))
+    said = said[said.isin((AGREES, *CONTRADICTIONS))]
+    return _percent(said.isin(CONTRADICTIONS))
+
+
 def _reasons(own: pd.DataFrame, flags: pd.DataFrame) -> str:
     words = [f"{name} missing on one side" for name in own.loc[own["distance_failed"], "structure"]]
     for column, phrase in _FLAGS.items():
         words += [phrase.format(name) for name in flags.loc[flags[column] > 0, "structure"]]
     if (flags["outside_percent"] > _OUTSIDE_PERCENT).any():
         words.append("open wall")
+    if "orientation" in flags and (wrong := flags[flags["orientation"].isin(CONTRADICTIONS)]).size:
+        row = wrong.iloc[0]
+        words.append(f"{row['orientation']} against its header (RV at {abs(row['rv_angle_degrees']):.0f}°)")
     return ", ".join(words) or NOT_AVAILABLE
 
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from nnunet_cardiac.evaluation.plausibility import contacts, plausibility
+from nnunet_cardiac.images.heart_position import HeartPosition
 
 LABELS = {"RV": 1, "MYO": 2, "LV": 3}
 
@@ -58,10 +59,16 @@ def test_absent_structure() -> None:
     assert rows(np.zeros((2, 4, 4), np.uint8))["LV"] == pytest.approx(
         {
             "structure": "LV", "hole_voxels": 0, "fragments": 0, "fragment_voxels": 0, "missing_slices": 0,
-            "outside_percent": math.nan,
+            "outside_percent": math.nan, "rv_angle_degrees": math.nan, "orientation": "",
         },
         nan_ok=True,
     )  # fmt: skip
+
+
+def test_the_place_belongs_to_the_right_ventricle() -> None:
+    found = {str(row["structure"]): row for row in plausibility(heart(), LABELS, HeartPosition(140.0))}
+    assert (found["RV"]["rv_angle_degrees"], found["RV"]["orientation"]) == (140.0, "turned")
+    assert [found[name]["orientation"] for name in ("MYO", "LV")] == ["", ""]
 
 
 def test_contacts_by_brute_force() -> None:
