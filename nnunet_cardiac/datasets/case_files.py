@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -20,6 +21,8 @@ from nnunet_cardiac.datasets.storage import header_of, moved, slices_first
 from nnunet_cardiac.datasets.subject import FOLDER_OF_SPLIT, Case, Loaded, Subject, Volume
 from nnunet_cardiac.datasets.tables import Written
 from nnunet_cardiac.errors import UserError
+from nnunet_cardiac.images.heart_position import position_in_image
+from nnunet_cardiac.images.layout import Header
 from nnunet_cardiac.images.orientation import IDENTITY, canonical_way
 
 ENDING = ".nii.gz"
@@ -77,34 +80,33 @@ def _write_case(
     way = IDENTITY if as_stored else canonical_way(stored)
     image = moved(loaded, way)
     _write_image(image, str(case.image), folder / f"images{suffix}" / f"{case.name}_0000{ENDING}")
-    enclosure, volumes, digest = Enclosure(float("nan"), {}), {}, ""
+    seen: dict[str, Any] = {}
     if case.label is not None:
         label = _load_volume(case.label)
         onto, notes = way_to_image(header_of(label), stored, str(case.label), trust_voxels)
         repairs += label.repairs + notes
         array = renumber(onto.then(way).apply(sitk.GetArrayViewFromImage(label.image)), source, target, str(case.label))
-        enclosure = check_enclosure(slices_first(array, way.moved(stored)), target)
-        if enclosure.better:
-            raise UserError(_swapped(case, enclosure, source))
-        volumes = _volumes_ml(array, image, target)
-        digest = (
-            blake2b(repr(array.shape).encode() + array.tobytes(), digest_size=16).hexdigest() if array.any() else ""
-        )
+        seen = _seen_in_label(case, array, way.moved(stored), source, target)
         result = sitk.GetImageFromArray(array)
         result.CopyInformation(image)
         _write(result, folder / f"labels{suffix}" / f"{case.name}{ENDING}")
-    return Written(
-        subject,
-        case,
-        f"images{suffix}",
-        *_grid(image),
-        volumes_ml=volumes,
-        enclosed=enclosure.share,
-        repairs=repairs,
-        label_digest=digest,
-        stored=stored,
-        way=way,
-    )
+    return Written(subject, case, f"images{suffix}", *_grid(image), repairs=repairs, stored=stored, way=way, **seen)
+
+
+def _seen_in_label(
+    case: Case, array: np.ndarray, header: Header, source: Mapping[str, tuple[int, ...]], target: Mapping[str, int]
+) -> dict[str, Any]:
+    """Fields of :class:`Written` that come from a label map (Z, Y, X) in the values of the result."""
+    enclosure = check_enclosure(slices_first(array, header), target)
+    if enclosure.better:
+        raise UserError(_swapped(case, enclosure, source))
+    digest = blake2b(repr(array.shape).encode() + array.tobytes(), digest_size=16).hexdigest() if array.any() else ""
+    return {
+        "enclosed": enclosure.share,
+        "volumes_ml": _volumes_ml(array, header, target),
+        "label_digest": digest,
+        "contradiction": position_in_image(array, target, header).contradiction,
+    }
 
 
 def _write_cine(subject: Subject, cine: Volume, folder: Path, as_stored: bool) -> Iterator[Written]:
@@ -148,8 +150,8 @@ def _grid(image: sitk.Image) -> tuple[tuple[int, int, int], tuple[float, float, 
     return (z, y, x), (dz, dy, dx)
 
 
-def _volumes_ml(labels: np.ndarray, image: sitk.Image, values: Mapping[str, int]) -> dict[str, float]:
-    voxel_ml = float(np.prod(image.GetSpacing())) / 1000.0
+def _volumes_ml(labels: np.ndarray, header: Header, values: Mapping[str, int]) -> dict[str, float]:
+    voxel_ml = float(np.prod(header.spacing)) / 1000.0
     counts = np.bincount(labels.ravel(), minlength=max(values.values()) + 1)
     return {name: float(counts[value]) * voxel_ml for name, value in values.items() if value}
 

@@ -43,10 +43,13 @@ def notes_of_storage(cases: Sequence[Written], as_stored: bool) -> Iterator[str]
             "all headers lie parallel to the axes of the body, although the voxels are those of short-axis stacks: a "
             "program lost the directions, and it cannot be known how the images lie"
         )
+    if contradicted := [item for item in cases if item.contradiction]:
+        example = f"{contradicted[0].case.name}: {contradicted[0].contradiction}"
+        yield f"{len(contradicted)} label maps contradict their headers (first {example})"
     if differing := list(_differing_frames(cases)):
-        first = " and ".join(item.case.name for item in differing[0])
+        names = " and ".join(item.case.name for item in differing[0])
         yield (
-            f"{len(differing)} patients (first {first}) have volumes of different voxel sizes or directions, which "
+            f"{len(differing)} patients (first {names}) have volumes of different voxel sizes or directions, which "
             "frames of one series never have; is one another patient's, or another view?"
         )
 

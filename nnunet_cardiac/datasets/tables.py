@@ -29,6 +29,7 @@ class Written:
         enclosed: Share of the border of the LV cavity on the myocardium, NaN if it cannot be said.
         repairs: What was corrected.
         label_digest: Hash of the label map; empty without one, or if nothing is labelled.
+        contradiction: What in the label map contradicts the direction of the header; empty if nothing does.
         stored: Header of the image in the source.
         way: How it was moved.
     """
@@ -42,6 +43,7 @@ class Written:
     enclosed: float = float("nan")
     repairs: tuple[str, ...] = ()
     label_digest: str = ""
+    contradiction: str = ""
     stored: Header | None = None
     way: Way = IDENTITY
 

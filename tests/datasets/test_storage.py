@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import shutil
 
 import nibabel
 import numpy as np
@@ -261,3 +262,23 @@ def test_frames_of_a_patient_that_differ(make, tmp_path, convert, change, noted)
     done = convert("generic", tmp_path / "cases.csv", *LABELS)
     assert done.code == 0, done.err
     assert ("1 patients (first p2_ED and p2_ES) have volumes of different voxel sizes" in done.out) == noted
+
+
+def test_a_header_that_the_ventricles_contradict_is_noted(make, tmp_path, convert):
+    """The same voxels under a direction and under the one turned by half a turn: one of them cannot be true."""
+    turned = AFFINE.copy()
+    turned[:3, :2] *= -1
+    noted = []
+    for name, affine in (("as it is", AFFINE), ("turned", turned)):
+        rows = ["image,label,patient"]
+        for number in (1, 2, 3, 4, 5):
+            store(tmp_path / name / f"{number}.nii", make.scan(make.heart(make.mnms), number), WAYS[3], affine)
+            store(tmp_path / name / f"{number}s.nii", make.heart(make.mnms), WAYS[3], affine)
+            rows.append(f"{number}.nii,{number}s.nii,p{number}")
+        (tmp_path / name / "cases.csv").write_text("\n".join(rows))
+        done = convert("generic", tmp_path / name / "cases.csv", *LABELS)
+        assert done.code == 0, done.err
+        noted.append("5 label maps contradict their headers (first p1: The right ventricle lies" in done.out)
+        for folder in tmp_path.glob("**/Dataset*"):
+            shutil.rmtree(folder)
+    assert sorted(noted) == [False, True]

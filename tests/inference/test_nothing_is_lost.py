@@ -18,6 +18,7 @@ from nnunet_cardiac.inference import case, cohort, ray_worker
 from nnunet_cardiac.inference.ray_worker import Worker
 from nnunet_cardiac.inference.results import PredictOptions
 from nnunet_cardiac.inference.sources import Source
+from nnunet_cardiac.inference.training_storage import UNKNOWN
 
 
 @pytest.fixture
@@ -133,8 +134,9 @@ class _Predictor:
     def __init__(self) -> None:
         self.labels = {"LV": 1}
         self.device = "cpu"
+        self.storage = UNKNOWN
 
-    def predict_frames(self, frames: np.ndarray, *_: Any) -> np.ndarray:
+    def predict_frames(self, frames: np.ndarray, *_: Any, **__: Any) -> np.ndarray:
         return np.ones_like(frames[:, 0], dtype=np.uint8)
 
 
