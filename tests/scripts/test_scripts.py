@@ -34,7 +34,10 @@ ALONE = {
     "phantom_volumes.py": (["--patients", "2"], rf"^exact volume +EF points +[+-]{NUMBER} "),
     "runs_of_slices.py": (["--starts", "1", "--steps", "2"], rf"^mean: Dice in runs {NUMBER}, whole {NUMBER}"),
 }
-WITH_DATA = {"beyond_the_ends.py", "evaluation_speed.py", "predict_speed.py", "unseen_windows.py", "gpu/score.py"}
+WITH_DATA = {
+    *("beyond_the_ends.py", "evaluation_speed.py", "heart_positions.py", "orientation_table.py", "predict_speed.py"),
+    *("unseen_windows.py", "gpu/score.py"),
+}
 IMPORTED = {"phantom_stacks.py"}
 
 
@@ -92,6 +95,27 @@ def test_nothing_of_a_perfect_prediction_lies_beyond_the_ends(run: Callable[...,
     for structure in ("RV", "MYO", "LV"):
         assert re.search(rf"{structure}: in 0 of [1-9]\d* slices .* 0\.0% of its volume", predicted)
         assert re.search(rf"{structure}: in \d+ of [1-9]\d* slices", simulated)
+
+
+@pytest.mark.slow
+def test_hearts_of_the_phantom_fit_their_headers(run: Callable[..., str], phantom: Path) -> None:
+    labels = read_json(phantom / "dataset.json")["labels"]
+    words = [f"{name}={labels[name]}" for name in ("RV", "MYO", "LV")]
+    out = run("heart_positions.py", *words, *sorted((phantom / "labelsTr").iterdir()))
+    assert "none: {'agrees': 4}" in out
+    assert "columns flipped: {'turned': 4}" in out
+
+
+@pytest.mark.slow
+def test_with_the_direction_all_storages_have_one_dice(
+    run: Callable[..., str], phantom: Path, write_system: Callable[..., Path]
+) -> None:
+    model = write_system("nnUNet", nnunet_cardiac={"orientation": {"training_images": "+x +y +z"}})
+    out = run("orientation_table.py", "-m", model, "-i", phantom / "imagesTs", "-gt", phantom / "labelsTs")
+    rows = [re.findall(NUMBER, line) for line in out.splitlines()[1:]]
+    assert [len(row) for row in rows] == [6] * 6
+    assert len({tuple(row[3:]) for row in rows}) == 1
+    assert len({tuple(row[:3]) for row in rows}) > 1
 
 
 @pytest.mark.slow
