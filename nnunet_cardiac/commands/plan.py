@@ -110,7 +110,7 @@ def run(args: argparse.Namespace) -> int:
     )
     planned = plan_configurations(folder, args.p, args.tr, options, not args.quiet, args.anew)
     raw = Path(os.environ.get("nnUNet_raw", "")) / folder.name
-    splits = ensure_patient_splits(folder, raw if raw.is_dir() else None, cohort)
+    splits = ensure_patient_splits(folder, raw if raw.is_dir() else None, cohort, not args.quiet)
     print("\n".join(_report(planned, args.tr)))
     if planned.kind == PAPER:
         print("\n".join(paper_notes(TRAINERS[args.tr], read_json(folder / "dataset.json")["labels"])))

@@ -18,6 +18,7 @@ from nnunet_cardiac.datasets.naming import case_name
 from nnunet_cardiac.datasets.subject import FOLDER_OF_SPLIT, Case, Loaded, Subject, Volume
 from nnunet_cardiac.datasets.tables import Written
 from nnunet_cardiac.errors import UserError
+from nnunet_cardiac.images.content import content_print
 
 ENDING = ".nii.gz"
 CINE_FOLDER = "imagesCine"
@@ -88,6 +89,7 @@ def _write_case(
         *_grid(image),
         volumes_ml=volumes,
         enclosed=enclosure.share,
+        content=content_print(sitk.GetArrayViewFromImage(image)),
         repairs=repairs,
         label_digest=digest,
     )
