@@ -27,11 +27,28 @@ from scipy.spatial import cKDTree
 Print = npt.NDArray[np.uint64]
 Indices = npt.NDArray[np.int64]
 
-#: A point is the brightest pixel of the square of this many pixels around it, to each side.
-RADIUS = 5
 
-#: The three others of a constellation are at most this many pixels away from its brightest point.
-REACH = 24.0
+@dataclass(frozen=True)
+class _Scale:
+    """What is a point, and what a constellation.
+
+    Attributes:
+        radius: A point is the brightest pixel of the square of this many pixels around it, to each side.
+        reach: The three others of a constellation are at most this many pixels away from its brightest point.
+        shortest: Planes with a shorter side have no constellations of this scale.
+        longest: Nor have planes whose shorter side is longer.
+        start: Keeps the numbers of the scales apart.
+    """
+
+    radius: int
+    reach: float
+    shortest: int
+    longest: float
+    start: int
+
+
+#: Small images have too few points of the first scale; the second would tell large ones less well apart.
+_SCALES = (_Scale(4, 20.0, 12, float("inf"), 0x9E3779B97F4A7C15), _Scale(3, 14.0, 20, 64, 0xD1B54A32D192ED03))
 
 #: Volumes with more constellations keep those of the smallest numbers, which are a fair sample of any picture.
 LARGEST_PRINT = 2**16
@@ -42,7 +59,7 @@ LEAST_SHARE, LEAST_SHARED = 0.1, 4
 #: In how many volumes to the next in the list a number is followed; chains of copies stay connected.
 _FOLLOWED = 16
 
-_MULTIPLIER, _START = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x9E3779B97F4A7C15)
+_MULTIPLIER = np.uint64(0xBF58476D1CE4E5B9)
 
 
 @dataclass(frozen=True)
@@ -74,7 +91,7 @@ def content_print(voxels: npt.NDArray[Any]) -> Print:
     volume = np.atleast_3d(np.asarray(voxels))
     if volume.dtype.kind in "fc" and not np.isfinite(volume).all():
         volume = np.nan_to_num(volume, nan=0.0, posinf=0.0, neginf=0.0)
-    found = [numbers for axis in range(3) for numbers in _numbers_of(np.moveaxis(volume, axis, 0))]
+    found = [n for axis in range(3) for scale in _SCALES for n in _numbers_of(np.moveaxis(volume, axis, 0), scale)]
     return np.unique(np.concatenate(found))[:LARGEST_PRINT] if found else np.empty(0, np.uint64)
 
 
@@ -88,21 +105,19 @@ def find_repeated(prints: Mapping[str, Print], owners: Mapping[str, str] | None 
         owners: Name -> patient; pairs of one patient are left out.
     """
     names = sorted(prints)
-    pairs = _candidates([prints[name] for name in names])
     found = []
-    for i, j in pairs:
+    for i, j, common in _in_common([prints[name] for name in names]):
         first, second = names[i], names[j]
-        if owners is not None and owners[first] == owners[second]:
-            continue
-        share = _share(prints[first], prints[second])
-        if share >= LEAST_SHARE:
-            found.append(Repeated(first, second, share))
+        if owners is None or owners[first] != owners[second]:
+            share = common / min(_sizes(prints[first], prints[second]))
+            if share >= LEAST_SHARE:
+                found.append(Repeated(first, second, share))
     return found
 
 
-def _candidates(prints: list[Print]) -> list[tuple[int, int]]:
-    """Return the pairs that have at least `LEAST_SHARED` numbers in common."""
-    numbers = np.concatenate(prints) if prints else np.empty(0, np.uint64)
+def _in_common(prints: list[Print]) -> Iterator[tuple[int, int, int]]:
+    """Yield the pairs that have at least `LEAST_SHARED` numbers in common, and how many."""
+    numbers = np.concatenate([np.empty(0, np.uint64), *prints])
     owner = np.repeat(np.arange(len(prints)), [len(own) for own in prints])
     order = np.argsort(numbers, kind="stable")  # so that the owners of a number ascend
     numbers, owner = numbers[order], owner[order]
@@ -113,24 +128,26 @@ def _candidates(prints: list[Print]) -> list[tuple[int, int]]:
             break
         common.append(owner[same] * len(prints) + owner[same + step])
     pairs, counts = np.unique(np.concatenate(common), return_counts=True)
-    return [divmod(int(pair), len(prints)) for pair in pairs[counts >= LEAST_SHARED]]
+    for pair, count in zip(pairs.tolist(), counts.tolist(), strict=True):
+        if count >= LEAST_SHARED:
+            yield (*divmod(pair, len(prints)), count)
 
 
-def _share(first: Print, second: Print) -> float:
-    """Return the part of the smaller print that both have, where neither was cut to a sample."""
+def _sizes(first: Print, second: Print) -> tuple[int, int]:
+    """Return how many numbers of two prints are in the range that both cover."""
     limit = min(own[-1] if len(own) == LARGEST_PRINT else np.uint64(2**64 - 1) for own in (first, second))
-    first, second = first[first <= limit], second[second <= limit]
-    common = len(np.intersect1d(first, second, assume_unique=True))
-    return common / min(len(first), len(second)) if common >= LEAST_SHARED else 0.0
+    return int(np.searchsorted(first, limit, "right")), int(np.searchsorted(second, limit, "right"))
 
 
-def _numbers_of(planes: npt.NDArray[Any]) -> Iterator[Print]:
+def _numbers_of(planes: npt.NDArray[Any], scale: _Scale) -> Iterator[Print]:
     """Yield the numbers of all constellations in the planes across the first axis."""
-    points, rank = _bright_points(planes)
+    if not scale.shortest <= min(planes.shape[1:]) <= scale.longest:
+        return
+    points, rank = _bright_points(planes, scale.radius)
     if len(points) < 4:
         return
-    apart = points * np.array([2.0 * REACH, 1.0, 1.0])  # points of different planes are never near
-    near = cKDTree(apart).query_pairs(REACH, output_type="ndarray")
+    apart = points * np.array([2.0 * scale.reach, 1.0, 1.0])  # points of different planes are never near
+    near = cKDTree(apart).query_pairs(scale.reach, output_type="ndarray")
     near = near[rank[near[:, 0]] != rank[near[:, 1]]]
     swapped = rank[near[:, 0]] < rank[near[:, 1]]
     near[swapped] = near[swapped][:, ::-1]
@@ -140,23 +157,21 @@ def _numbers_of(planes: npt.NDArray[Any]) -> Iterator[Print]:
     for second, third, fourth in _quads(top, brightness):
         between = ((second, third), (second, fourth), (third, fourth))
         yield _hashed(
+            scale.start,
             [to_top[second], to_top[third], to_top[fourth]]
-            + [(row[a] - row[b]) ** 2 + (column[a] - column[b]) ** 2 for a, b in between]
+            + [(row[a] - row[b]) ** 2 + (column[a] - column[b]) ** 2 for a, b in between],
         )
 
 
-def _bright_points(planes: npt.NDArray[Any]) -> tuple[Indices, Indices]:
+def _bright_points(planes: npt.NDArray[Any], radius: int) -> tuple[Indices, Indices]:
     """Return the places (plane, row, column) of the points, and their ranks by brightness; equal ones rank alike."""
-    width = 2 * RADIUS + 1
+    width, inside = 2 * radius + 1, slice(radius, -radius)
     planes = np.ascontiguousarray(planes)
-    if min(planes.shape[1:]) < width:
-        return np.empty((0, 3), np.int64), np.empty(0, np.int64)
-    inside = slice(RADIUS, -RADIUS)
-    highest = _highest(_highest(planes, 2), 1)
+    highest = _highest(_highest(planes, 2, width), 1, width)
     core = planes[:, inside, inside]
     peaks = core == highest
     # Higher than the neighbours to its sides: this keeps large areas of one value out of the last step.
-    rows, columns = planes[:, RADIUS - 1 : 1 - RADIUS, inside], planes[:, inside, RADIUS - 1 : 1 - RADIUS]
+    rows, columns = planes[:, radius - 1 : 1 - radius, inside], planes[:, inside, radius - 1 : 1 - radius]
     for lower in (rows[:, :-2], rows[:, 2:], columns[:, :, :-2], columns[:, :, 2:]):
         peaks &= core > lower
     plane, row, column = np.nonzero(peaks)
@@ -167,9 +182,9 @@ def _bright_points(planes: npt.NDArray[Any]) -> tuple[Indices, Indices]:
     return np.stack([plane, row, column], axis=1)[alone], rank
 
 
-def _highest(planes: npt.NDArray[Any], axis: int) -> npt.NDArray[Any]:
-    """Return the largest value of every run of `2 * RADIUS + 1` pixels; runs double, which is faster than a filter."""
-    width, run = 2 * RADIUS + 1, 1
+def _highest(planes: npt.NDArray[Any], axis: int, width: int) -> npt.NDArray[Any]:
+    """Return the largest value of every run of `width` pixels; runs double, which is faster than SciPy's filter."""
+    run = 1
     planes = np.moveaxis(planes, axis, 0)
     while run < width:
         step = min(run, width - run)
@@ -205,9 +220,9 @@ def _darker(rows: Indices, top: Indices, brightness: Indices) -> Iterator[tuple[
         yield darker, rows[darker] + step
 
 
-def _hashed(columns: list[Indices]) -> Print:
+def _hashed(start: int, columns: list[Indices]) -> Print:
     """Return one number for each row of columns, the same in every process and version."""
-    numbers = np.full(len(columns[0]), _START)
+    numbers = np.full(len(columns[0]), start, np.uint64)
     for column in columns:
         numbers ^= column.astype(np.uint64)
         numbers *= _MULTIPLIER

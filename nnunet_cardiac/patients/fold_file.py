@@ -184,9 +184,9 @@ def fold_warnings(preprocessed: Path, cohort: Cohort) -> Iterator[str]:
     apart = {name: group for fold in folds for name, group in separated(fold, cohort.by_case, groups).items()}
     if apart:
         yield (
-            f"{path}: {shown_groups(apart)} show the same images and are on both sides of a fold, so validation results "
-            "are too good. Remove the file and plan again for folds that keep them together; trained folds have to be "
-            "trained anew."
+            f"{path}: {shown_groups(apart)} show the same images and are on both sides of a fold, so validation "
+            "results are too good. Remove the file and plan again for folds that keep them together; trained folds "
+            "have to be trained anew."
         )
     used = _cases_of(folds)
     validated = {case for fold in folds for case in fold["val"]}

@@ -28,8 +28,14 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class _Channel:
-    """One channel of a case: its file, and how its voxels are read."""
+class Channel:
+    """One channel of a case.
+
+    Attributes:
+        case: Its name.
+        path: Its file.
+        read: Reads the voxels, or raises UserError.
+    """
 
     case: str
     path: Path
@@ -54,13 +60,14 @@ def groups_by_image(preprocessed: Path, raw: Path | None, cohort: Cohort, progre
     files = {str(channel.path): _stamp(channel.path) for channel in channels}
     pairs = read_pairs(preprocessed, files)
     if pairs is None:
-        pairs = _find_pairs(channels, progress)
+        pairs = find_pairs(channels, progress)
         if channels:
             write_pairs(preprocessed, pairs, files)
     return patient_groups(pairs, cohort.by_case)
 
 
-def _find_pairs(channels: Iterable[_Channel], progress: bool) -> Pairs:
+def find_pairs(channels: Iterable[Channel], progress: bool) -> Pairs:
+    """Return the pairs of cases that show the same image; a warning says how many images cannot be read."""
     prints: dict[str, Print] = {}
     owners: dict[str, str] = {}
     unread: list[str] = []
@@ -76,7 +83,7 @@ def _find_pairs(channels: Iterable[_Channel], progress: bool) -> Pairs:
     return sorted({(owners[pair.first], owners[pair.second]) for pair in find_repeated(prints, owners)})
 
 
-def _raw_channels(raw: Path | None, cases: Iterable[str]) -> list[_Channel]:
+def _raw_channels(raw: Path | None, cases: Iterable[str]) -> list[Channel]:
     """Return the channels of all cases, or none if some are not there or of a format that is not read here."""
     if raw is None or not (raw / "dataset.json").is_file():
         return []
@@ -87,16 +94,25 @@ def _raw_channels(raw: Path | None, cases: Iterable[str]) -> list[_Channel]:
     channels = []
     for case in cases:
         if case in listed:
-            paths = [raw / expandvars(path) for path in listed[case]["images"]]
+            own = [_channel(case, raw / expandvars(path)) for path in listed[case]["images"]]
         else:
-            paths = sorted((raw / "imagesTr").glob(f"{escape(case)}_[0-9][0-9][0-9][0-9]{ending}"))
-        if not paths or not all(path.is_file() for path in paths):
+            own = image_channels(raw / "imagesTr", case, ending)
+        if not own or not all(channel.path.is_file() for channel in own):
             return []
-        channels += [_Channel(case, path, partial(read_voxels, path)) for path in paths]
+        channels += own
     return channels
 
 
-def _preprocessed_channels(preprocessed: Path, cases: Mapping[str, object]) -> list[_Channel]:
+def image_channels(folder: Path, case: str, ending: str) -> list[Channel]:
+    """Return the channels of a case in a folder of images in nnU-Net's raw format."""
+    return [_channel(case, path) for path in sorted(folder.glob(f"{escape(case)}_[0-9][0-9][0-9][0-9]{ending}"))]
+
+
+def _channel(case: str, path: Path) -> Channel:
+    return Channel(case, path, partial(read_voxels, path))
+
+
+def _preprocessed_channels(preprocessed: Path, cases: Mapping[str, object]) -> list[Channel]:
     """Return the channels of the folder with most cases; data of a coarser grid are as good."""
     folders = sorted(folder for folder in preprocessed.iterdir() if folder.is_dir()) if preprocessed.is_dir() else []
     there = {folder: sorted(preprocessed_cases(folder) & set(cases)) for folder in folders}
@@ -104,7 +120,7 @@ def _preprocessed_channels(preprocessed: Path, cases: Mapping[str, object]) -> l
     channels = []
     for case in there.get(folder, ()):
         path = next(file for end in (".b2nd", ".npz") if (file := folder / f"{case}{end}").is_file())
-        channels += [_Channel(case, path, partial(_read_preprocessed, folder, case))]
+        channels += [Channel(case, path, partial(_read_preprocessed, folder, case))]
     return channels
 
 
