@@ -16,7 +16,7 @@ phases of one patient at most 7 %.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,18 +37,18 @@ class _Scale:
         reach: The three others of a constellation are at most this many pixels away from its brightest point.
         shortest: Planes with a shorter side have no constellations of this scale.
         longest: Nor have planes whose shorter side is longer.
-        start: Keeps the numbers of the scales apart.
+        second: Its numbers are those from 2 ** 63 on, so that prints of each scale are compared by themselves.
     """
 
     radius: int
     reach: float
     shortest: int
     longest: float
-    start: int
+    second: bool
 
 
 #: Small images have too few points of the first scale; the second would tell large ones less well apart.
-_SCALES = (_Scale(4, 20.0, 12, float("inf"), 0x9E3779B97F4A7C15), _Scale(3, 14.0, 20, 64, 0xD1B54A32D192ED03))
+_SCALES = (_Scale(4, 20.0, 12, float("inf"), False), _Scale(3, 14.0, 20, 64, True))
 
 #: Volumes with more constellations keep those of the smallest numbers, which are a fair sample of any picture.
 LARGEST_PRINT = 2**16
@@ -59,7 +59,8 @@ LEAST_SHARE, LEAST_SHARED = 0.1, 4
 #: In how many volumes to the next in the list a number is followed; chains of copies stay connected.
 _FOLLOWED = 16
 
-_MULTIPLIER = np.uint64(0xBF58476D1CE4E5B9)
+_SECOND = np.uint64(2**63)
+_MULTIPLIER, _START = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9)
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,8 @@ def content_print(voxels: npt.NDArray[Any]) -> Print:
     if volume.dtype.kind in "fc" and not np.isfinite(volume).all():
         volume = np.nan_to_num(volume, nan=0.0, posinf=0.0, neginf=0.0)
     found = [n for axis in range(3) for scale in _SCALES for n in _numbers_of(np.moveaxis(volume, axis, 0), scale)]
-    return np.unique(np.concatenate(found))[:LARGEST_PRINT] if found else np.empty(0, np.uint64)
+    numbers = np.unique(np.concatenate([np.empty(0, np.uint64), *found]))
+    return np.concatenate([own[:LARGEST_PRINT] for own in _by_scale(numbers)])
 
 
 def find_repeated(prints: Mapping[str, Print], owners: Mapping[str, str] | None = None) -> list[Repeated]:
@@ -105,17 +107,22 @@ def find_repeated(prints: Mapping[str, Print], owners: Mapping[str, str] | None 
         owners: Name -> patient; pairs of one patient are left out.
     """
     names = sorted(prints)
-    found = []
-    for i, j, common in _in_common([prints[name] for name in names]):
-        first, second = names[i], names[j]
-        if owners is None or owners[first] != owners[second]:
-            share = common / min(_sizes(prints[first], prints[second]))
-            if share >= LEAST_SHARE:
-                found.append(Repeated(first, second, share))
-    return found
+    shares: dict[tuple[str, str], float] = {}
+    for of_scale in zip(*(_by_scale(prints[name]) for name in names), strict=True):
+        for i, j, common in _in_common(of_scale):
+            pair = names[i], names[j]
+            if owners is None or owners[pair[0]] != owners[pair[1]]:
+                share = common / min(_sizes(of_scale[i], of_scale[j]))
+                shares[pair] = max(share, shares.get(pair, 0.0))
+    return [Repeated(*pair, share) for pair, share in sorted(shares.items()) if share >= LEAST_SHARE]
 
 
-def _in_common(prints: list[Print]) -> Iterator[tuple[int, int, int]]:
+def _by_scale(own: Print) -> tuple[Print, Print]:
+    first = int(np.searchsorted(own, _SECOND))
+    return own[:first], own[first:]
+
+
+def _in_common(prints: Sequence[Print]) -> Iterator[tuple[int, int, int]]:
     """Yield the pairs that have at least `LEAST_SHARED` numbers in common, and how many."""
     numbers = np.concatenate([np.empty(0, np.uint64), *prints])
     owner = np.repeat(np.arange(len(prints)), [len(own) for own in prints])
@@ -135,7 +142,7 @@ def _in_common(prints: list[Print]) -> Iterator[tuple[int, int, int]]:
 
 def _sizes(first: Print, second: Print) -> tuple[int, int]:
     """Return how many numbers of two prints are in the range that both cover."""
-    limit = min(own[-1] if len(own) == LARGEST_PRINT else np.uint64(2**64 - 1) for own in (first, second))
+    limit = min(own[-1] if len(own) >= LARGEST_PRINT else np.uint64(2**64 - 1) for own in (first, second))
     return int(np.searchsorted(first, limit, "right")), int(np.searchsorted(second, limit, "right"))
 
 
@@ -157,9 +164,9 @@ def _numbers_of(planes: npt.NDArray[Any], scale: _Scale) -> Iterator[Print]:
     for second, third, fourth in _quads(top, brightness):
         between = ((second, third), (second, fourth), (third, fourth))
         yield _hashed(
-            scale.start,
             [to_top[second], to_top[third], to_top[fourth]]
             + [(row[a] - row[b]) ** 2 + (column[a] - column[b]) ** 2 for a, b in between],
+            scale.second,
         )
 
 
@@ -220,11 +227,11 @@ def _darker(rows: Indices, top: Indices, brightness: Indices) -> Iterator[tuple[
         yield darker, rows[darker] + step
 
 
-def _hashed(start: int, columns: list[Indices]) -> Print:
+def _hashed(columns: list[Indices], second: bool) -> Print:
     """Return one number for each row of columns, the same in every process and version."""
-    numbers = np.full(len(columns[0]), start, np.uint64)
+    numbers = np.full(len(columns[0]), _START)
     for column in columns:
         numbers ^= column.astype(np.uint64)
         numbers *= _MULTIPLIER
         numbers ^= numbers >> np.uint64(29)
-    return numbers
+    return numbers | _SECOND if second else numbers & ~_SECOND
