@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-import blosc2
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from nnunetv2.training.dataloading.nnunet_dataset import nnUNetDatasetBlosc2
 
 from nnunet_cardiac.files import read_json, write_json
 from nnunet_cardiac.patients.cohort import patient_of, read_patients
@@ -66,8 +66,7 @@ def test_folds_keep_preprocessed_copies_together(preprocessed: Path) -> None:
     for case in CASES:
         normalised = voxels(case).astype(np.float32)
         normalised = (normalised - normalised.mean()) / normalised.std()
-        blosc2.asarray(normalised[None], urlpath=str(data / f"{case}.b2nd"))
-        blosc2.asarray(np.zeros((1, *normalised.shape), np.int8), urlpath=str(data / f"{case}_seg.b2nd"))
+        nnUNetDatasetBlosc2.save_case(normalised[None], np.zeros((1, *normalised.shape), np.int8), {}, str(data / case))
     ensure_patient_splits(preprocessed, None)
     assert_together(preprocessed)
     assert read_json(preprocessed / FILE_NAME)["pairs"] == [list(COPY)]
