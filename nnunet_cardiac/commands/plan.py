@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from nnunet_cardiac.files import read_json
 from nnunet_cardiac.systems import FIRST_TRAINER, TRAINERS
 from nnunet_cardiac.systems.kinds import WholeStack
-from nnunet_cardiac.workflow.folders import dataset_number, find_dataset
+from nnunet_cardiac.workflow.folders import dataset_number, find_dataset, raw_dataset
 
 if TYPE_CHECKING:
     from nnunet_cardiac.planning.plan import Planned
@@ -108,9 +108,9 @@ def run(args: argparse.Namespace) -> int:
         localiser=args.localiser,
         localiser_trainer=args.localiser_trainer,
     )
-    planned = plan_configurations(folder, args.p, args.tr, options, not args.quiet, args.anew)
-    raw = Path(os.environ.get("nnUNet_raw", "")) / folder.name
-    splits = ensure_patient_splits(folder, raw if raw.is_dir() else None, cohort, not args.quiet)
+    raw = raw_dataset(folder.name, os.environ)
+    planned = plan_configurations(folder, args.p, args.tr, options, not args.quiet, args.anew, raw)
+    splits = ensure_patient_splits(folder, raw, cohort, not args.quiet)
     print("\n".join(_report(planned, args.tr)))
     if planned.kind == PAPER:
         print("\n".join(paper_notes(TRAINERS[args.tr], read_json(folder / "dataset.json")["labels"])))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import math
 import os
 from pathlib import Path
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
     from nnunet_cardiac.inference.results import PredictOptions, Result
     from nnunet_cardiac.inference.running_table import RunningTable
     from nnunet_cardiac.inference.sources import Source
+    from nnunet_cardiac.inference.training_storage import TrainingStorage
     from nnunet_cardiac.inference.workspace import Workspace
+
+logger = logging.getLogger(__name__)
 
 HELP = "segment images, cine series and DICOM studies with a trained system, all stages in one process"
 
@@ -63,6 +67,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     images.add_argument(
         "--spacing", nargs=3, type=float, metavar=("X", "Y", "Z"), help="voxel size in mm, whatever the files say"
+    )
+    images.add_argument(
+        "--orientation",
+        choices=("auto", "canonical", "as-stored"),
+        default="auto",
+        help="bring images to lie as the training images (auto), canonically, or leave them as stored (%(default)s)",
     )
     images.add_argument(
         "--series",
@@ -116,6 +126,7 @@ def run(args: argparse.Namespace) -> int:
         "precision": args.precision,
         "mirroring": args.mirroring,
         "trust_checkpoint": args.trust_checkpoint,
+        "orientation": args.orientation,
     }
     _check_output(args)
     # The machines of a cluster share the disk of the results, and perhaps no other.
@@ -171,6 +182,7 @@ def _segment_here(
     if choose_device(args.device) == "cpu":
         warn_of_other_jobs(torch.get_num_threads())
     predictor = CardiacPredictor.from_folder(**model)
+    _warn_of(predictor.storage)
     sources, options = _cases(args, predictor.channels, workspace)
     table = _table(args, sources, options)
     results = segment(predictor, sources, options, progress=not args.quiet, report=table.add if table else None)
@@ -185,10 +197,14 @@ def _segment_on_ray(
     from nnunet_cardiac.inference.model_folder import find_stages, image_channels
     from nnunet_cardiac.inference.on_ray import segment_on_ray
     from nnunet_cardiac.inference.ray_cluster import import_ray
+    from nnunet_cardiac.inference.training_storage import find_training_storage
 
     import_ray(args.ray)
-    last = find_stages(model["folder"], model["folds"], model["checkpoint"])[-1]
-    sources, options = _cases(args, image_channels(read_json(last.folder / "dataset.json")), workspace)
+    stages = find_stages(model["folder"], model["folds"], model["checkpoint"])
+    storage = find_training_storage(stages, args.orientation)
+    _warn_of(storage)
+    model = {**model, "orientation": storage.record}  # what this machine knows of the training set holds on all
+    sources, options = _cases(args, image_channels(read_json(stages[-1].folder / "dataset.json")), workspace)
     table = _table(args, sources, options)
     results = segment_on_ray(
         args.ray,
@@ -201,6 +217,11 @@ def _segment_on_ray(
         report=table.add if table else None,
     )
     return results, table
+
+
+def _warn_of(storage: TrainingStorage) -> None:
+    if storage.warning:
+        logger.warning("%s", storage.warning)
 
 
 def _cases(args: argparse.Namespace, channels: int, workspace: Workspace) -> tuple[list[Source], PredictOptions]:

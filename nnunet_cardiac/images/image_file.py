@@ -116,6 +116,7 @@ def read_header(path: Path) -> Header:
             reader.GetOrigin(),
             reader.GetDirection(),
             reader.GetNumberOfComponents(),
+            layout.oriented,
         )
 
 
@@ -195,7 +196,8 @@ def _geometry(
     whole[: len(direction), : len(direction)] = direction
     time = (layout.time_step if layout.time_step < MAX_TIME_STEP else 1.0,) * (count - 3)
     origin = (*layout.origin[: min(count, 3)], *(0.0,) * (count - 3))
-    return Header(layout.size, (*spacing, *time), origin, tuple(whole.ravel().tolist()), layout.components), repairs
+    cosines = tuple(whole.ravel().tolist())
+    return Header(layout.size, (*spacing, *time), origin, cosines, layout.components, layout.oriented), repairs
 
 
 def _voxels(layout: Layout) -> npt.NDArray[Any]:

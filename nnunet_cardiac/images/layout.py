@@ -25,6 +25,7 @@ class Header:
         origin: Position of the first voxel's centre in mm.
         direction: Row-major direction cosines, one column an axis.
         components: Values a voxel; 1 for a grey image.
+        oriented: Whether the file says how the axes lie in the patient.
     """
 
     size: tuple[int, ...]
@@ -32,6 +33,7 @@ class Header:
     origin: tuple[float, ...]
     direction: tuple[float, ...]
     components: int
+    oriented: bool = True
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,7 @@ class Layout:
         slope: Factor of the stored numbers.
         intercept: Added to them after that.
         nifti: NIfTI header that can be written back as it is; None otherwise.
+        oriented: Whether the file says how the axes lie in the patient; a 2D file never does.
     """
 
     stored: Stored
@@ -94,6 +97,7 @@ class Layout:
     slope: float = 1.0
     intercept: float = 0.0
     nifti: Any = field(default=None, compare=False)
+    oriented: bool = True
 
     @property
     def size(self) -> tuple[int, ...]:

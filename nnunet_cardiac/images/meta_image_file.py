@@ -25,6 +25,8 @@ _TYPES = {
     **{"MET_FLOAT": "f4", "MET_DOUBLE": "f8"},
 }
 _LAST = "ElementDataFile"
+#: Names of the directions of the axes, the last of them in the header counts.
+_DIRECTIONS = ("Orientation", "Rotation", "TransformMatrix")
 
 
 def read_layout(path: Path) -> Layout:
@@ -60,6 +62,7 @@ def read_layout(path: Path) -> Layout:
         components,
         numbers(path, "the slope", fields.get("ElementToIntensityFunctionSlope", "1"), 1)[0],
         numbers(path, "the offset", fields.get("ElementToIntensityFunctionOffset", "0"), 1)[0],
+        oriented=count > 2 and any(name in fields for name in _DIRECTIONS),
     )
 
 
@@ -131,7 +134,7 @@ def _claims(path: Path, fields: dict[str, str], count: int) -> tuple[dict[str, t
 
 def _place(path: Path, fields: dict[str, str], count: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     axes, origin = np.eye(count), np.zeros(count)
-    for name in ("Orientation", "Rotation", "TransformMatrix"):
+    for name in _DIRECTIONS:
         if name in fields:
             axes = np.reshape(numbers(path, name, fields[name], count * count), (count, count)).T
     for name in ("Origin", "Position", "Offset"):

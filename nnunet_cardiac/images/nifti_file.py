@@ -76,6 +76,7 @@ def read_layout(path: Path) -> Layout:
         slope,
         intercept,
         _template(header, order) if factor == 1.0 else None,
+        oriented=dimensions > 2 and bool(header["qform_code"] > 0 or header["sform_code"] > 0),
     )
 
 

@@ -42,6 +42,7 @@ _ALIASES = {"datafile": "data file", "byteskip": "byte skip", "lineskip": "line 
 _SPACE, _TIME, _UNKNOWN = ("domain", "space"), ("time", "list"), ("", "???", "none", "stub", "scalar")
 #: Space -> signs that turn its axes towards left, posterior and superior.
 _TO_LPS = {
+    **dict.fromkeys(("left-posterior-superior", "lps", "lpst"), (1.0, 1.0, 1.0)),
     **dict.fromkeys(("right-anterior-superior", "ras", "rast"), (-1.0, -1.0, 1.0)),
     **dict.fromkeys(("left-anterior-superior", "las", "last"), (1.0, -1.0, 1.0)),
 }
@@ -84,6 +85,7 @@ def read_layout(path: Path) -> Layout:
         unit,
         _time_step(path, fields, axes, vectors),
         math.prod(shape[axis] for axis in axes.components),
+        oriented=len(axes.space) == 3 and vectors is not None and _is_known(fields),
     )
 
 
@@ -276,13 +278,21 @@ def _quoted(text: str) -> list[str]:
     return [quoted or word for quoted, word in re.findall(r'"([^"]*)"|(\S+)', text)]
 
 
+def _is_known(fields: dict[str, str]) -> bool:
+    """Whether it is known where the directions point; ITK writes those of a series without a name."""
+    return _space(fields) in _TO_LPS or fields.get("space dimension", "").strip() == "4"
+
+
+def _space(fields: dict[str, str]) -> str:
+    return fields.get("space", "").lower().removesuffix("-time")
+
+
 def _place(
     path: Path, fields: dict[str, str], axes: _Axes, vectors: list[npt.NDArray[np.float64] | None] | None
 ) -> tuple[npt.NDArray[np.float64], tuple[float, ...]]:
     """Directions in columns, and the origin in mm, towards left, posterior and superior."""
     count = len(axes.space)
-    space = fields.get("space", "").lower().removesuffix("-time")
-    signs = np.array(_TO_LPS.get(space, (1.0, 1.0, 1.0)))[:count]
+    signs = np.array(_TO_LPS.get(_space(fields), (1.0, 1.0, 1.0)))[:count]
     if vectors is None:
         return np.eye(count), (0.0,) * count
     found = np.stack([vector[:count] for axis in axes.space if (vector := vectors[axis]) is not None], axis=1)

@@ -6,8 +6,11 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.images.layout import Layout
+from nnunet_cardiac.images.orientation import slice_axis
 
 #: Share by which two parts of a header may differ: sizes rounded to two digits, such as 0.70 for 0.7031.
 ROUNDING = 5e-3
@@ -16,7 +19,7 @@ ROUNDING = 5e-3
 PIXEL_MM = (0.2, 5.0)
 #: Distance of slices in mm: 0.6 in isotropic images, 5 to 13 in stacks.
 SLICE_MM = (0.2, 20.0)
-#: Pixels are nearly square; a larger ratio means that slices lie along x or y.
+#: Pixels are nearly square.
 MAX_PIXEL_RATIO = 3.0
 #: Widest image in mm: the bore of a scanner is 700 mm wide.
 MAX_FIELD_MM = 800.0
@@ -97,24 +100,37 @@ def implausible(size: Sequence[int], spacing: Sequence[float]) -> str:
         size: Voxels (x, y, z); a 2D image has no z.
         spacing: Voxel size (x, y, z) in mm.
     """
+    size, spacing = _slices_last(size, spacing)
     x, y = spacing[:2]
     if min(x, y) < PIXEL_MM[0] or max(x, y) > PIXEL_MM[1]:
-        return f"pixels of {_shown((x, y))}; expected {_range(PIXEL_MM)} for a heart, with slices along the third axis"
+        return f"pixels of {_shown((x, y))}; expected {_range(PIXEL_MM)} for a heart"
     if max(x, y) > MAX_PIXEL_RATIO * min(x, y):
-        return f"pixels of {_shown((x, y))}; expected nearly square ones, with slices along the third axis"
+        return f"pixels of {_shown((x, y))}; expected nearly square ones"
     fields = (size[0] * x, size[1] * y)
     if max(fields) > MAX_FIELD_MM:
         return f"the image is {_shown(fields)} wide; expected at most {MAX_FIELD_MM:g} mm"
     if min(fields) < MIN_FIELD_MM and min(size[:2]) >= WHOLE_IMAGE_PIXELS:
         return f"the image is {_shown(fields)} wide; expected at least {MIN_FIELD_MM:g} mm, as a heart needs"
-    if tuple(spacing) == (1.0, 1.0, 1.0) and 1 < size[2] < PLACEHOLDER_SLICES:
+    if spacing == (1.0, 1.0, 1.0) and 1 < size[2] < PLACEHOLDER_SLICES:
         return (
             f"voxels of exactly 1 mm along all axes, and {size[2]} slices; programs write that where they know no size"
         )
     # The distance of a single slice is its thickness, or a number that some program needed there.
     if len(spacing) == 3 and size[2] > 1 and not SLICE_MM[0] <= spacing[2] <= SLICE_MM[1]:
         return f"slices {spacing[2]:.6g} mm apart; expected {_range(SLICE_MM)}"
+    if len(spacing) == 3 and size[2] > 1 and size[2] * spacing[2] > MAX_FIELD_MM:
+        together = f"{size[2]} slices {spacing[2]:.6g} mm apart, {size[2] * spacing[2]:.6g} mm together"
+        return f"{together}; expected at most {MAX_FIELD_MM:g} mm"
     return ""
+
+
+def _slices_last(size: Sequence[int], spacing: Sequence[float]) -> tuple[tuple[int, ...], tuple[float, ...]]:
+    """Sizes with the axis across the slices last; for cubic voxels it does not matter which axis that is."""
+    if len(spacing) < 3:
+        return tuple(size), tuple(spacing)
+    across = slice_axis(size, spacing, np.eye(3))
+    order = [axis for axis in range(3) if axis != across] + [across]
+    return tuple(size[axis] for axis in order), tuple(spacing[axis] for axis in order)
 
 
 def _range(limits: tuple[float, float]) -> str:

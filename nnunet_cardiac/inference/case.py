@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.files import temporary_path, write_json
+from nnunet_cardiac.images.orientation import Way, says_how_it_lies
 from nnunet_cardiac.inference.dicom import read_dicom
 from nnunet_cardiac.inference.existing import finished, output_files, remove_parts
 from nnunet_cardiac.inference.frame_volumes import find_phases, incomplete_frames, volume_curves
@@ -117,31 +118,40 @@ class Segmenter:
                 if isinstance(note, Note) and note.detail:
                     logger.warning("%s: %s", series.name, note)
             try:
-                described = describe_input(series, self._options.spacing_mm)
+                way = self._predictor.storage.way_of(series.header, series.like)
+                described = describe_input(series, way, self._options.spacing_mm)
                 result = finished(series.name, self.model, self._options, described)
-                yield result or self._segment(series, case, described)
+                yield result or self._segment(series, case, way, described)
             except Exception as error:
                 yield failed(series.name, error, source.paths[0])
 
-    def _segment(self, series: Series, case: Case, described: Mapping[str, Any]) -> Segmented:
+    def _segment(self, series: Series, case: Case, way: Way, described: Mapping[str, Any]) -> Segmented:
         predictor, options = self._predictor, self._options
         start = time.perf_counter()
         progress = self._progress and len(series.frames) > 1
-        labels = predictor.predict_frames(series.frames, series.grid.spacing_mm, progress)
+        labels = predictor.predict_frames(series.frames, series.grid.spacing_mm, progress, way)
         if series.empty is not None:
             labels[series.empty] = 0
         seconds = {"read": case.seconds, "predict": time.perf_counter() - start}
         curves = volume_curves(labels, predictor.labels, series)
         phases, doubts = find_phases(curves, options.ed, options.es, incomplete_frames(series))
         notes: list[Note | str] = [*case.messages, *series.warnings, *doubts]
+        notes += self._doubts_of_place(series)
         notes += [] if labels.any() else ["Nothing was found: the label map is empty."]
         warnings = for_record(notes, case.private)
         content = sidecar(series, described, self.model, str(predictor.device), seconds, curves, phases, warnings)
+        content["orientation"] = {"training_images": predictor.storage.record}
         if case.study:
             content["study"] = list(case.study)
         if options.keep_identifiers and series.identifiers:
             content["patient"] = series.identifiers
         return Segmented(series, labels, content)
+
+    def _doubts_of_place(self, series: Series) -> list[str]:
+        """What is not known of how the image lies, where the training images' storage is known."""
+        if self._predictor.storage.way is None or says_how_it_lies(series.header):
+            return []
+        return ["The file does not say how the image lies in the patient; it was taken as it is stored."]
 
     def write(self, one: Segmented | Result) -> Result:
         """Write the files of a series, the JSON file last; if one fails, none remains. A result is passed on."""

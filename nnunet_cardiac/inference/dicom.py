@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,15 @@ from nnunet_cardiac.dicom.stacks import DicomStack
 from nnunet_cardiac.dicom.study import DicomStudy, read_study
 from nnunet_cardiac.dicom.table import Row, tabulate
 from nnunet_cardiac.errors import UserError
+from nnunet_cardiac.images.orientation import canonical_way, directions
 from nnunet_cardiac.images.voxel_size import check_given, implausible
 from nnunet_cardiac.inference.private_names import holds_identifier
 from nnunet_cardiac.inference.series import Grid, Series
 
 logger = logging.getLogger(__name__)
+
+#: Cosine of the angle up to which two stacks of a study show one plane: 30 degrees.
+_PARALLEL = 0.87
 
 
 @dataclass(frozen=True)
@@ -108,7 +112,17 @@ def read_dicom(
         for row, label in zip(choice.used, _names(name, choice.used), strict=True)
         if row.stack is not None
     )
-    return ReadStudy(read, tuple(messages), tuple(row.record() for row in choice.rows), study.private)
+    return ReadStudy(_alike(read), tuple(messages), tuple(row.record() for row in choice.rows), study.private)
+
+
+def _alike(read: tuple[Series, ...]) -> tuple[Series, ...]:
+    """Let stacks that are nearly parallel to the first lie like it, though they may be turned a little against it."""
+    if len(read) < 2:
+        return read
+    header = read[0].header
+    first = directions(canonical_way(header).moved(header))
+    parallel = [abs(directions(series.header)[:, 2] @ first[:, 2]) > _PARALLEL for series in read]
+    return tuple(replace(series, like=first) if near else series for series, near in zip(read, parallel, strict=True))
 
 
 def _names(name: str, rows: Sequence[Row]) -> Iterator[str]:

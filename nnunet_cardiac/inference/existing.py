@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_cardiac.errors import UserError
+from nnunet_cardiac.images.orientation import IDENTITY
 from nnunet_cardiac.inference.own_files import ENDING, OBJECT_ENDINGS, is_interrupted, is_own, is_own_table, read_record
 from nnunet_cardiac.inference.results import PredictOptions, Result, done
 from nnunet_cardiac.inference.sources import Source
@@ -102,11 +103,11 @@ def finished(
         raise UserError(
             f"{record}: made by another model or with other options; use another folder, or --overwrite to replace it."
         )
-    before = content.get("input", {})
+    before = {"moved": IDENTITY.code, **content.get("input", {})}  # earlier versions moved nothing
     if any(before.get(key, value) != value for key, value in (voxels or {}).items()):
         raise UserError(
-            f"{record}: made from another image or with another voxel size; use another folder, or --overwrite to "
-            "replace it."
+            f"{record}: made from another image, with another voxel size or --orientation; use another folder, or "
+            "--overwrite to replace it."
         )
     return Result(name, "skipped", sidecar=content)
 

@@ -36,7 +36,9 @@ def volume_curves(
     named = structures(labels)
     if series.dimensions == 2:
         return {name: [float("nan")] * len(label_maps) for name in named}
-    frames = [volumes_ml(frame, named, series.grid.spacing_mm) for frame in label_maps]
+    # In single precision, as NIfTI keeps it: one study has the same volumes from DICOM and NIfTI, to the last digit.
+    voxel_mm = tuple(float(np.float32(size)) for size in series.grid.spacing_mm)
+    frames = [volumes_ml(frame, named, voxel_mm) for frame in label_maps]
     unknown = {frame - 1 for frame in incomplete_frames(series)}
     return {name: [float("nan") if t in unknown else frame[name] for t, frame in enumerate(frames)] for name in named}
 

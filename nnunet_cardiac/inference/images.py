@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.images.image_file import Header, Image, read_geometry, read_image
+from nnunet_cardiac.images.orientation import IDENTITY, Way, canonical_way, says_how_it_lies
 from nnunet_cardiac.inference.series import Grid, Series
 
 #: What `dimensions` may promise -> dimensions of a file that keep the promise.
@@ -36,14 +37,17 @@ def read_series(
     headers = [read_geometry(path, spacing_mm)[0] for path in paths]
     for path, header in zip(paths, headers, strict=True):
         _check_dimensions(path, header, promise)
-        _check_same_grid(paths[0], headers[0], path, header)
+    ways = [_way_to_grid(paths[0], headers[0], path, header) for path, header in zip(paths, headers, strict=True)]
     first = read_image(paths[0], spacing_mm)
     images = (first, *(read_image(path, spacing_mm) for path in paths[1:]))
     dimensions = len(first.header.size)
     # (Y, X), (Z, Y, X) and (T, Z, Y, X) become (T, Z, Y, X).
     shape = (1,) * (4 - dimensions) + first.header.size[::-1]
-    channels = [_finite(path, image).reshape(shape) for path, image in zip(paths, images, strict=True)]
-    grid = Grid(first.header.spacing, first.header.origin, first.header.direction, first.nifti)
+    channels = [
+        way.apply(_finite(path, image)).reshape(shape) for path, image, way in zip(paths, images, ways, strict=True)
+    ]
+    header = first.header
+    grid = Grid(header.spacing, header.origin, header.direction, first.nifti, header.oriented)
     warnings = tuple(f"{repair[0].upper()}{repair[1:]}." for repair in first.repairs)
     return Series(name, np.stack(channels, axis=1), grid, dimensions, warnings)
 
@@ -56,14 +60,28 @@ def _check_dimensions(path: Path, header: Header, promise: str) -> None:
         raise UserError(f"{path}: is {found}, and --dimensions says {promise}; {advice}.")
 
 
-def _check_same_grid(first_path: Path, first: Header, path: Path, header: Header) -> None:
+def _way_to_grid(first_path: Path, first: Header, path: Path, header: Header) -> Way:
+    """How a channel is brought onto the grid of the first, which may lie in its file in another way."""
+    difference = _difference(first, header)
+    if not difference:
+        return IDENTITY
+    if says_how_it_lies(first) and says_how_it_lies(header):
+        way = canonical_way(header).then(canonical_way(first).inverse)
+        if not _difference(first, way.moved(header)):
+            return way
+    raise UserError(
+        f"{path}: {difference} is {getattr(header, difference)}, and {first_path.name} has "
+        f"{getattr(first, difference)}. The channels of a case must lie on one grid; resample one to the other."
+    )
+
+
+def _difference(first: Header, header: Header) -> str:
+    """The first part of the geometry that differs; empty if none does."""
     for what in ("size", "spacing", "origin", "direction"):
         mine, other = getattr(header, what), getattr(first, what)
         if len(mine) != len(other) or not np.allclose(mine, other, rtol=1e-4, atol=1e-2):
-            raise UserError(
-                f"{path}: {what} is {mine}, and {first_path.name} has {other}. The channels of a case must lie on one "
-                "grid; resample one to the other."
-            )
+            return what
+    return ""
 
 
 def _finite(path: Path, image: Image) -> npt.NDArray[np.float32]:

@@ -16,9 +16,12 @@ from tqdm import tqdm
 
 from nnunet_cardiac.devices import choose_device
 from nnunet_cardiac.errors import UserError
+from nnunet_cardiac.images.orientation import IDENTITY, Way
+from nnunet_cardiac.inference.array_place import header_of, placed
 from nnunet_cardiac.inference.model_folder import FINAL, find_stages
 from nnunet_cardiac.inference.precision import PRECISIONS
 from nnunet_cardiac.inference.trained_stage import Prepared, TrainedStage
+from nnunet_cardiac.inference.training_storage import AUTO, UNKNOWN, TrainingStorage, find_training_storage
 from nnunet_cardiac.label_values import structure_values
 
 logger = logging.getLogger(__name__)
@@ -35,10 +38,12 @@ class CardiacPredictor:
 
     Args:
         stages: First stage first.
+        storage: How the training images lie in their files.
     """
 
-    def __init__(self, stages: Sequence[TrainedStage]) -> None:
+    def __init__(self, stages: Sequence[TrainedStage], storage: TrainingStorage = UNKNOWN) -> None:
         self.stages = list(stages)
+        self.storage = storage
 
     @classmethod
     def from_folder(
@@ -52,6 +57,7 @@ class CardiacPredictor:
         mirroring: bool = False,
         batch: int | None = None,
         trust_checkpoint: bool = False,
+        orientation: str = AUTO,
     ) -> CardiacPredictor:
         """Load a trained system.
 
@@ -65,6 +71,7 @@ class CardiacPredictor:
             mirroring: Average over mirror images, where the trainer allows it.
             batch: Slices in a batch; None takes what suits the device.
             trust_checkpoint: Load checkpoints that hold more than plain data. It can run code: see the README.
+            orientation: How images are brought to lie: `auto` as the training images do, `canonical`, or `as-stored`.
 
         Raises:
             UserError: If something of the model is missing, damaged or not trusted.
@@ -74,19 +81,20 @@ class CardiacPredictor:
         place = torch.device(choose_device(device))
         if place.type == "cuda" and not torch.cuda.is_available():
             raise UserError(f"device is {device!r}, but torch sees no GPU; use auto or cpu.")
-        return cls(
-            [
-                TrainedStage.load(
-                    stage,
-                    place,
-                    precision=precision,
-                    mirroring=mirroring,
-                    batch=batch or BATCH.get(place.type, 1),
-                    trusted=trust_checkpoint,
-                )
-                for stage in find_stages(folder, folds, checkpoint)
-            ]
-        )
+        folders = find_stages(folder, folds, checkpoint)
+        storage = find_training_storage(folders, orientation)
+        stages = [
+            TrainedStage.load(
+                stage,
+                place,
+                precision=precision,
+                mirroring=mirroring,
+                batch=batch or BATCH.get(place.type, 1),
+                trusted=trust_checkpoint,
+            )
+            for stage in folders
+        ]
+        return cls(stages, storage)
 
     @property
     def channels(self) -> int:
@@ -103,20 +111,38 @@ class CardiacPredictor:
         """Where the networks are."""
         return self.stages[-1].window.device
 
-    def predict(self, image: npt.ArrayLike, spacing_mm: Sequence[float]) -> npt.NDArray[np.integer]:
+    def predict(
+        self,
+        image: npt.ArrayLike,
+        spacing_mm: Sequence[float] | None = None,
+        *,
+        affine: npt.ArrayLike | None = None,
+        direction: npt.ArrayLike | None = None,
+    ) -> npt.NDArray[np.integer]:
         """Segment one image.
+
+        With `affine` or `direction` the image may lie in any of the 48 ways: it is brought to lie as the training
+        images do. Without them it is taken as it is.
 
         Args:
             image: Intensities (Z, Y, X), or (C, Z, Y, X) with the channels of the training data.
-            spacing_mm: Voxel size (z, y, x); the slice distance, not the thickness.
+            spacing_mm: Voxel size (z, y, x); the slice distance, not the thickness. Not needed with an affine.
+            affine: NIfTI's matrix (4, 4) from voxels (x, y, z) to mm (right, anterior, superior), as nibabel gives it.
+                Its arrays are (X, Y, Z): transpose them.
+            direction: Direction cosines of x, y and z, one a column, towards left, posterior and superior, as SimpleITK
+                gives them: nine numbers or (3, 3).
 
         Returns:
-            Label map (Z, Y, X), values as in :attr:`labels`.
+            Label map (Z, Y, X) on the grid of the image, values as in :attr:`labels`.
 
         Raises:
-            UserError: If the shape, the number of channels, the spacing or the values cannot be used.
+            UserError: If the shape, the number of channels, the spacing, the direction or the values cannot be used.
         """
-        return self.run_stages(self.checked(image, spacing_mm), spacing_mm)[-1]
+        spacing_mm, axes = placed(spacing_mm, affine, direction)
+        array = self.checked(image, spacing_mm)
+        way = IDENTITY if axes is None else self.storage.way_of(header_of(array.shape[1:], spacing_mm, axes))
+        labels = self.run_stages(np.ascontiguousarray(way.apply(array)), way.sizes(spacing_mm))[-1]
+        return np.ascontiguousarray(way.inverse.apply(labels))
 
     def checked(self, image: npt.ArrayLike, spacing_mm: Sequence[float]) -> npt.NDArray[np.float32]:
         """Return an image as (C, Z, Y, X) in float32, or say what is wrong with it."""
@@ -155,7 +181,11 @@ class CardiacPredictor:
             raise UserError(f"Frame {number + 1} of {len(frames)}: {error}") from error
 
     def predict_frames(
-        self, frames: npt.NDArray[np.float32], spacing_mm: Sequence[float], progress: bool = False
+        self,
+        frames: npt.NDArray[np.float32],
+        spacing_mm: Sequence[float],
+        progress: bool = False,
+        way: Way = IDENTITY,
     ) -> npt.NDArray[np.integer]:
         """Segment the frames of a cine series, or a single stack as one frame.
 
@@ -165,14 +195,19 @@ class CardiacPredictor:
             frames: (T, C, Z, Y, X).
             spacing_mm: Voxel size (z, y, x).
             progress: Whether to show a bar.
+            way: How they are brought to lie as the training images, see :attr:`storage`.
 
         Returns:
-            Label maps (T, Z, Y, X).
+            Label maps (T, Z, Y, X) on the grid of the frames.
 
         Raises:
             UserError: As :meth:`predict`.
         """
-        images = [self._checked_frame(frames, number, spacing_mm) for number in range(len(frames))]
+        images = [
+            np.ascontiguousarray(way.apply(self._checked_frame(frames, number, spacing_mm)))
+            for number in range(len(frames))
+        ]
+        spacing_mm = way.sizes(spacing_mm)
         # On a GPU, threads preprocess the next frame and resample the last one while the networks compute. On a
         # processor they would take the cores from the networks, whose threads wait for each other.
         background = self.device.type != "cpu"
@@ -186,7 +221,7 @@ class CardiacPredictor:
                 exported.append(after.submit(last.export, logits, properties))
                 if not background:
                     exported[-1]()  # now, or the logits of all frames are kept
-            return np.stack([label_map() for label_map in exported])
+            return np.stack([way.inverse.apply(label_map()) for label_map in exported])
 
     def _last_logits(
         self, image: npt.NDArray[np.float32], spacing_mm: Sequence[float], prepared: Prepared

@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nnunet_cardiac.images.layout import Header
+from nnunet_cardiac.images.orientation import Matrix
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -18,12 +21,14 @@ class Grid:
         origin: Centre of the first voxel.
         direction: Row-major direction cosines.
         nifti: Header of the NIfTI file it was read from, whose geometry is written back bit for bit; None otherwise.
+        oriented: Whether the direction is known; else it is that which readers assume.
     """
 
     spacing: tuple[float, ...]
     origin: tuple[float, ...]
     direction: tuple[float, ...]
     nifti: Any = None
+    oriented: bool = True
 
     @property
     def spacing_mm(self) -> tuple[float, float, float]:
@@ -47,6 +52,8 @@ class Series:
         empty: (T, Z), True where no image exists and the label map is to stay background; None if there is no gap.
         identifiers: What the input says of the patient; written only if asked for.
         dicom: Source of a DICOM series, for DICOM-SEG: files and frame numbers (T, Z); None for other files.
+        like: Canonical axes of another stack of the study, one a column, that lies nearly parallel; None if there is
+            none.
     """
 
     name: str
@@ -58,3 +65,11 @@ class Series:
     empty: npt.NDArray[np.bool_] | None = None
     identifiers: dict[str, str] = field(default_factory=dict)
     dicom: Any = None
+    like: Matrix | None = None
+
+    @property
+    def header(self) -> Header:
+        """Geometry in the order of the file (x, y, z, time)."""
+        grid = self.grid
+        size = (*self.frames.shape[:1:-1], len(self.frames))[: len(grid.spacing)]
+        return Header(size, grid.spacing, grid.origin, grid.direction, 1, grid.oriented)

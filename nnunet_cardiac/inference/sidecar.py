@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nnunet_cardiac.images.orientation import IDENTITY, Way
 from nnunet_cardiac.version import installed_versions
 
 if TYPE_CHECKING:
@@ -53,11 +54,12 @@ def versions() -> dict[str, str]:
     return installed_versions(*_PACKAGES)
 
 
-def describe_input(series: Series, spacing_given: Sequence[float] | None = None) -> dict[str, Any]:
+def describe_input(series: Series, way: Way = IDENTITY, spacing_given: Sequence[float] | None = None) -> dict[str, Any]:
     """What tells one input from another, without anything of the patient.
 
     Args:
         series: What is segmented.
+        way: How it was brought to lie as the training images.
         spacing_given: Voxel size (x, y, z) that the user gave instead of the files'.
     """
     frames = np.ascontiguousarray(series.frames)
@@ -67,6 +69,7 @@ def describe_input(series: Series, spacing_given: Sequence[float] | None = None)
         "spacing_mm_zyx": list(series.grid.spacing_mm),
         "times_ms": None if series.times_ms is None else list(series.times_ms),
         "voxels": hashlib.blake2b(frames.data, digest_size=8).hexdigest(),
+        "moved": way.code,
     }
     return described if spacing_given is None else {**described, "spacing_given_mm_xyz": list(spacing_given)}
 

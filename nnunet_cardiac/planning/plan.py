@@ -19,6 +19,7 @@ from nnunet_cardiac.patients.tables import find_tables
 from nnunet_cardiac.planning.entries import fresh_entries
 from nnunet_cardiac.planning.links import link, missing_links, resolved_entry, unlink_missing
 from nnunet_cardiac.planning.options import PAPER, CropOptions, decided_values, remembered, with_options
+from nnunet_cardiac.planning.orientation_record import with_record
 from nnunet_cardiac.planning.repeated import groups_by_image
 from nnunet_cardiac.planning.replanning import (
     Change,
@@ -76,6 +77,7 @@ def plan_configurations(
     options: CropOptions = _NOTHING_SAID,
     progress: bool = True,
     anew: bool = False,
+    raw: Path | None = None,
 ) -> Planned:
     """Add a trainer's configurations to a plans file, or plan them again.
 
@@ -93,6 +95,7 @@ def plan_configurations(
         options: The user's choices.
         progress: Whether to show a progress bar.
         anew: Forget earlier options and the user's own values.
+        raw: `nnUNet_raw/<dataset>`, if it is there.
 
     Returns:
         What was planned and what became of earlier entries.
@@ -119,7 +122,7 @@ def plan_configurations(
     unlinked = [
         (coarse, gone) for coarse in new["configurations"] for gone in unlink_missing(new["configurations"], coarse)
     ]
-    _write(target.path, new)
+    _write(target.path, with_record(new, preprocessed, raw))
     return Planned(
         target.path,
         target.kind,

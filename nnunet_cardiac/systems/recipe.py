@@ -55,8 +55,7 @@ class Recipe:
         gate_warmup: Epochs at the start in which all gates are open, so that the refinement of a class is trained that
             an untrained classifier finds nowhere.
         augmentation: `paper` (the system's own), `nnunet`, or `mild` (small shifts, scales and changes of brightness).
-        flips: Whether augmentation flips images in-plane. Hearts do not exist mirrored; flips teach a network images that
-            are stored in other ways.
+        flips: Whether augmentation flips images in-plane, which makes hearts that do not exist.
         patience: Epochs without a better moving average of the validation Dice after which training stops and the best
             weights become the final ones; None trains all epochs.
         test_time_mirroring: Whether prediction averages over flipped images, as nnU-Net does.

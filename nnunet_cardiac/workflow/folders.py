@@ -36,6 +36,17 @@ def find_dataset(environ: Mapping[str, str], variable: str, dataset: str) -> Pat
     )
 
 
+def raw_dataset(dataset: str, environ: Mapping[str, str]) -> Path | None:
+    """Return the raw folder of a data set; None if nnU-Net's raw folder is not known or does not hold it.
+
+    Args:
+        dataset: Name, `Dataset027_ACDC`.
+        environ: Environment variables.
+    """
+    raw = Path(environ.get("nnUNet_raw", "")) / dataset
+    return raw if environ.get("nnUNet_raw") and raw.is_dir() else None
+
+
 def dataset_number(folder: Path) -> str:
     """Return the number of a data-set folder, which some nnU-Net commands want instead of the name: `27`."""
     return folder.name.removeprefix("Dataset")[:3].lstrip("0")

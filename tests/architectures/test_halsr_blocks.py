@@ -172,7 +172,9 @@ def test_average_grids_equals_adaptive_pooling(height, width):
 
 
 def test_excite_channels_equals_timm():
-    theirs = pytest.importorskip("timm.layers").SqueezeExcite(64, rd_channels=4).double()
+    from timm.layers import SqueezeExcite
+
+    theirs = SqueezeExcite(64, rd_channels=4).double()
     ours = ExciteChannels(64).double()
     ours.load_state_dict(
         {k.replace("fc1", "reduce").replace("fc2", "expand"): v for k, v in theirs.state_dict().items()}

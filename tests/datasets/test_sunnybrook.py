@@ -6,11 +6,10 @@ import shutil
 import sys
 
 import numpy as np
+import pydicom
 import pytest
 import SimpleITK as sitk
 from skimage.measure import find_contours
-
-pydicom = pytest.importorskip("pydicom")
 
 FRAMES, SHAPE = 6, (5, 40, 44)
 #: Frames from 0. The cavity is largest in the later one: the lower number is not always ED.

@@ -5,12 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from pydicom.dataset import Dataset
 
-pydicom = pytest.importorskip("pydicom")
-
-from pydicom.dataset import Dataset  # noqa: E402
-
-from nnunet_cardiac.dicom.acquisition import read_acquisition  # noqa: E402
+from nnunet_cardiac.dicom.acquisition import read_acquisition
 
 
 def classic(image_type: str, **elements: Any) -> Dataset:

@@ -8,13 +8,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, generate_uid
 
 from nnunet_cardiac.dicom.recognise import has_dicom_content, is_dicom, is_system_name
-
-pydicom = pytest.importorskip("pydicom")
-
-from pydicom.dataset import Dataset, FileMetaDataset  # noqa: E402
-from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, generate_uid  # noqa: E402
 
 
 def content(implicit: bool, little: bool, preamble: bool = False, first: str = "SpecificCharacterSet") -> bytes:

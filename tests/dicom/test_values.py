@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import pydicom
 import pytest
+from pydicom.dataelem import RawDataElement
+from pydicom.dataset import Dataset
+from pydicom.tag import Tag
 
-pydicom = pytest.importorskip("pydicom")
-
-from pydicom.dataelem import RawDataElement  # noqa: E402
-from pydicom.dataset import Dataset  # noqa: E402
-from pydicom.tag import Tag  # noqa: E402
-
-from nnunet_cardiac.dicom.values import items, number, numbers, text, texts, whole  # noqa: E402
+from nnunet_cardiac.dicom.values import items, number, numbers, text, texts, whole
 
 
 def raw(keyword: str, value: bytes) -> Dataset:

@@ -17,9 +17,6 @@ import pytest
 
 from tests.fuzz.fuzzed_files import KINDS, SHAPE, Fuzzed, write_input
 
-pytest.importorskip("pydicom")
-pytest.importorskip("highdicom")
-
 RUNNER = Path(__file__).with_name("predict_inputs.py")
 INPUTS = 500
 

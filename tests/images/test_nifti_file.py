@@ -119,8 +119,8 @@ def test_units_that_nobody_knows_or_that_are_wrong(nifti: Write, array: np.ndarr
         ([3, 5, 6, 17, 1, 1, 1, 1], "truncated"),
         ([3, 5, 6, 3, 1, 1, 1, 1], "more bytes than"),
         ([2, 5, 6, 1, 1, 1, 1, 1], "more bytes than"),
-        ([4, 32, 32, 32767, 32767, 1, 1, 1], "truncated"),
-        ([4, 32767, 32767, 32767, 32767, 1, 1, 1], "truncated|wide"),
+        ([4, 32, 32, 32767, 32767, 1, 1, 1], "truncated|together"),
+        ([4, 32767, 32767, 32767, 32767, 1, 1, 1], "truncated|wide|together"),
     ],
 )
 @pytest.mark.parametrize("name", ["p.nii", "p.nii.gz"])

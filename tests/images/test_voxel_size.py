@@ -43,6 +43,13 @@ def test_real_images(shape: tuple[int, ...], spacing: Sizes) -> None:
     assert choose_spacing(layout(shape, spacing)) == spacing[: min(len(shape), 3)]
 
 
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1), (0, 2, 1)])
+@pytest.mark.parametrize(("shape", "spacing"), [real for real in REAL if len(real[0]) == 3])
+def test_slices_may_lie_along_any_axis(shape: tuple[int, ...], spacing: Sizes, order: tuple[int, ...]) -> None:
+    turned = tuple(spacing[axis] for axis in order)
+    assert choose_spacing(layout(tuple(shape[axis] for axis in order), turned)) == turned
+
+
 @pytest.mark.parametrize("factor", [5, 10, 25.4, 1000, 0.1, 0.001])
 @pytest.mark.parametrize(("shape", "spacing"), [real for real in REAL if real[1][0] > 1 and len(real[0]) > 2])
 def test_wrong_units_and_factors(shape: tuple[int, ...], spacing: Sizes, factor: float) -> None:
@@ -60,8 +67,8 @@ def test_wrong_units_and_factors(shape: tuple[int, ...], spacing: Sizes, factor:
         ((128, 128, 6), (1.4, 1.4, 50), "slices 50 mm apart; expected 0.2 to 20 mm"),
         ((256, 256, 6), (3.5, 3.5, 10), "is 896 x 896 mm wide; expected at most 800 mm"),
         ((128, 128, 6), (0.25, 0.25, 10), "is 32 x 32 mm wide; expected at least 50 mm"),
-        ((12, 256, 256), (10, 1.4, 1.4), "pixels of 10 x 1.4 mm.*slices along the third axis"),
-        ((256, 12, 256), (1.0, 4.0, 1.0), "expected nearly square ones, with slices along the third axis"),
+        ((256, 256, 12), (10, 1.4, 1.4), "256 slices 10 mm apart, 2560 mm together; expected at most 800 mm"),
+        ((256, 30, 30), (1.0, 4.0, 10.0), "pixels of 1 x 4 mm; expected nearly square ones"),
         ((256, 256, 12), (1.0, 1.0, 1.0), "exactly 1 mm along all axes, and 12 slices"),
     ],
 )

@@ -196,7 +196,6 @@ def heart() -> np.ndarray:
 @pytest.fixture(scope="session")
 def local_ray() -> Iterator[Any]:
     """One Ray with two cores, on this machine, for all tests that ask for it."""
-    pytest.importorskip("ray")
     from nnunet_cardiac.inference.ray_cluster import cluster
 
     with cluster("local", cores=2) as ray:

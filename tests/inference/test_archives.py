@@ -8,6 +8,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import pydicom
 import pytest
 
 from nnunet_cardiac.errors import UserError
@@ -15,8 +16,6 @@ from nnunet_cardiac.inference import archives
 from nnunet_cardiac.inference.archives import extract
 from nnunet_cardiac.inference.sources import Source, find_sources
 from nnunet_cardiac.inference.workspace import Workspace
-
-pydicom = pytest.importorskip("pydicom")
 
 
 def archive(path: Path, files: dict[str, bytes]) -> Path:

@@ -5,15 +5,13 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+import pydicom
 import pytest
+from pydicom.fileset import FileSet
+from pydicom.uid import generate_uid
 
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.inference.sources import find_sources
-
-pydicom = pytest.importorskip("pydicom")
-
-from pydicom.fileset import FileSet  # noqa: E402
-from pydicom.uid import generate_uid  # noqa: E402
 
 
 def write_cd(folder: Path, patients: int = 1, files: int = 3) -> Path:

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import ray
 import SimpleITK as sitk
 
 from nnunet_cardiac.cli import main
@@ -28,8 +29,6 @@ from nnunet_cardiac.inference.ray_worker import Worker
 from nnunet_cardiac.inference.results import PredictOptions, Result
 from nnunet_cardiac.inference.sources import Source, find_sources
 from nnunet_cardiac.planning.shared_plans import RESOLVED
-
-ray = pytest.importorskip("ray")
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("local_ray")]
 

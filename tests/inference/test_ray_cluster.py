@@ -75,7 +75,6 @@ def test_without_ray(monkeypatch: pytest.MonkeyPatch, tmp_path: Any, capsys: Any
 
 
 def test_addresses_that_cannot_be_joined() -> None:
-    pytest.importorskip("ray")
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))  # and nobody listens
         start = time.monotonic()

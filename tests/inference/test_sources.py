@@ -7,14 +7,13 @@ import os
 from pathlib import Path
 from typing import Any
 
+import pydicom
 import pytest
 
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.files import write_json
 from nnunet_cardiac.inference.sources import Source, find_sources
 from nnunet_cardiac.inference.workspace import Workspace
-
-pydicom = pytest.importorskip("pydicom")
 
 MR, SEG = "1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.66.4"
 

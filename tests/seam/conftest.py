@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,21 @@ def heart_labels(shape: tuple[int, int, int], row: int, column: int, size: int =
     labels[inner, (y - row) ** 2 + (x - column) ** 2 < size**2] = 2
     labels[inner, (y - row) ** 2 + (x - column) ** 2 < (size // 2) ** 2] = 3
     return labels
+
+
+def write_preprocessed(folder: Path, cases: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> None:
+    """Write images and labels (Z, Y, X), and what nnU-Net keeps beside them, as its preprocessing does."""
+    (folder / "data").mkdir(parents=True)
+    for case, (image, labels) in cases.items():
+        places = {value: np.argwhere(labels[None] == value) for value in (1, 2, 3)}
+        about = {"spacing": [8.0, 1.5, 1.5], "class_locations": places, "shape_before_cropping": image.shape}
+        pieces = {"chunks": (1, 1, *image.shape[1:]), "blocks": (1, 1, *image.shape[1:])}
+        nnUNetDatasetBlosc2.save_case(image[None], labels[None], about, str(folder / "data" / case), **pieces)
+    names = sorted(cases)
+    dataset = {"channel_names": {"0": "MR"}, "labels": LABELS, "numTraining": len(names), "file_ending": ".nii.gz"}
+    splits = [{"train": names, "val": names}]
+    for name, content in {"dataset": dataset, "splits_final": splits, "dataset_fingerprint": {}}.items():
+        (folder / f"{name}.json").write_text(json.dumps(content))
 
 
 @dataclass
@@ -99,6 +114,7 @@ class Seam:
         plans_name: str = "nnUNetPlans",
         change: Callable[[dict[str, Any]], None] = lambda entry: None,
         plain: bool = True,
+        device: str = "cpu",
     ) -> Any:
         """Make a trainer, its plans changed first; `plain` lets its augmentation do nothing but cut."""
         plans = json.loads((self.folder / f"{plans_name}.json").read_text()) | {"continue_training": False}
@@ -108,7 +124,7 @@ class Seam:
             own.symlink_to(self.folder / "data")  # a grid of its own is the same here
         change(entry)
         dataset = json.loads((self.folder / "dataset.json").read_text())
-        trainer = getattr(variants, name)(plans, configuration, 0, dataset, torch.device("cpu"))
+        trainer = getattr(variants, name)(plans, configuration, 0, dataset, torch.device(device))
         if plain:
             trainer.paper_transforms = lambda patch_size, mirror_axes: crop_transforms(patch_size)
             trainer.recipe = trainer.recipe.with_plans({"recipe": {"augmentation": "paper"}})
@@ -135,22 +151,13 @@ def seam(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Seam]
 
     def make(cases: dict[str, tuple[tuple[int, int, int], int, int, int]]) -> Seam:
         folder = tmp_path / "nnUNet_preprocessed" / NAME
-        (folder / "data").mkdir(parents=True)
         made = Seam(folder, {case: shape for case, (shape, *_) in cases.items()})
         start = 1
         for case, (shape, row, column, size) in cases.items():
             image, labels = address_image(shape, start), heart_labels(shape, row, column, size)
             start += image.size
             made.cases[case] = image, labels
-            places = {value: np.argwhere(labels[None] == value) for value in (1, 2, 3)}
-            about = {"spacing": [8.0, 1.5, 1.5], "class_locations": places, "shape_before_cropping": shape}
-            pieces = {"chunks": (1, 1, *shape[1:]), "blocks": (1, 1, *shape[1:])}
-            nnUNetDatasetBlosc2.save_case(image[None], labels[None], about, str(folder / "data" / case), **pieces)
-        names = sorted(cases)
-        dataset = {"channel_names": {"0": "MR"}, "labels": LABELS, "numTraining": len(names), "file_ending": ".nii.gz"}
-        splits = [{"train": names, "val": names}]
-        for name, content in {"dataset": dataset, "splits_final": splits, "dataset_fingerprint": {}}.items():
-            (folder / f"{name}.json").write_text(json.dumps(content))
+        write_preprocessed(folder, made.cases)
         return made
 
     return make

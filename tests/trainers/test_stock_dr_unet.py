@@ -99,18 +99,16 @@ def test_both_stages_and_the_joint_network_predict_unseen_patients(trained, tmp_
             assert found <= ({0, 1} if folder == "map" else classes(trained))
 
 
+@pytest.mark.parametrize("trained", ["sax"], indirect=True)
 def test_the_full_volume_network_trains_on_nnunets_patches(trained) -> None:
-    if classes(trained) == {0, 1}:
-        pytest.skip("seen on cine")
     trained.train("3d_fullres", 0, trainer=TRAINER)
     assert (trained.model("3d_fullres", TRAINER) / "fold_0" / "checkpoint_final.pth").is_file()
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("trained", ["sax"], indirect=True)  # CroCNet needs three structures
 def test_mixed_pairs(trained, tmp_path: Path) -> None:
     """The activation map crops for CroCNet, and CroCNet's first stage for the 3D DR-UNet."""
-    if classes(trained) == {0, 1}:
-        pytest.skip("CroCNet needs three structures")
     preprocess(trained, "2d")
     path = trained.preprocessed / "nnUNetPlans.json"
     options = CropOptions(coarse_labels="simulated", localiser="3d_locate", localiser_trainer=TRAINER)

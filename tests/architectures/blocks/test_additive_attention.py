@@ -68,7 +68,9 @@ def test_permuting_anatomies_with_their_weights_permutes_the_output():
 
 
 def test_equals_timm():
-    theirs = pytest.importorskip("timm.models.swiftformer").EfficientAdditiveAttention(8, 8)
+    from timm.models.swiftformer import EfficientAdditiveAttention as TheirAttention
+
+    theirs = TheirAttention(8, 8)
     ours = EfficientAdditiveAttention(8, "l2")
     names = {"to_query": "query", "to_key": "key", "w_g": "score", "proj": "mix.0", "final": "out"}
     state = {}

@@ -21,7 +21,8 @@ def parameters(network):
 @pytest.fixture
 def planner(tmp_path, monkeypatch):
     """nnU-Net's own planner, with a data set that exists on paper only."""
-    module = pytest.importorskip("nnunetv2.experiment_planning.experiment_planners.default_experiment_planner")
+    from nnunetv2.experiment_planning.experiment_planners import default_experiment_planner as module
+
     monkeypatch.setattr(module, "nnUNet_raw", str(tmp_path))
     monkeypatch.setattr(module, "nnUNet_preprocessed", str(tmp_path))
     folder = tmp_path / "Dataset001_Paper"

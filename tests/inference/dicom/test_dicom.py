@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydicom
 import pytest
 import SimpleITK as sitk
 
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.inference.dicom import ReadStudy, read_dicom
 from nnunet_cardiac.inference.series import Series
-
-pydicom = pytest.importorskip("pydicom")
 
 
 def only(study: ReadStudy) -> Series:

@@ -10,14 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import ray
 
 from nnunet_cardiac.inference import case
 from nnunet_cardiac.inference.on_ray import segment_on_ray
 from nnunet_cardiac.inference.ray_worker import Worker
 from nnunet_cardiac.inference.results import PredictOptions
 from nnunet_cardiac.inference.sources import find_sources
-
-ray = pytest.importorskip("ray")
 
 pytestmark = pytest.mark.slow
 

@@ -10,16 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydicom
 import pytest
 
 from nnunet_cardiac.cli import main
 from nnunet_cardiac.inference import dicom_seg
 from nnunet_cardiac.inference.dicom_seg import write_segmentations
-
-pytest.importorskip("highdicom")
-pydicom = pytest.importorskip("pydicom")
-
-from tests.inference.dicom.seg_objects import (  # noqa: E402
+from tests.inference.dicom.seg_objects import (
     NAMES,
     PHASES,
     assert_same,

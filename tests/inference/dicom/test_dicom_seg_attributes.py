@@ -8,12 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydicom
 import pytest
 
-pytest.importorskip("highdicom")
-pydicom = pytest.importorskip("pydicom")
-
-from tests.inference.dicom.seg_objects import (  # noqa: E402
+from tests.inference.dicom.seg_objects import (
     as_bytes,
     edit,
     only,

@@ -16,11 +16,9 @@ import SimpleITK as sitk
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-pydicom = pytest.importorskip("pydicom")
-
-from nnunet_cardiac.errors import UserError  # noqa: E402
-from nnunet_cardiac.inference.dicom import read_dicom  # noqa: E402
-from tests.inference.dicom.study_maker import (  # noqa: E402
+from nnunet_cardiac.errors import UserError
+from nnunet_cardiac.inference.dicom import read_dicom
+from tests.inference.dicom.study_maker import (
     COMPANIONS,
     IDENTIFIERS,
     ORIENTATIONS,
