@@ -12,6 +12,7 @@ from nnunet_cardiac.patients.fold_file import FILE_NAME, fold_warnings, read_coh
 from nnunet_cardiac.patients.repeated import shown_groups
 from nnunet_cardiac.patients.splits import patient_splits
 from nnunet_cardiac.planning.repeated import groups_by_image
+from nnunet_cardiac.workflow.folders import raw_dataset
 
 
 def write_split(preprocessed: Path, fold: int | str, say: Callable[[str], object]) -> None:
@@ -35,8 +36,8 @@ def write_split(preprocessed: Path, fold: int | str, say: Callable[[str], object
         say(f"WARNING: {error}")  # the folds that there are do not depend on it
         return
     if drawn:
-        raw = os.environ.get("nnUNet_raw")
-        groups = groups_by_image(preprocessed, Path(raw) / preprocessed.name if raw else None, cohort, progress=False)
+        raw = raw_dataset(preprocessed.name, os.environ)
+        groups = groups_by_image(preprocessed, raw, cohort, progress=False)
         write_json(path, patient_splits(cohort.cases, patients=cohort.by_case, groups=groups))
         say(f"Wrote a split by patient: {path} ({cohort})")
         if groups:
