@@ -9,7 +9,10 @@ from pathlib import Path
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.files import write_json
 from nnunet_cardiac.patients.fold_file import FILE_NAME, fold_warnings, read_cohort
+from nnunet_cardiac.patients.repeated import shown_groups
 from nnunet_cardiac.patients.splits import patient_splits
+from nnunet_cardiac.planning.repeated import groups_by_image
+from nnunet_cardiac.workflow.folders import raw_dataset
 
 
 def write_split(preprocessed: Path, fold: int | str, say: Callable[[str], object]) -> None:
@@ -33,8 +36,12 @@ def write_split(preprocessed: Path, fold: int | str, say: Callable[[str], object
         say(f"WARNING: {error}")  # the folds that there are do not depend on it
         return
     if drawn:
-        write_json(path, patient_splits(cohort.cases, patients=cohort.by_case))
+        raw = raw_dataset(preprocessed.name, os.environ)
+        groups = groups_by_image(preprocessed, raw, cohort, progress=False)
+        write_json(path, patient_splits(cohort.cases, patients=cohort.by_case, groups=groups))
         say(f"Wrote a split by patient: {path} ({cohort})")
+        if groups:
+            say(f"{shown_groups(groups)} show the same images; the folds keep them together.")
         for doubt in cohort.doubts:
             say(f"WARNING: the patients are a guess. {doubt}")
     for warning in fold_warnings(preprocessed, cohort):

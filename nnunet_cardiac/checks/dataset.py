@@ -17,8 +17,10 @@ from nnunet_cardiac.checks.dataset_json import DatasetDescription, read_descript
 from nnunet_cardiac.checks.geometry import direction_problem, grid_problems, volume_problem
 from nnunet_cardiac.checks.notes import CheckedCase, notes_of
 from nnunet_cardiac.checks.problems import Problems
+from nnunet_cardiac.checks.repeated import repeated_notes
 from nnunet_cardiac.checks.values import image_problem, label_problem, label_values
 from nnunet_cardiac.errors import UserError
+from nnunet_cardiac.images.content import Print, content_print
 from nnunet_cardiac.images.image_file import Header, read_header, read_voxels
 from nnunet_cardiac.images.stored_ways import stored_ways
 
@@ -67,12 +69,14 @@ def check_raw_dataset(folder: Path, required: Iterable[str] = (), *, progress: b
         for case in tqdm(cases, desc="headers", unit="case", disable=not progress, leave=False)
         if (headers := _check_headers(case, problems)) is not None
     ]
+    prints: dict[Path, Print] = {}
     checked = [
-        _check_voxels(case, headers, description, problems)
+        _check_voxels(case, headers, description, problems, prints)
         for case, headers in tqdm(readable, desc="voxels", unit="case", disable=not progress, leave=False)
     ]
     problems.raise_if_any(str(folder))
     notes = tuple(notes_of(checked, description.anatomies, description.ignore))
+    notes += tuple(repeated_notes(folder, description.file_ending, prints, progress))
     storage = tuple(stored_ways({case.name: header for case, header in readable}).sentences())
     return DatasetReport(folder, description.anatomies, tuple(checked), notes, storage)
 
@@ -97,7 +101,14 @@ def _check_headers(case: RawCase, problems: Problems) -> Header | None:
     return headers[case.images[0]]
 
 
-def _check_voxels(case: RawCase, header: Header, description: DatasetDescription, problems: Problems) -> CheckedCase:
+def _check_voxels(
+    case: RawCase,
+    header: Header,
+    description: DatasetDescription,
+    problems: Problems,
+    prints: dict[Path, Print],
+) -> CheckedCase:
+    """Check the voxels of a case, and add what its images show to `prints`."""
     values: frozenset[float] = frozenset()
     for path in (*case.images, case.label):
         try:
@@ -110,6 +121,7 @@ def _check_voxels(case: RawCase, header: Header, description: DatasetDescription
             problem = label_problem(path, values, description.values)
         else:
             problem = image_problem(path, voxels)
+            prints[path] = content_print(voxels)
         if problem:
             problems.add(problem)
     return CheckedCase.of(case.name, header, values)

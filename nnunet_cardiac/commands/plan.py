@@ -110,7 +110,7 @@ def run(args: argparse.Namespace) -> int:
     )
     raw = raw_dataset(folder.name, os.environ)
     planned = plan_configurations(folder, args.p, args.tr, options, not args.quiet, args.anew, raw)
-    splits = ensure_patient_splits(folder, raw, cohort)
+    splits = ensure_patient_splits(folder, raw, cohort, not args.quiet)
     print("\n".join(_report(planned, args.tr)))
     if planned.kind == PAPER:
         print("\n".join(paper_notes(TRAINERS[args.tr], read_json(folder / "dataset.json")["labels"])))

@@ -21,6 +21,7 @@ from nnunet_cardiac.datasets.storage import header_of, moved, slices_first
 from nnunet_cardiac.datasets.subject import FOLDER_OF_SPLIT, Case, Loaded, Subject, Volume
 from nnunet_cardiac.datasets.tables import Written
 from nnunet_cardiac.errors import UserError
+from nnunet_cardiac.images.content import content_print
 from nnunet_cardiac.images.heart_position import position_in_image
 from nnunet_cardiac.images.layout import Header
 from nnunet_cardiac.images.orientation import IDENTITY, canonical_way
@@ -90,7 +91,17 @@ def _write_case(
         result = sitk.GetImageFromArray(array)
         result.CopyInformation(image)
         _write(result, folder / f"labels{suffix}" / f"{case.name}{ENDING}")
-    return Written(subject, case, f"images{suffix}", *_grid(image), repairs=repairs, stored=stored, way=way, **seen)
+    return Written(
+        subject,
+        case,
+        f"images{suffix}",
+        *_grid(image),
+        content=content_print(sitk.GetArrayViewFromImage(image)),
+        repairs=repairs,
+        stored=stored,
+        way=way,
+        **seen,
+    )
 
 
 def _seen_in_label(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from nnunet_cardiac.datasets.anatomy import MIN_ENCLOSED
 from nnunet_cardiac.datasets.tables import Written
+from nnunet_cardiac.errors import UserError
+from nnunet_cardiac.images.content import find_repeated
+from nnunet_cardiac.patients.repeated import Groups, shown_groups
 
 
 def notes_of(cases: Sequence[Written]) -> Iterator[str]:
@@ -44,20 +47,48 @@ def _copied_labels(cases: Sequence[Written]) -> Iterator[str]:
         )
 
 
-def duplicates(files: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
-    """Yield a sentence if two patients share an image: one heart under two names leaks through any split.
+def shared_images(cases: Sequence[Written]) -> list[tuple[Written, Written]]:
+    """Return pairs of cases of different patients that show the same image, however it is stored."""
+    by_name = {item.case.name: item for item in cases}
+    prints = {name: item.content for name, item in by_name.items() if item.content is not None}
+    pairs = find_repeated(prints, {name: by_name[name].subject.patient for name in prints})
+    return [(by_name[pair.first], by_name[pair.second]) for pair in pairs]
+
+
+def refuse_leak(pairs: Sequence[tuple[Written, Written]], where: str) -> None:
+    """Refuse patients of different parts who share an image.
+
+    Raises:
+        UserError: With all of them.
+    """
+    leaks = {
+        f"{first.subject.patient} ({first.subject.split}) and {second.subject.patient} ({second.subject.split})"
+        for first, second in pairs
+        if first.subject.split != second.subject.split
+    }
+    if leaks:
+        raise UserError(
+            f"{where}: patients of different parts show the same images: {'; '.join(sorted(leaks))}; expected every "
+            "heart in one part, or the results of the test leak. Leave one of each pair out with --skip PATIENT."
+        )
+
+
+def group_notes(groups: Groups, pairs: Sequence[tuple[Written, Written]], given: bool) -> Iterator[str]:
+    """Yield a sentence on patients who share an image: one heart under two names leaks through any split.
 
     Args:
-        files: Patient -> image file -> hash.
+        groups: Patient -> group.
+        pairs: As of :func:`shared_images`.
+        given: The folds are the user's own.
     """
-    owners: dict[str, dict[str, str]] = defaultdict(dict)
-    for patient, hashed in files.items():
-        for path, digest in hashed.items():
-            owners[digest].setdefault(patient, path)
-    shared = [paths for paths in owners.values() if len({*paths.values()}) > 1]
-    if shared:
-        names = " and ".join(shared[0].values())
-        yield f"{len(shared)} images occur under two patients (first {names}); folds by patient cannot keep them apart"
+    if not groups:
+        return
+    first, second = (item.case.name for item in pairs[0])
+    training = any(item.subject.split == "train" for pair in pairs for item in pair)
+    done = "the given folds have them on one side" if given else "the folds keep them together"
+    yield (
+        f"{shown_groups(groups)} show the same images (first {first} and {second})" + (f"; {done}" if training else "")
+    )
 
 
 def _larger_systole(cases: Sequence[Written]) -> list[Written]:

@@ -13,12 +13,13 @@ from nnunet_cardiac.datasets.body_size import left_empty
 from nnunet_cardiac.datasets.case_files import CINE_FOLDER, ENDING, write_subject
 from nnunet_cardiac.datasets.labels import describe, project_values
 from nnunet_cardiac.datasets.manifest import hashes, now, versions
-from nnunet_cardiac.datasets.notes import duplicates, notes_of
+from nnunet_cardiac.datasets.notes import group_notes, notes_of, refuse_leak, shared_images
 from nnunet_cardiac.datasets.storage_notes import notes_of_storage, record
 from nnunet_cardiac.datasets.subject import Collection, Subject
 from nnunet_cardiac.datasets.tables import Written, case_row, patient_row, write_csv
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.files import write_json
+from nnunet_cardiac.patients.repeated import Groups, members, patient_groups
 from nnunet_cardiac.patients.splits import check_splits, stratified_splits
 
 
@@ -86,7 +87,7 @@ def fill(folder: Path, collection: Collection, request: Request, progress: bool)
     Raises:
         UserError: With all problems of all patients; the folder is then incomplete.
     """
-    splits = _splits(collection.subjects, request)  # first: it takes no time and may refuse
+    _splits(collection.subjects, request, {})  # first: it takes no time and may refuse
     folder.mkdir()
     labels = project_values(collection.values)
     source_root = request.source if request.source.is_dir() else request.source.parent
@@ -109,10 +110,17 @@ def fill(folder: Path, collection: Collection, request: Request, progress: bool)
             problems.add(f"{subject.patient}: {error}")
     problems.raise_if_any(f"{request.source}: nothing was written")
     cases = [item for item in written if item.folder != CINE_FOLDER]
+    pairs = shared_images(cases)
+    refuse_leak(pairs, str(request.source))
+    groups = patient_groups(
+        [(first.case.name, second.case.name) for first, second in pairs],
+        {item.case.name: item.subject.patient for item in cases},
+    )
+    splits = _splits(collection.subjects, request, groups)
     notes = (
         *collection.notes,
         *left_empty(collection.subjects),
-        *duplicates(images_of(collection.subjects, files)),
+        *group_notes(groups, pairs, request.splits is not None),
         *notes_of(cases),
         *notes_of_storage(cases, request.as_stored),
     )
@@ -122,11 +130,17 @@ def fill(folder: Path, collection: Collection, request: Request, progress: bool)
         write_json(folder / "splits_final.json", splits)
     write_csv(folder / "cases.csv", [case_row(item) for item in written])
     folds = {case: number for number, fold in enumerate(splits) for case in fold["val"]}
-    rows = [patient_row(s, folds.get(s.cases[0].name) if s.cases else None) for s in collection.subjects]
+    rows = [
+        patient_row(s, folds.get(s.cases[0].name) if s.cases else None, groups.get(s.patient, ""))
+        for s in collection.subjects
+    ]
     write_csv(folder / "patients.csv", rows)
     manifest = _manifest(collection, request, labels, len(splits))
     manifest["orientation"] = record(cases, request.as_stored)
-    write_json(folder / "manifest.json", manifest | {"repairs": repairs, "notes": notes, "sha256": files})
+    write_json(
+        folder / "manifest.json",
+        manifest | {"repairs": repairs, "image_groups": members(groups), "notes": notes, "sha256": files},
+    )
     return Summary(
         folder,
         _count(subject.split for subject in collection.subjects),
@@ -138,22 +152,16 @@ def fill(folder: Path, collection: Collection, request: Request, progress: bool)
     )
 
 
-def images_of(subjects: Sequence[Subject], files: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
-    """Return patient -> image file -> hash; labels and tables may well be alike."""
-    names = {s.patient: {path.name for case in s.cases for path in case.image.sources} for s in subjects}
-    return {
-        patient: {path: digest for path, digest in hashed.items() if Path(path).name in names[patient]}
-        for patient, hashed in files.items()
-    }
-
-
 def training_cases(subjects: Sequence[Subject]) -> dict[str, str]:
     """Return case -> patient of the training cases."""
     return {case.name: s.patient for s in subjects if s.split == "train" for case in s.cases}
 
 
-def _splits(subjects: Sequence[Subject], request: Request) -> list[dict[str, list[str]]]:
-    """The user's folds, or folds drawn by patient; the same patients give the same folds, in whatever view."""
+def _splits(subjects: Sequence[Subject], request: Request, groups: Groups) -> list[dict[str, list[str]]]:
+    """The user's folds, or folds drawn by patient, those who share an image together.
+
+    The same patients give the same folds, in whatever view.
+    """
     training = [s for s in subjects if s.split == "train" and s.cases]
     names = [[case.name for case in s.cases] for s in training]
     if request.splits is not None:
@@ -161,8 +169,10 @@ def _splits(subjects: Sequence[Subject], request: Request) -> list[dict[str, lis
     elif not training:
         return []  # images to predict
     else:
-        splits = stratified_splits(names, [s.stratum or s.group for s in training], request.folds, request.seed)
-    check_splits(splits, training_cases(subjects))
+        strata = [s.stratum or s.group for s in training]
+        patients = [s.patient for s in training]
+        splits = stratified_splits(names, strata, request.folds, request.seed, patients, groups)
+    check_splits(splits, training_cases(subjects), groups)
     return splits
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from nnunet_cardiac.datasets.body_size import body_size
 from nnunet_cardiac.datasets.subject import Case, Subject
+from nnunet_cardiac.images.content import Print
 from nnunet_cardiac.images.layout import Header
 from nnunet_cardiac.images.orientation import IDENTITY, Way, slice_axis
 
@@ -27,6 +28,7 @@ class Written:
         spacing_mm: Voxel size (z, y, x).
         volumes_ml: Structure -> volume in the label map; empty without one.
         enclosed: Share of the border of the LV cavity on the myocardium, NaN if it cannot be said.
+        content: What the image shows, to find it again under another name; None for frames without a case.
         repairs: What was corrected.
         label_digest: Hash of the label map; empty without one, or if nothing is labelled.
         contradiction: What in the label map contradicts the direction of the header; empty if nothing does.
@@ -41,6 +43,7 @@ class Written:
     spacing_mm: tuple[float, float, float]
     volumes_ml: Mapping[str, float] = field(default_factory=dict)
     enclosed: float = float("nan")
+    content: Print | None = field(default=None, compare=False, repr=False)
     repairs: tuple[str, ...] = ()
     label_digest: str = ""
     contradiction: str = ""
@@ -68,11 +71,19 @@ def case_row(written: Written) -> dict[str, object]:
     return row | dict(case.facts)
 
 
-def patient_row(subject: Subject, fold: int | None) -> dict[str, object]:
-    """Return the row of a patient in `patients.csv`; frames count from 1."""
+def patient_row(subject: Subject, fold: int | None, image_group: str = "") -> dict[str, object]:
+    """Return the row of a patient in `patients.csv`; frames count from 1.
+
+    Args:
+        subject: The patient.
+        fold: Number of the fold that validates it.
+        image_group: Name of the group of those who share an image; without one there is no such column.
+    """
     row: dict[str, object] = {"patient": subject.patient, "split": subject.split, "group": subject.group, "fold": fold}
     for phase in ("ED", "ES"):
         row[f"{phase.lower()}_frame"] = next((case.frame for case in subject.cases if case.phase == phase), None)
+    if image_group:
+        row["image_group"] = image_group
     return row | dict(subject.facts) | body_size(subject.facts)
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.files import read_json
 from nnunet_cardiac.patients.cohort import Cohort, read_patients
+from nnunet_cardiac.patients.repeated import patient_groups, read_pairs, shown_groups
+from nnunet_cardiac.patients.splits import separated
 from nnunet_cardiac.patients.tables import find_tables
 from nnunet_cardiac.workflow.folders import dataset_number
 
@@ -164,7 +166,10 @@ def shared_patients(folds: Folds, patients: Mapping[str, str]) -> list[str]:
 
 
 def fold_warnings(preprocessed: Path, cohort: Cohort) -> Iterator[str]:
-    """Yield what is unusual in the folds: patients on both sides, and patients that no fold uses or validates."""
+    """Yield what is unusual in the folds: patients on both sides, and patients that no fold uses or validates.
+
+    Patients who share an image are known where `plan` has noted them.
+    """
     folds = read_folds(preprocessed)
     if folds is None:
         return
@@ -174,6 +179,14 @@ def fold_warnings(preprocessed: Path, cohort: Cohort) -> Iterator[str]:
             f"{path}: {len(shared)} patients ({_shown(shared)}) are in training and validation of the same fold, so "
             "validation results are too good. Remove the file and plan again for folds by patient; trained folds have "
             "to be trained anew."
+        )
+    groups = patient_groups(read_pairs(preprocessed) or (), cohort.by_case)
+    apart = {name: group for fold in folds for name, group in separated(fold, cohort.by_case, groups).items()}
+    if apart:
+        yield (
+            f"{path}: {shown_groups(apart)} show the same images and are on both sides of a fold, so validation "
+            "results are too good. Remove the file and plan again for folds that keep them together; trained folds "
+            "have to be trained anew."
         )
     used = _cases_of(folds)
     validated = {case for fold in folds for case in fold["val"]}

@@ -13,12 +13,14 @@ from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.files import read_json, write_json
 from nnunet_cardiac.patients.cohort import Cohort, read_patients
 from nnunet_cardiac.patients.fold_file import FILE_NAME, fold_warnings, known_cases
+from nnunet_cardiac.patients.repeated import shown_groups
 from nnunet_cardiac.patients.splits import patient_splits
 from nnunet_cardiac.patients.tables import find_tables
 from nnunet_cardiac.planning.entries import fresh_entries
 from nnunet_cardiac.planning.links import link, missing_links, resolved_entry, unlink_missing
 from nnunet_cardiac.planning.options import PAPER, CropOptions, decided_values, remembered, with_options
 from nnunet_cardiac.planning.orientation_record import with_record
+from nnunet_cardiac.planning.repeated import groups_by_image
 from nnunet_cardiac.planning.replanning import (
     Change,
     as_json,
@@ -191,8 +193,10 @@ def _write(path: Path, plans: Mapping[str, Any]) -> None:
         write_json(path, plans)
 
 
-def ensure_patient_splits(preprocessed: Path, raw: Path | None, cohort: Cohort | None = None) -> Path:
-    """Make sure that nnU-Net trains with folds by patient.
+def ensure_patient_splits(
+    preprocessed: Path, raw: Path | None, cohort: Cohort | None = None, progress: bool = False
+) -> Path:
+    """Make sure that nnU-Net trains with folds by patient; patients who share an image count as one.
 
     A split that comes with the raw data set is taken over; else one is drawn. A split that is there already stays.
     Warnings say what was guessed of the patients, which patients are on both sides of a fold, and which are in none.
@@ -201,6 +205,7 @@ def ensure_patient_splits(preprocessed: Path, raw: Path | None, cohort: Cohort |
         preprocessed: `nnUNet_preprocessed/<dataset>`.
         raw: `nnUNet_raw/<dataset>`, if known.
         cohort: Whose the training cases are; by default what the tables of the raw data set or the names say.
+        progress: Whether to show a progress bar while images are compared.
 
     Returns:
         The file `splits_final.json`.
@@ -211,12 +216,19 @@ def ensure_patient_splits(preprocessed: Path, raw: Path | None, cohort: Cohort |
     path = preprocessed / FILE_NAME
     if cohort is None:
         cohort = read_patients(known_cases(preprocessed), [] if raw is None else find_tables(raw))
+    groups = groups_by_image(preprocessed, raw, cohort, progress)
     if not path.is_file():
         given = raw / FILE_NAME if raw is not None else None
         if given is not None and given.is_file():
             splits = read_json(given)
         else:
-            splits = patient_splits(cohort.cases, patients=cohort.by_case)
+            splits = patient_splits(cohort.cases, patients=cohort.by_case, groups=groups)
+            if groups:
+                logger.warning(
+                    "%s: %s show the same images; the folds keep them together.",
+                    preprocessed.name,
+                    shown_groups(groups),
+                )
         write_json(path, splits)
     cohort.warn(preprocessed.name)
     for warning in fold_warnings(preprocessed, cohort):

@@ -420,3 +420,18 @@ def test_directions_that_are_none(empty_dataset, matrix, words):
     content = re.sub(rb"TransformMatrix = [^\n]*", f"TransformMatrix = {matrix}".encode(), path.read_bytes())
     path.write_bytes(content)
     refused(dataset, f"{path}: ", words)
+
+
+def test_patients_of_one_image_are_noted(empty_dataset, write_volume):
+    raw = empty_dataset()
+    for name in (FIRST, SECOND, "patient002_ED", "patient003_ED_x"):
+        raw.add(name)
+    voxels = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(raw.image_path(FIRST))))
+    write_volume(raw.image_path(SECOND), voxels)  # of the same patient
+    write_volume(raw.image_path("patient002_ED"), 3 * voxels[::-1, :, ::-1] + 5)
+    (note,) = check(raw).notes
+    assert note.startswith("patient001 and patient002 show the same images; folds that `nnunet_cardiac plan` draws")
+    (raw.folder / "imagesTs").mkdir()
+    write_volume(raw.folder / "imagesTs" / "patient009_ED_0000.nii.gz", voxels[1:4])
+    _, leak = check(raw).notes
+    assert leak.startswith("2 of the patients in imagesTr are in imagesTs under another name (patient001 as patient009")

@@ -279,12 +279,67 @@ def test_a_patient_in_training_and_test_is_refused(make, archive, convert):
     assert "patient patient001 is in train and in test" in convert.err
 
 
-def test_one_heart_under_two_names_is_noted(archive, convert):
+def test_patients_of_one_image_come_into_one_fold(archive, convert):
     training = archive / "database" / "training"
     image = training / "patient001" / "patient001_frame01.nii.gz"
-    (training / "patient002" / "patient002_frame01.nii.gz").write_bytes(image.read_bytes())
+    for other in (2, 3, 4):  # whichever the draw without it would put on the other side
+        folder = training / f"patient{other:03d}"
+        path = next(iter(sorted(folder.glob("*_frame??.nii.gz"))))
+        before = path.read_bytes()
+        path.write_bytes(image.read_bytes())
+        done = convert("acdc", archive, number=30 + other)
+        path.write_bytes(before)
+        pair = {"patient001", folder.name}
+        assert f"patient001 and {folder.name} show the same images (first patient001_frame01 and " in done.out
+        assert "; the folds keep them together" in done.out
+        assert any(pair <= {case[:10] for case in fold["val"]} for fold in done.json("splits_final.json"))
+        assert done.json("manifest.json")["image_groups"] == [sorted(pair)]
+        rows = done.rows("patients.csv")
+        assert {name for name, row in rows.items() if row["image_group"] == "patient001"} == pair
+
+
+def test_an_image_stored_in_another_way_is_the_same(make, archive, convert):
+    training = archive / "database" / "training"
+    image = make.read(training / "patient001" / "patient001_frame01.nii.gz")
+    part = np.rint(3.0 * image[3:0:-1, 2:38, 2:42].astype(float) + 7)
+    folder = training / "patient002"
+    make.save(folder / "patient002_frame01.nii.gz", part.astype(np.float32))
+    make.save(folder / "patient002_frame01_gt.nii.gz", make.heart()[3:0:-1, 2:38, 2:42])
     done = convert("acdc", archive)
-    assert "1 images occur under two patients" in done.out
+    assert "patient001 and patient002 show the same images" in done.out
+    assert done.json("manifest.json")["image_groups"] == [["patient001", "patient002"]]
+
+
+def test_without_repeated_images_nothing_is_added(archive, convert):
+    done = convert("acdc", archive)
+    assert "show the same images" not in done.out
+    assert "image_group" not in done.rows("patients.csv")["patient001"]
+    assert done.json("manifest.json")["image_groups"] == []
+
+
+def test_one_image_in_training_and_test_is_refused(archive, convert):
+    database = archive / "database"
+    image = database / "training" / "patient002" / "patient002_frame09.nii.gz"
+    (database / "testing" / "patient101" / "patient101_frame01.nii.gz").write_bytes(image.read_bytes())
+    assert convert("acdc", archive).code == 2
+    assert "patient002 (train) and patient101 (test); expected every heart in one part" in convert.err
+    assert "--skip" in convert.err
+    assert convert.folder is None
+    assert convert("acdc", archive, "--skip", "patient002").code == 0
+
+
+def test_own_folds_with_one_image_on_both_sides_are_refused(archive, tmp_path, convert):
+    training = archive / "database" / "training"
+    image = training / "patient001" / "patient001_frame01.nii.gz"
+    (training / "patient004" / "patient004_frame01.nii.gz").write_bytes(image.read_bytes())
+    cases = [f"patient{n:03d}_frame{f:02d}" for n in range(1, 5) for f in ((9, 4) if n == 3 else (1, 9))]
+    file = tmp_path / "splits.json"
+    file.write_text(json.dumps([{"train": cases[:6], "val": cases[6:]}]))
+    assert convert("acdc", archive, "--splits", str(file)).code == 2
+    assert "Fold 0: patient001 and patient004 show the same images, but some of them are in training" in convert.err
+    file.write_text(json.dumps([{"train": cases[2:6], "val": cases[:2] + cases[6:]}]))
+    done = convert("acdc", archive, "--splits", str(file))
+    assert "the given folds have them on one side" in done.out
 
 
 def forget_matrix(path):

@@ -15,7 +15,7 @@ SPACING = (4.0, 4.0, 4.0)
 
 @pytest.fixture(scope="module")
 def atria():
-    return [make_left_atrium(seed, matrix=(64, 64)) for seed in range(2)]
+    return [make_left_atrium(seed, matrix=(64, 64)) for seed in range(4)]
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def archive(make, tmp_path, atria):
     root = tmp_path / "Atrial Segmentation"
     for i, name in enumerate((*TRAINING, TEST)):
         folder = root / ("Testing Set" if name == TEST else "Training Set") / name
-        atrium = atria[i % 2]
+        atrium = atria[i]
         make.save(folder / "lgemri.nrrd", np.rint(atrium.image + i).astype(np.uint8), SPACING)
         make.save(folder / "laendo.nrrd", atrium.label * np.uint8(255), SPACING)
         make.save(folder / "lawall.nrrd", atrium.label * np.uint8(7), SPACING)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import pytest
@@ -154,3 +155,73 @@ def test_too_few_patients_name_the_table_that_helps() -> None:
     cases = [f"{site}_{n:02d}" for site in (1, 2) for n in range(20)]
     with pytest.raises(UserError, match=r"2 patients cannot be split into 5 folds \(1: 1_00, 1_01; .*cases\.csv"):
         patient_splits(cases)
+
+
+def validated(splits: list[dict[str, list[str]]]) -> list[set[str]]:
+    return [{patient_of(case) for case in split["val"]} for split in splits]
+
+
+@pytest.mark.parametrize(
+    ("groups", "sizes"),
+    [
+        ({"p01": "p01", "p13": "p01"}, [4, 4, 4, 4, 4]),
+        ({"p01": "p01", "p13": "p01", "p02": "p02", "p07": "p02", "p19": "p02"}, [4, 4, 4, 4, 4]),
+        ({f"p{n:02d}": "p00" for n in range(8)}, [3, 3, 3, 3, 8]),
+    ],
+)
+def test_those_who_share_an_image_are_together_and_folds_stay_even(groups: dict[str, str], sizes: list[int]) -> None:
+    names = [f"p{n:02d}" for n in range(20)]
+    cases = [[f"{name}_ED", f"{name}_ES"] for name in names]
+    diseases = ["DCM", "HCM"] * 10
+    for seed in range(5):
+        drawn = patient_splits([case for own in cases for case in own], seed=seed, groups=groups)
+        by_disease = stratified_splits(cases, diseases, 5, seed, names, groups)
+        for splits in (drawn, by_disease):
+            assert sorted(map(len, validated(splits))) == sizes
+            assert sorted(case for split in splits for case in split["val"]) == sorted(c for own in cases for c in own)
+            for group in set(groups.values()):
+                own = {name for name in groups if groups[name] == group}
+                assert sum(own <= fold for fold in validated(splits)) == 1
+            check_splits(splits, {case: patient_of(case) for own in cases for case in own}, groups)
+
+
+def test_without_groups_the_folds_are_those_of_dealing_in_turn() -> None:
+    names = [f"p{n:02d}" for n in range(23)]
+    cases = [[f"{name}_ED"] for name in names]
+    flat = [own[0] for own in cases]
+    for seed in range(10):
+        order = sorted(names)
+        random.Random(seed).shuffle(order)
+        assert validated(patient_splits(flat, 5, seed)) == [set(order[fold::5]) for fold in range(5)]
+        assert patient_splits(flat, 5, seed, groups={}) == patient_splits(flat, 5, seed)
+        for diseases in (UNEVEN_GROUPS[::6][:23], ["a", "b", "c"] * 7 + ["d", "d"]):
+            in_turn = stratified_folds(diseases, 5, seed)
+            assert stratified_folds(diseases, 5, seed, together=names) == in_turn
+            assert stratified_splits(cases, diseases, 5, seed, names, {}) == stratified_splits(cases, diseases, 5, seed)
+
+
+def test_a_disease_is_spread_evenly_beside_a_pair() -> None:
+    names = [f"p{n:02d}" for n in range(20)]
+    diseases = ["NOR"] * 10 + ["HCM"] * 10
+    for seed in range(10):
+        splits = stratified_splits([[n] for n in names], diseases, 5, seed, names, {"p03": "p03", "p08": "p03"})
+        healthy = [sum(case < "p10" for case in split["val"]) for split in splits]
+        assert max(healthy) - min(healthy) <= 2
+        assert {len(split["val"]) for split in splits} == {4}
+
+
+def test_too_few_are_left_where_many_share_an_image() -> None:
+    groups = {"p1": "p1", "p2": "p1", "p3": "p1"}
+    message = r"6 patients cannot be split into 5 folds: some share images \(p1, p2 and p3\).* so that 4 are left"
+    with pytest.raises(UserError, match=message):
+        patient_splits([f"p{n}" for n in range(6)], groups=groups)
+    with pytest.raises(UserError, match=message):
+        stratified_splits([[f"p{n}"] for n in range(6)], [""] * 6, 5, 0, [f"p{n}" for n in range(6)], groups)
+
+
+def test_given_folds_with_one_image_on_both_sides_are_refused() -> None:
+    patients = {"p1_ED": "p1", "p2_ED": "p2", "p3_ED": "p3"}
+    groups = {"p1": "p1", "p3": "p1"}
+    check_splits([{"train": ["p1_ED", "p3_ED"], "val": ["p2_ED"]}], patients, groups)
+    with pytest.raises(UserError, match=r"Fold 0: p1 and p3 show the same images, but some of them are in training"):
+        check_splits([{"train": ["p1_ED", "p2_ED"], "val": ["p3_ED"]}], patients, groups)

@@ -17,8 +17,10 @@ from nnunet_cardiac.evaluation.patients import read_patient_table
 from nnunet_cardiac.files import read_json, write_json
 from nnunet_cardiac.label_values import refuse_regions
 from nnunet_cardiac.patients.cohort import Cohort, read_patients
-from nnunet_cardiac.patients.splits import check_splits, stratified_splits
+from nnunet_cardiac.patients.repeated import Groups, patient_groups, shown_groups
+from nnunet_cardiac.patients.splits import check_splits, separated, stratified_splits
 from nnunet_cardiac.patients.tables import find_tables
+from nnunet_cardiac.planning.repeated import Channel, find_pairs, image_channels
 
 #: Every fifth patient in the order of the names is kept apart where the data set keeps none apart itself.
 KEPT_APART = 5
@@ -82,7 +84,7 @@ def prepare_data(source: Path | None, raw_root: Path, progress: bool = True) -> 
                 "(nnU-Net's raw format: dataset.json, imagesTr, labelsTr)."
             )
         return _read(prepared[0].parent)
-    chosen = _choose(source)
+    chosen = _choose(source, progress)
     if prepared:
         found = _read(prepared[0].parent)
         if (found.training, found.test) != (chosen.training, chosen.test):
@@ -114,15 +116,20 @@ def disease_groups(patients: Iterable[str], table: Path | None) -> dict[str, str
     return groups
 
 
-def keep_apart(cases: Sequence[str], tables: Iterable[Path] = ()) -> tuple[list[str], list[str]]:
+def keep_apart(
+    cases: Sequence[str], tables: Iterable[Path] = (), shared: Groups | None = None
+) -> tuple[list[str], list[str]]:
     """Split cases into those for training and those of every fifth patient.
 
     Args:
         cases: Names.
         tables: `cases.csv` and `patients.csv`, if there are any.
+        shared: Patient -> group of those who share an image; a group is kept apart as a whole.
     """
-    cohort = read_patients(cases, tables)
-    apart = set(sorted(cohort.patients)[KEPT_APART - 1 :: KEPT_APART])
+    cohort, shared = read_patients(cases, tables), shared or {}
+    chosen = sorted(cohort.patients)[KEPT_APART - 1 :: KEPT_APART]
+    units = {shared.get(patient, patient) for patient in chosen}
+    apart = {patient for patient in cohort.patients if shared.get(patient, patient) in units}
     parts: tuple[list[str], list[str]] = ([], [])
     for case in cohort.cases:
         parts[cohort.patient(case) in apart].append(case)
@@ -137,9 +144,10 @@ class _Chosen:
     training: tuple[str, ...]
     test: tuple[str, ...]
     part: Mapping[str, str]
+    shared: Groups
 
 
-def _choose(source: Path) -> _Chosen:
+def _choose(source: Path, progress: bool) -> _Chosen:
     description = source / "dataset.json"
     if not description.is_file():
         raise UserError(f"{source}: no dataset.json; expected a data set in nnU-Net's raw format.")
@@ -150,14 +158,29 @@ def _choose(source: Path) -> _Chosen:
     if not cases["Tr"]:
         raise UserError(f"{source / 'labelsTr'}: no label map *{ending}; expected nnU-Net's raw format.")
     tables = find_tables(source)
-    training, test = (cases["Tr"], cases["Ts"]) if cases["Ts"] else keep_apart(cases["Tr"], tables)
-    cohort = read_patients((*training, *test), tables)
+    cohort = read_patients((*cases["Tr"], *cases["Ts"]), tables)
     cohort.warn(str(source))
+    groups = patient_groups(find_pairs(_channels(source, cases, ending), progress), cohort.by_case)
+    training, test = (cases["Tr"], cases["Ts"]) if cases["Ts"] else keep_apart(cases["Tr"], tables, groups)
     shared = {cohort.patient(case) for case in training} & {cohort.patient(case) for case in test}
     if shared:
         raise UserError(f"{source}: {', '.join(sorted(shared)[:5])} are in labelsTr and labelsTs; keep patients apart.")
+    if apart := separated({"train": training, "val": test}, cohort.by_case, groups):
+        raise UserError(
+            f"{source}: {shown_groups(apart)} show the same images, some in labelsTr and some in labelsTs; expected "
+            "them in one of both, or the results of the test leak. Leave one of them out."
+        )
     where = {case: part for part, names in cases.items() for case in names}
-    return _Chosen(ending, tuple(sorted(training)), tuple(sorted(test)), where)
+    return _Chosen(ending, tuple(sorted(training)), tuple(sorted(test)), where, groups)
+
+
+def _channels(source: Path, cases: Mapping[str, Sequence[str]], ending: str) -> list[Channel]:
+    return [
+        channel
+        for part, names in cases.items()
+        for case in names
+        for channel in image_channels(source / f"images{part}", case, ending)
+    ]
 
 
 def _cases(folder: Path, ending: str) -> list[str]:
@@ -187,17 +210,18 @@ def _copy(source: Path, chosen: _Chosen, target: Path, progress: bool) -> None:
     groups = disease_groups(sorted(cohort.patients), tables.get("patients"))
     for path in tables.values():
         shutil.copyfile(path, scratch / path.name)
-    splits = _folds(cohort.of(chosen.training), groups)
+    splits = _folds(cohort.of(chosen.training), groups, chosen.shared)
     write_json(scratch / "splits_final.json", splits)
     facts = {"training": chosen.training, "test": chosen.test, "groups": groups}
     write_json(scratch / FACTS_FILE, {**facts, "fingerprint": _fingerprint(scratch, splits)})
     scratch.rename(target)
 
 
-def _folds(cohort: Cohort, groups: Mapping[str, str]) -> list[dict[str, list[str]]]:
+def _folds(cohort: Cohort, groups: Mapping[str, str], shared: Groups) -> list[dict[str, list[str]]]:
     named = [groups.get(patient, "") for patient in cohort.patients]
-    splits = stratified_splits(list(cohort.patients.values()), named, FOLDS, SPLIT_SEED)
-    check_splits(splits, cohort.by_case)
+    patients = list(cohort.patients)
+    splits = stratified_splits(list(cohort.patients.values()), named, FOLDS, SPLIT_SEED, patients, shared)
+    check_splits(splits, cohort.by_case, shared)
     return splits
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
+import SimpleITK as sitk
 
 from nnunet_cardiac.benchmark.accuracy.data import disease_groups, keep_apart, prepare_data
 from nnunet_cardiac.errors import UserError
@@ -97,3 +99,24 @@ def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"no image patient001_frame01_0000.nii.gz for its label map"):
         prepare_data(smaller, tmp_path / "other", progress=False)
     assert not list((tmp_path / "other").glob("Dataset*"))
+
+
+def test_patients_of_one_image_are_kept_on_one_side(tmp_path: Path) -> None:
+    cases = [f"patient{n:03d}" for n in range(1, 16)]
+    source = raw(tmp_path / "heart", cases)
+    copies = {"patient006": "patient005", "patient012": "patient011"}  # the fifth is kept apart
+    for number, case in enumerate(cases):
+        seed = cases.index(copies.get(case, case))
+        voxels = np.random.default_rng(seed).normal(size=(3, 48, 52)).astype(np.float32)
+        image = sitk.GetImageFromArray(voxels[:, ::-1] if number % 2 else voxels)
+        sitk.WriteImage(image, str(source / "imagesTr" / f"{case}_0000.nii.gz"))
+    data = prepare_data(source, tmp_path / "raw", progress=False)
+    assert data.test == ("patient005", "patient006", "patient010", "patient015")
+    splits = read_json(data.raw / "splits_final.json")
+    assert [{"patient011", "patient012"} <= set(split["val"]) for split in splits].count(True) == 1
+    for part in ("images", "labels"):
+        (source / f"{part}Ts").mkdir(exist_ok=True)
+        for file in (source / f"{part}Tr").glob("patient006*"):
+            file.rename(source / f"{part}Ts" / file.name)
+    with pytest.raises(UserError, match="patient005 and patient006 show the same images, some in labelsTr and some in"):
+        prepare_data(source, tmp_path / "other", progress=False)
