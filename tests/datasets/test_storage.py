@@ -72,9 +72,9 @@ def pair(make, tmp_path, convert):
 def test_48_ways_to_store_a_stack(make, tmp_path, convert):
     """Each image in another way, each label in yet another one; every file is the same afterwards."""
     heart = make.heart(make.mnms)
-    rows, scan = ["image,label,patient"], make.scan(heart)
+    rows = ["image,label,patient"]
     for number, way in enumerate(WAYS):
-        store(tmp_path / f"{number}.nii", scan, way)
+        store(tmp_path / f"{number}.nii", make.scan(heart, number), way)
         store(tmp_path / f"{number} seg.nii", heart, WAYS[(5 * number + 7) % len(WAYS)])
         rows.append(f"{number}.nii,{number} seg.nii,p{number}")
     (tmp_path / "cases.csv").write_text("\n".join(rows))
@@ -83,7 +83,7 @@ def test_48_ways_to_store_a_stack(make, tmp_path, convert):
 
     assert done.code == 0, done.err
     for number in range(len(WAYS)):
-        np.testing.assert_array_equal(done.image(f"p{number}"), scan)
+        np.testing.assert_array_equal(done.image(f"p{number}"), make.scan(heart, number))
         np.testing.assert_array_equal(done.label(f"p{number}"), np.array([0, 3, 2, 1], np.uint8)[heart])
         for path in (f"imagesTr/p{number}_0000.nii.gz", f"labelsTr/p{number}.nii.gz"):
             np.testing.assert_allclose(nibabel.load(done.folder / path).affine, AFFINE, atol=1e-4)
@@ -206,7 +206,8 @@ def test_a_left_handed_image_is_fine(pair):
 def test_other_formats(make, tmp_path, convert, ending):
     """Stored otherwise by SimpleITK."""
     for number, (order, turned) in enumerate([([0, 1, 2], [0, 0, 0]), ([2, 0, 1], [1, 0, 0]), ([1, 0, 2], [0, 1, 1])]):
-        for name, voxels in ((f"{number}", make.scan(make.heart(make.mnms))), (f"{number}s", make.heart(make.mnms))):
+        heart = make.heart(make.mnms)
+        for name, voxels in ((f"{number}", make.scan(heart, number)), (f"{number}s", heart)):
             image = sitk.GetImageFromArray(voxels)
             image.SetSpacing(SPACING)
             image.SetDirection((np.diag([-1, -1, 1]) @ AFFINE[:3, :3] / SPACING).ravel().tolist())
@@ -217,7 +218,7 @@ def test_other_formats(make, tmp_path, convert, ending):
     done = convert("generic", tmp_path / "cases.csv", *LABELS)
     assert done.code == 0, done.err
     for number in range(3):
-        np.testing.assert_array_equal(done.image(f"p{number}"), make.scan(make.heart(make.mnms)))
+        np.testing.assert_array_equal(done.image(f"p{number}"), make.scan(make.heart(make.mnms), number))
 
 
 @pytest.mark.parametrize("shape", [(1, 40, 44), (4, 40, 1)])
@@ -229,16 +230,19 @@ def test_one_slice_and_one_column(make, tmp_path, convert, shape):
     for number, way in enumerate((IDENTITY, WAYS[20], WAYS[33])):
         store(tmp_path / f"{number}.nii", voxels, way, affine)
         store(tmp_path / f"{number}s.nii", (voxels > 50).astype(np.uint8), way, affine)
-    rows = [f"{n}.nii,{n}s.nii,p{n}" for n in range(3)]
-    (tmp_path / "cases.csv").write_text("\n".join(["image,label,patient", *rows]))
+    other = np.random.default_rng(4).integers(0, 99, (5, 40, 44)).astype(np.int16)
+    store(tmp_path / "other.nii", other)
+    store(tmp_path / "others.nii", (other > 50).astype(np.uint8))
+    rows = [f"{n}.nii,{n}s.nii,p,{n + 1}" for n in range(3)]
+    (tmp_path / "cases.csv").write_text("\n".join(["image,label,patient,frame", *rows, "other.nii,others.nii,q,1"]))
     done = convert("generic", tmp_path / "cases.csv", "--labels", "LA=1")
     assert done.code == 0, done.err
-    images = [done.image(f"p{number}") for number in range(3)]
+    images = [done.image(f"p_frame{number:02d}") for number in (1, 2, 3)]
     assert images[0].shape[0] == 1
     assert images[0].size == voxels.size
     for number in range(3):
         np.testing.assert_array_equal(images[number], images[0])
-        np.testing.assert_array_equal(done.label(f"p{number}"), images[0] > 50)
+        np.testing.assert_array_equal(done.label(f"p_frame{number + 1:02d}"), images[0] > 50)
 
 
 @pytest.mark.parametrize(("change", "noted"), [("spacing", True), ("direction", True), ("origin", False)])
