@@ -44,9 +44,9 @@ def notes_of_storage(cases: Sequence[Written], as_stored: bool) -> Iterator[str]
             "program lost the directions, and it cannot be known how the images lie"
         )
     if differing := list(_differing_frames(cases)):
-        first = " and ".join(item.case.name for item in differing[0])
+        names = " and ".join(item.case.name for item in differing[0])
         yield (
-            f"{len(differing)} patients (first {first}) have volumes of different voxel sizes or directions, which "
+            f"{len(differing)} patients (first {names}) have volumes of different voxel sizes or directions, which "
             "frames of one series never have; is one another patient's, or another view?"
         )
 
