@@ -39,6 +39,8 @@ RAYS = 180
 _IN_PLANE = np.array([[[0, 0, 0]] * 3, [[0, 1, 0], [1, 1, 1], [0, 1, 0]], [[0, 0, 0]] * 3], bool)
 #: Step along a ray in parts of a pixel: the lengths of a segment's rays average out well below a tenth of a pixel.
 _STEP_PIXELS = 0.2
+#: A point on the border of two pixels belongs to the later one, whichever way the voxel size was rounded in the file.
+_BORDER_PIXELS = 1e-4
 #: Level -> (first segment, number of segments, angle of the border between the last and the first segment). With the
 #: septum's middle at 0 degrees, the border of segments 2 and 3 lies there, and the apical septum spans -45 to 45.
 _LEVEL_SEGMENTS = {"base": (1, 6, -120.0), "mid": (7, 6, -120.0), "apex": (13, 4, -135.0)}
@@ -124,10 +126,15 @@ def _radial_thickness(
     reach = np.abs(np.argwhere(ring) - centre).max(axis=0) * step_mm
     radii = np.arange(0.5, np.hypot(*reach) / step + 1 / _STEP_PIXELS) * step
     radians = np.radians(angles)[:, None]
-    rows = np.rint(centre[0] + radii * np.sin(radians) / step_mm[0]).astype(int)
-    columns = np.rint(centre[1] + radii * np.cos(radians) / step_mm[1]).astype(int)
+    rows = _pixel(centre[0] + radii * np.sin(radians) / step_mm[0])
+    columns = _pixel(centre[1] + radii * np.cos(radians) / step_mm[1])
     inside = (rows >= 0) & (rows < plane.shape[0]) & (columns >= 0) & (columns < plane.shape[1])
     values = np.where(inside, plane[np.clip(rows, 0, plane.shape[0] - 1), np.clip(columns, 0, plane.shape[1] - 1)], 0)
     wall = values == labels["MYO"]
     left = (np.cumsum(wall, axis=1) > 0) & ~wall
     return (wall & (np.cumsum(left, axis=1) == 0)).sum(axis=1) * step
+
+
+def _pixel(places: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    """Number of the pixel at each place; pixel 0 spans -0.5 to 0.5."""
+    return np.floor(places + 0.5 + _BORDER_PIXELS).astype(np.int64)

@@ -114,3 +114,17 @@ def test_without_right_ventricle_there_are_no_segments() -> None:
     assert wall_thickness(labels, LABELS, SPACING) == []
     assert wall_thickness(labels, {"LV": 3, "MYO": 2}, SPACING) == []
     assert wall_thickness(np.zeros_like(labels), LABELS, SPACING) == []
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_rounding_of_the_voxel_size_changes_nothing(axis: int) -> None:
+    """Rays of a heart that is symmetrical about a border of pixels run along such borders."""
+    z, y, x = np.mgrid[:9, :ROWS, :ROWS].astype(float)
+    r = np.hypot(y - 47.5, x - 47.0) + z
+    labels = np.where(r < 20, 3, np.where(r < 26, 2, 0))
+    labels[np.hypot(y - 47.5, x - 15.0) < 8] = 1
+    spacing = np.array([8.0, 1.4, 1.4])
+    rounded = spacing.copy()
+    rounded[axis] *= 1 + 1e-7
+    expected, found = ([row["thickness_mm"] for row in wall_thickness(labels, LABELS, mm)] for mm in (spacing, rounded))
+    assert found == pytest.approx(expected, rel=1e-5, nan_ok=True)
