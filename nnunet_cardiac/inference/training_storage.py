@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -84,13 +84,23 @@ def find_training_storage(stages: Sequence[StageFolder], asked: str = AUTO) -> T
     plans, ending = read_json(last / "plans.json"), read_json(last / "dataset.json").get("file_ending", "")
     recorded = read_record(plans)
     if recorded is not None:
-        return TrainingStorage(recorded.way, "plans", "" if recorded.way else _UNKNOWN)
+        return TrainingStorage(recorded.way, "plans", _warning(recorded.way, recorded.ways))
     for origin, folders in _places(stages, str(plans.get("dataset_name", ""))).items():
         headers = _headers(chain.from_iterable(sorted(folder.glob(f"*{ending}")) for folder in folders if ending))
         if headers:  # the first place that has files decides: the others hold the same images
-            usual = stored_ways(headers).usual
-            return TrainingStorage(usual, origin, "" if usual else _UNKNOWN)
+            found = stored_ways(headers)
+            return TrainingStorage(found.usual, origin, _warning(found.usual, found.counts))
     return UNKNOWN
+
+
+def _warning(usual: Way | None, ways: Mapping[str, int]) -> str:
+    if usual is None or len(ways) < 2:
+        return _UNKNOWN if usual is None else ""
+    shown = ", ".join(f"{code} ({number})" for code, number in ways.items())
+    return (
+        f"The training images of this model lie in {len(ways)} ways: {shown}. Images are brought to lie as most of "
+        "them do. Train on one way: nnunet_cardiac convert generic."
+    )
 
 
 def _way_of(asked: str) -> Way | None:

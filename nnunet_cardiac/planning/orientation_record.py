@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.files import read_json
 from nnunet_cardiac.images.image_file import read_header
 from nnunet_cardiac.images.layout import Header
-from nnunet_cardiac.images.orientation import Way
+from nnunet_cardiac.images.orientation import IDENTITY, Way
 from nnunet_cardiac.images.stored_ways import StoredWays, stored_ways
 
 logger = logging.getLogger(__name__)
@@ -31,9 +31,11 @@ class OrientationRecord:
     Attributes:
         way: From the storage of (most of) the training images to the canonical one; None if they do not say how they
             lie.
+        ways: `Way.code` -> number of training images that lie so.
     """
 
     way: Way | None
+    ways: Mapping[str, int] = field(default_factory=dict)
 
 
 def read_record(plans: Mapping[str, Any]) -> OrientationRecord | None:
@@ -42,15 +44,16 @@ def read_record(plans: Mapping[str, Any]) -> OrientationRecord | None:
     Raises:
         UserError: If the entry is none that `plan` writes.
     """
-    entry = plans.get(_KEY, {}).get(_ENTRY)
+    entry = _own(plans).get(_ENTRY)
     if entry is None:
         return None
-    code = entry.get(_WAY)
     try:
-        return OrientationRecord(None if code is None else Way.of(code))
-    except ValueError as error:
+        code = entry[_WAY]
+        return OrientationRecord(None if code is None else Way.of(code), dict(entry.get("ways", {})))
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
         raise UserError(
-            f"plans {plans.get('plans_name')!r}: {_KEY}: {_ENTRY}: {_WAY} is {error}. Plan again."
+            f"plans {plans.get('plans_name')!r}: {_KEY}: {_ENTRY} is {entry!r}; expected an entry {_WAY} such as "
+            f"{IDENTITY.code!r}. Plan again."
         ) from error
 
 
@@ -70,7 +73,13 @@ def with_record(plans: Mapping[str, Any], preprocessed: Path, raw: Path | None) 
     if not found.one_way:
         for sentence in found.sentences():
             logger.warning("%s: %s", preprocessed.name, sentence)
-    return {**plans, _KEY: {**plans.get(_KEY, {}), _ENTRY: _entry(found)}}
+    return {**plans, _KEY: {**_own(plans), _ENTRY: _entry(found)}}
+
+
+def _own(plans: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What this package wrote into plans."""
+    own = plans.get(_KEY)
+    return own if isinstance(own, Mapping) else {}
 
 
 def _entry(found: StoredWays) -> dict[str, Any]:

@@ -18,6 +18,8 @@ from nnunet_cardiac.files import read_json, write_json
 from nnunet_cardiac.images.layout import Header
 from nnunet_cardiac.images.orientation import IDENTITY, WAYS, Way, directions
 from nnunet_cardiac.inference import CardiacPredictor
+from nnunet_cardiac.inference.model_folder import find_stages
+from nnunet_cardiac.inference.training_storage import find_training_storage
 
 #: A short-axis plane as scanners store it, and so canonical.
 AXES = np.array([[0.8, -0.36, -0.48], [0.6, 0.48, 0.64], [0.0, -0.8, 0.6]])
@@ -237,7 +239,21 @@ class TestTrainingStorage:
 
         storage = CardiacPredictor.from_folder(model, device="cpu").storage
 
-        assert (storage.way, storage.known_from, storage.warning) == (self.flipped, place, "")
+        assert (storage.way, storage.known_from) == (self.flipped, place)
+        assert "2 ways: -x +y +z (2), +x +y +z (1)" in storage.warning
+
+    @pytest.mark.parametrize(("ways", "said"), [({"-x +y +z": 9}, ""), ({"-x +y +z": 8, "+x +y +z": 1}, "in 2 ways")])
+    def test_a_model_trained_on_several_ways_is_said(
+        self, write_system: Callable[..., Path], ways: dict[str, int], said: str
+    ) -> None:
+        entry = {"training_images": self.flipped.code, "ways": ways, "without_direction": 0}
+
+        model = write_system("nnUNet", nnunet_cardiac={"orientation": entry})
+
+        storage = find_training_storage(find_stages(model))
+
+        assert (storage.way, storage.known_from) == (self.flipped, "plans")
+        assert said in storage.warning if said else not storage.warning
 
     def test_where_nothing_is_known_images_are_taken_as_stored_and_it_is_said(
         self, write_system: Callable[..., Path], heart: np.ndarray, tmp_path: Path, caplog: pytest.LogCaptureFixture
@@ -263,11 +279,21 @@ class TestTrainingStorage:
         with pytest.raises(UserError, match="orientation is 'upright', expected one of auto, canonical, as-stored"):
             CardiacPredictor.from_folder(model, device="cpu", orientation="upright")
 
-    def test_a_record_that_is_none_is_refused(self, write_system: Callable[..., Path]) -> None:
-        model = write_system("nnUNet", nnunet_cardiac={"orientation": {"training_images": "upside down"}})
+    @pytest.mark.parametrize(
+        "entry",
+        [{"training_images": "upside down"}, {"training_images": 5}, {"training_images": ["+x"]}, {}, "+x +y +z"],
+    )
+    def test_a_record_that_is_none_is_refused(self, write_system: Callable[..., Path], entry: object) -> None:
+        model = write_system("nnUNet", nnunet_cardiac={"orientation": entry})
 
-        with pytest.raises(UserError, match=r"training_images is 'upside down' is no way to store"):
-            CardiacPredictor.from_folder(model, device="cpu")
+        with pytest.raises(UserError, match=r"orientation is .*; expected an entry training_images such as .*Plan"):
+            find_training_storage(find_stages(model))
+
+    @pytest.mark.parametrize("own", [None, [], {"orientation": None}])
+    def test_plans_of_others_say_nothing(self, write_system: Callable[..., Path], own: object) -> None:
+        storage = find_training_storage(find_stages(write_system("nnUNet", nnunet_cardiac=own)))
+
+        assert (storage.way, storage.known_from) == (None, "")
 
 
 class TestArrays:
