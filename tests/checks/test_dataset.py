@@ -422,6 +422,16 @@ def test_directions_that_are_none(empty_dataset, matrix, words):
     refused(dataset, f"{path}: ", words)
 
 
+@pytest.mark.parametrize("value", ["nan", "inf"])
+def test_a_place_that_is_none(empty_dataset, value):
+    dataset = empty_dataset(ending=".mha")
+    dataset.add(FIRST)
+    path = dataset.image_path(FIRST)
+    content = re.sub(rb"Offset = [^\n]*", f"Offset = 1 {value} 2".encode(), path.read_bytes())
+    path.write_bytes(content)
+    refused(dataset, f"{path}: the first voxel is at (1, {value}, 2) mm")
+
+
 def test_patients_of_one_image_are_noted(empty_dataset, write_volume):
     raw = empty_dataset()
     for name in (FIRST, SECOND, "patient002_ED", "patient003_ED_x"):
