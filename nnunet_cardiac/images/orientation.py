@@ -105,8 +105,10 @@ class Way:
         """Move the voxels; a view.
 
         Args:
-            array: (..., Z, Y, X), the axes of the original.
+            array: (..., Z, Y, X), the axes of the original; a picture (Y, X) can only stay as it is.
         """
+        if self.changes_nothing:
+            return array
         last = array.ndim - 1
         order = (*range(array.ndim - 3), *(last - axis for axis in reversed(self.axes)))
         turned = tuple(last - axis for axis, flip in enumerate(self.flips) if flip)
