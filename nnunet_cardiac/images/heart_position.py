@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from nnunet_cardiac.anatomy import canonical_anatomy
 from nnunet_cardiac.images.layout import Header
-from nnunet_cardiac.images.orientation import directions
+from nnunet_cardiac.images.orientation import directions, parallel_to_body
 
 Vector = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -39,8 +39,6 @@ TOLERANCE_DEGREES = 50.0
 
 #: Slices are thick if their distance is larger than the pixels by this factor.
 _THICK = 1.5
-#: Direction cosine from which on an axis counts as parallel to one of the body.
-_PARALLEL = 0.9999
 #: Cosine of slice axis and long axis: below the first it is a long-axis view, above the second a short-axis stack.
 _LONG_AXIS, _SHORT_AXIS = 0.3, 0.5
 #: Smallest structures that have a position.
@@ -157,7 +155,7 @@ def heart_position(
         return HeartPosition()
     *_, middle, largest = np.sort(spacing[:3])
     thick = largest >= _THICK * middle
-    if np.abs(direction).max(axis=0).min() > _PARALLEL:
+    if parallel_to_body(direction):
         return HeartPosition(lost=bool(thick))
     if "MYO" in values:
         left |= labels == values["MYO"]

@@ -5,21 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from nnunet_cardiac.images.layout import Header
 from nnunet_cardiac.images.orientation import (
     IDENTITY,
     Way,
     canonical_way,
     directions,
+    parallel_to_body,
     says_how_it_lies,
     slice_axis,
 )
-
-#: Direction cosine from which on an axis is parallel to one of the body: what programs write that know no direction.
-#: A scanner's oblique plane never gets so close.
-_PARALLEL = 0.99999
 
 #: Slices of a short-axis stack are thicker than pixels by this factor, and fewer than this number.
 _THICK, _FEW = 3.0, 30
@@ -123,11 +118,8 @@ def looks_lost(headers: Sequence[Header]) -> bool:
     Args:
         headers: Of files that say how they lie. Where one is oblique, the others may be true as well.
     """
-    return all(map(_parallel, headers)) and sum(map(_few_thick_slices, headers)) > len(headers) / 2
-
-
-def _parallel(header: Header) -> bool:
-    return bool(np.abs(directions(header)).max(axis=0).min() > _PARALLEL)
+    parallel = all(parallel_to_body(directions(header)) for header in headers)
+    return parallel and sum(map(_few_thick_slices, headers)) > len(headers) / 2
 
 
 def _few_thick_slices(header: Header) -> bool:
