@@ -79,16 +79,22 @@ def test_only_what_training_flips(seam, spacing, trainer_name: str, configuratio
         assert not mirrored
 
 
+@pytest.mark.parametrize("recipe", [{"test_time_mirroring": False}, {"flips": False}], ids=str)
+@pytest.mark.parametrize("augmentation", ["paper", "nnunet"])
 @pytest.mark.parametrize("trainer_name", ["CroCNetTrainer", "ClassifierGuidedTrainer"])
-def test_the_recipe_may_leave_mirroring_out(seam, trainer_name: str) -> None:
+def test_the_recipe_may_leave_mirroring_out(
+    seam, trainer_name: str, augmentation: str, recipe: dict[str, bool]
+) -> None:
     data = seam({"patient001_frame01": ((6, 48, 48), 20, 30, 6)})
     data.plan(trainer_name)
     name = "2d" if trainer_name == "CroCNetTrainer" else "2d_stack"
 
     def change(entry: dict) -> None:
-        entry["recipe"] = {"test_time_mirroring": False, "batch_size": 2}
+        entry["recipe"] = {**recipe, "augmentation": augmentation, "batch_size": 2}
 
     trainer = data.trainer(trainer_name, name, change=change, plain=False)
     trainer.initialize()
-    trainer.get_dataloaders()
+    loader = trainer.get_dataloaders()[0]
     assert trainer.inference_allowed_mirroring_axes is None
+    if "flips" in recipe and augmentation == "paper":  # whose rotations of 30 degrees leave rows in their order
+        assert not any(-2 in flipped(next(loader)["data"][:, 0].numpy()) for _ in range(12))
