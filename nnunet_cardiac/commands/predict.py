@@ -71,7 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--orientation",
         choices=("auto", "canonical", "as-stored"),
         default="auto",
-        help="bring images to lie as the training images (auto), canonically, or leave them as stored (%(default)s)",
+        help="bring images to lie as the training images do (auto), canonically, or leave them as stored (%(default)s)",
     )
     images.add_argument(
         "--series",

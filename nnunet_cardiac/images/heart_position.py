@@ -112,9 +112,9 @@ def explain(verdict: str, angle: float) -> str:
         TURNED: f"The right ventricle lies {degrees} from where the header of the image puts right and front: the file "
         "is mirrored or turned",
         REVERSED: "The heart is wide where the header of the image puts its apex, and narrow where it puts the base "
-        f"(the right ventricle lies {degrees} from right and front, as it may): the slices are in reverse order",
+        f"(the right ventricle lies {degrees} from right and front, within the limit): the slices are in reverse order",
         MIRRORED: "From apex to base, the right ventricle winds round the left one as it does in a mirror (it lies "
-        f"{degrees} from right and front, as it may): rows, columns or slices of the file are in reverse order",
+        f"{degrees} from right and front, within the limit): rows, columns or slices of the file are in reverse order",
     }
     return f"{found[verdict]}, {_CAUSE} {_CHECK}" if verdict in found else ""
 

@@ -16,7 +16,7 @@ from nnunet_cardiac.images.orientation import (
     slice_axis,
 )
 
-#: Slices of a short-axis stack are thicker than pixels by this factor, and fewer than this number.
+#: Slices of a short-axis stack are at least so many times as thick as its pixels are wide, and fewer than this number.
 _THICK, _FEW = 3.0, 30
 
 _CONVERT = "nnunet_cardiac convert generic writes every image and label in one way"
@@ -78,21 +78,22 @@ class StoredWays:
         if nothing_known:
             yield (
                 f"None of the {self.total} {subject} says how it lies in the patient, so that nobody can tell whether "
-                "they are all stored in one way. They are taken as stored, and so have to be the images of a "
-                "prediction. If the original files have directions, convert those: nnunet_cardiac convert generic."
+                "they are all stored in one way. They are taken as stored, and images to predict have to be stored in "
+                "the same way. If the original files have directions, convert those: nnunet_cardiac convert generic."
             )
         elif self.without_direction:
             yield (
                 f"{len(self.without_direction)} of {self.total} {subject} (first {self.without_direction[0]}) do not "
-                "say how they lie in the patient; they are taken as stored, and may lie otherwise than the rest. If "
-                "their original files have directions, convert those: nnunet_cardiac convert generic."
+                "say how they lie in the patient; they are taken as stored, and may lie in another way than the rest. "
+                "If their original files have directions, convert those: nnunet_cardiac convert generic."
             )
         if self.lost:
             yield (
                 f"All headers of the {subject} lie parallel to the axes of the body, but the voxels are those of "
                 "short-axis stacks, which are oblique: a program lost the directions, as in the archive of ACDC. It "
                 "cannot be known how the images lie; their headers are taken as they are. If the original files have "
-                "directions, convert those: nnunet_cardiac convert generic. Nothing to do for stacks that are axial."
+                "directions, convert those: nnunet_cardiac convert generic. There is nothing to do if the stacks are "
+                "axial."
             )
 
 
