@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.files import read_json
+from nnunet_cardiac.images.image_file import read_header
 from nnunet_cardiac.images.layout import Header
 from nnunet_cardiac.images.orientation import IDENTITY, REFERENCE, Matrix, Way, canonical_way, says_how_it_lies
 from nnunet_cardiac.images.stored_ways import stored_ways
 from nnunet_cardiac.inference.model_folder import StageFolder
-from nnunet_cardiac.planning.orientation_record import read_record, readable_headers
+from nnunet_cardiac.planning.orientation_record import read_record
 
 #: What a user may say: as the training images, canonical whatever they were, or as in the file.
 ORIENTATIONS = AUTO, CANONICAL, AS_STORED = "auto", "canonical", "as-stored"
@@ -22,7 +24,7 @@ ORIENTATIONS = AUTO, CANONICAL, AS_STORED = "auto", "canonical", "as-stored"
 #: Files of a training set that are read where nothing is recorded.
 _ENOUGH = 200
 
-_NOTHING_KNOWN = (
+_UNKNOWN = (
     "It is not known how the training images of this model lie in their files, so images are taken as they are stored. "
     "If the training images are canonical, as convert writes them, add --orientation canonical."
 )
@@ -60,7 +62,7 @@ class TrainingStorage:
 
 
 #: Of networks that come without a folder.
-UNKNOWN = TrainingStorage(None, "", _NOTHING_KNOWN)
+UNKNOWN = TrainingStorage(None, "", _UNKNOWN)
 
 
 def find_training_storage(stages: Sequence[StageFolder], asked: str = AUTO) -> TrainingStorage:
@@ -82,13 +84,12 @@ def find_training_storage(stages: Sequence[StageFolder], asked: str = AUTO) -> T
     plans, ending = read_json(last / "plans.json"), read_json(last / "dataset.json").get("file_ending", "")
     recorded = read_record(plans)
     if recorded is not None:
-        return TrainingStorage(recorded.way, "plans", "" if recorded.way else _NOTHING_KNOWN)
+        return TrainingStorage(recorded.way, "plans", "" if recorded.way else _UNKNOWN)
     for origin, folders in _places(stages, str(plans.get("dataset_name", ""))).items():
-        files = chain.from_iterable(sorted(folder.glob(f"*{ending}")) for folder in folders if ending)
-        headers = readable_headers(islice(files, _ENOUGH), ending)
+        headers = _headers(chain.from_iterable(sorted(folder.glob(f"*{ending}")) for folder in folders if ending))
         if headers:  # the first place that has files decides: the others hold the same images
             usual = stored_ways(headers).usual
-            return TrainingStorage(usual, origin, "" if usual else _NOTHING_KNOWN)
+            return TrainingStorage(usual, origin, "" if usual else _UNKNOWN)
     return UNKNOWN
 
 
@@ -110,3 +111,12 @@ def _places(stages: Sequence[StageFolder], dataset: str) -> dict[str, list[Path]
         "raw": [of_dataset["raw"] / "imagesTr"] if "raw" in of_dataset else [],
         "preprocessed": [of_dataset["preprocessed"] / "gt_segmentations"] if "preprocessed" in of_dataset else [],
     }
+
+
+def _headers(files: Iterable[Path]) -> dict[str, Header]:
+    """Headers of the first files that can be read."""
+    headers: dict[str, Header] = {}
+    for file in islice(files, _ENOUGH):
+        with contextlib.suppress(UserError):
+            headers[file.name] = read_header(file)
+    return headers

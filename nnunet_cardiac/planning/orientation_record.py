@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,7 +49,9 @@ def read_record(plans: Mapping[str, Any]) -> OrientationRecord | None:
     try:
         return OrientationRecord(None if code is None else Way.of(code))
     except ValueError as error:
-        raise UserError(f"plans {plans.get('plans_name')!r}: {_KEY}: {_ENTRY}: {_WAY}: {error}. Plan again.") from error
+        raise UserError(
+            f"plans {plans.get('plans_name')!r}: {_KEY}: {_ENTRY}: {_WAY} is {error}. Plan again."
+        ) from error
 
 
 def with_record(plans: Mapping[str, Any], preprocessed: Path, raw: Path | None) -> dict[str, Any]:
@@ -84,20 +86,10 @@ def _training_headers(preprocessed: Path, raw: Path | None) -> dict[str, Header]
     ending = read_json(description).get("file_ending", "") if description.is_file() else ""
     places = [] if raw is None else [(raw / "imagesTr", f"_0000{ending}")]
     for folder, end in (*places, (preprocessed / "gt_segmentations", ending)):
-        if headers := readable_headers(sorted(folder.glob(f"*{end}")) if ending else (), end):
+        headers = {}
+        for file in sorted(folder.glob(f"*{end}")) if ending else ():
+            with contextlib.suppress(UserError):  # a format that only nnU-Net reads
+                headers[file.name.removesuffix(end)] = read_header(file)
+        if headers:
             return headers
     return {}
-
-
-def readable_headers(files: Iterable[Path], ending: str) -> dict[str, Header]:
-    """Return name -> header of the files that can be read here; nnU-Net reads more formats.
-
-    Args:
-        files: Images or label maps.
-        ending: Of their names, left out.
-    """
-    headers: dict[str, Header] = {}
-    for file in files:
-        with contextlib.suppress(UserError):
-            headers[file.name.removesuffix(ending)] = read_header(file)
-    return headers

@@ -266,7 +266,7 @@ class TestTrainingStorage:
     def test_a_record_that_is_none_is_refused(self, write_system: Callable[..., Path]) -> None:
         model = write_system("nnUNet", nnunet_cardiac={"orientation": {"training_images": "upside down"}})
 
-        with pytest.raises(UserError, match=r"training_images: 'upside down' is no way to store"):
+        with pytest.raises(UserError, match=r"training_images is 'upside down' is no way to store"):
             CardiacPredictor.from_folder(model, device="cpu")
 
 
