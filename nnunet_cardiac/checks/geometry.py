@@ -15,7 +15,8 @@ from nnunet_cardiac.images.same_body import way_onto
 #: Absolute, in mm for spacing and origin. NIfTI stores single precision, so equal grids differ by less.
 TOLERANCE = 1e-3
 
-#: The same for a label that is stored otherwise: its first voxel lies at the image's other end, which adds up rounding.
+#: The same for a label that is stored in another way: its first voxel lies at the image's other end, where rounding
+#: adds up.
 MOVED_TOLERANCE = 1e-2
 
 _UNITS = {"spacing": " mm", "origin": " mm", "direction": ""}
@@ -61,8 +62,8 @@ def grid_problems(image_path: Path, image: Header, label_path: Path, label: Head
     if not way.changes_nothing and _same_grid(image, way.moved(label)):
         return [
             f"{where}: the same part of the body, stored in two ways (the label's axes are {way.code} in the order of "
-            "the image's); nnU-Net takes the voxels as they lie, so expected one. nnunet_cardiac convert generic "
-            "brings them together."
+            "the image's); expected one way, because nnU-Net takes the voxels as they lie. nnunet_cardiac convert "
+            "generic brings them together."
         ]
     if image.size != label.size:
         found = " x ".join(map(str, image.size))

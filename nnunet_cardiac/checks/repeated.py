@@ -40,10 +40,11 @@ def repeated_notes(folder: Path, ending: str, prints: Mapping[Path, Print], prog
     apart = [sorted(pair, key=lambda path: path in test) for pair in pairs if len(set(pair) & set(test)) == 1]
     leaks = sorted({(owners[str(train)], owners[str(held)]) for train, held in apart})
     if leaks:
+        count = len({train for train, _ in leaks})
         shown = ", ".join(f"{train} as {held}" for train, held in leaks[:5])
         yield (
-            f"{len(leaks)} of the patients in imagesTr are in imagesTs under another name ({shown}), so results of the "
-            "test are too good."
+            f"{count} of the patients in imagesTr are in imagesTs under another name ({shown}), so test results are "
+            "too good."
         )
 
 

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from nnunet_cardiac.inference.results import PredictOptions, Result
     from nnunet_cardiac.inference.running_table import RunningTable
     from nnunet_cardiac.inference.sources import Source
-    from nnunet_cardiac.inference.training_storage import TrainingStorage
     from nnunet_cardiac.inference.workspace import Workspace
 
 logger = logging.getLogger(__name__)
@@ -72,7 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--orientation",
         choices=("auto", "canonical", "as-stored"),
         default="auto",
-        help="bring images to lie as the training images (auto), canonically, or leave them as stored (%(default)s)",
+        help="bring images to lie as the training images do (auto), canonically, or leave them as stored (%(default)s)",
     )
     images.add_argument(
         "--series",
@@ -182,7 +181,6 @@ def _segment_here(
     if choose_device(args.device) == "cpu":
         warn_of_other_jobs(torch.get_num_threads())
     predictor = CardiacPredictor.from_folder(**model)
-    _warn_of(predictor.storage)
     sources, options = _cases(args, predictor.channels, workspace)
     table = _table(args, sources, options)
     results = segment(predictor, sources, options, progress=not args.quiet, report=table.add if table else None)
@@ -202,7 +200,8 @@ def _segment_on_ray(
     import_ray(args.ray)
     stages = find_stages(model["folder"], model["folds"], model["checkpoint"])
     storage = find_training_storage(stages, args.orientation)
-    _warn_of(storage)
+    if storage.warning:
+        logger.warning("%s", storage.warning)
     model = {**model, "orientation": storage.record}  # what this machine knows of the training set holds on all
     sources, options = _cases(args, image_channels(read_json(stages[-1].folder / "dataset.json")), workspace)
     table = _table(args, sources, options)
@@ -217,11 +216,6 @@ def _segment_on_ray(
         report=table.add if table else None,
     )
     return results, table
-
-
-def _warn_of(storage: TrainingStorage) -> None:
-    if storage.warning:
-        logger.warning("%s", storage.warning)
 
 
 def _cases(args: argparse.Namespace, channels: int, workspace: Workspace) -> tuple[list[Source], PredictOptions]:

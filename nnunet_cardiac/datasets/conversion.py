@@ -103,8 +103,9 @@ def convert(
         _move(made, targets)
     summaries = [replace(summary, folder=target) for summary, target in zip(made, targets, strict=True)]
     if preprocessed_root is not None:
-        for summary in (made for made in summaries if made.folds):
-            _hand_over_splits(summary.folder, preprocessed_root)
+        for summary in summaries:
+            if summary.folds:
+                _hand_over_splits(summary.folder, preprocessed_root)
     return summaries
 
 

@@ -1,7 +1,7 @@
 """Image and label have to lie on one grid: small differences of their headers are reported, larger ones refused.
 
-A label that is stored otherwise than its image, with axes exchanged or turned round, is brought into its storage where
-the headers say that both are the same part of the body.
+A label that is stored in another way than its image, with axes exchanged or turned round, is brought into the storage
+of the image where the headers say that both are the same part of the body.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def way_to_image(label: Header, image: Header, where: str, trust_voxels: bool = 
         difference = _difference(moved, image)
         if not difference.far:
             rest = f" ({difference})" if difference.largest > TOLERANCE else ""
-            return way, (f"{where}: stored otherwise than the image ({way.code}), brought together{rest}",)
+            return way, (f"{where}: stored in another way than the image ({way.code}), brought together{rest}",)
     if not same_size:
         raise UserError(_other_size(label, image, moved, where))
     difference = _difference(label, image)

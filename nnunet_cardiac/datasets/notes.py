@@ -69,7 +69,7 @@ def refuse_leak(pairs: Sequence[tuple[Written, Written]], where: str) -> None:
     if leaks:
         raise UserError(
             f"{where}: patients of different parts show the same images: {'; '.join(sorted(leaks))}; expected every "
-            "heart in one part, or the results of the test leak. Leave one of each pair out with --skip PATIENT."
+            "heart in one part, or the test results are too good. Leave one of each pair out with --skip PATIENT."
         )
 
 

@@ -90,25 +90,7 @@ def fill(folder: Path, collection: Collection, request: Request, progress: bool)
     _splits(collection.subjects, request, {})  # first: it takes no time and may refuse
     folder.mkdir()
     labels = project_values(collection.values)
-    source_root = request.source if request.source.is_dir() else request.source.parent
-    problems = Problems()
-    written: list[Written] = []
-    files: dict[str, dict[str, str]] = {}
-    for subject in tqdm(collection.subjects, desc=collection.name, unit="patient", disable=not progress):
-        try:
-            written += write_subject(
-                subject,
-                folder,
-                collection.values,
-                labels,
-                cine=request.cine,
-                trust_voxels=request.trust_voxels,
-                as_stored=request.as_stored,
-            )
-            files[subject.patient] = hashes(subject.files(request.cine), source_root)
-        except UserError as error:
-            problems.add(f"{subject.patient}: {error}")
-    problems.raise_if_any(f"{request.source}: nothing was written")
+    written, files = _write_subjects(folder, collection, request, labels, progress)
     cases = [item for item in written if item.folder != CINE_FOLDER]
     pairs = shared_images(cases)
     refuse_leak(pairs, str(request.source))
@@ -129,18 +111,11 @@ def fill(folder: Path, collection: Collection, request: Request, progress: bool)
     if splits:
         write_json(folder / "splits_final.json", splits)
     write_csv(folder / "cases.csv", [case_row(item) for item in written])
-    folds = {case: number for number, fold in enumerate(splits) for case in fold["val"]}
-    rows = [
-        patient_row(s, folds.get(s.cases[0].name) if s.cases else None, groups.get(s.patient, ""))
-        for s in collection.subjects
-    ]
-    write_csv(folder / "patients.csv", rows)
+    write_csv(folder / "patients.csv", _patient_rows(collection.subjects, splits, groups))
     manifest = _manifest(collection, request, labels, len(splits))
-    manifest["orientation"] = record(cases, request.as_stored)
-    write_json(
-        folder / "manifest.json",
-        manifest | {"repairs": repairs, "image_groups": members(groups), "notes": notes, "sha256": files},
-    )
+    manifest |= {"orientation": record(cases, request.as_stored), "repairs": repairs}
+    manifest |= {"image_groups": members(groups), "notes": notes, "sha256": files}
+    write_json(folder / "manifest.json", manifest)
     return Summary(
         folder,
         _count(subject.split for subject in collection.subjects),
@@ -150,6 +125,48 @@ def fill(folder: Path, collection: Collection, request: Request, progress: bool)
         repairs,
         notes,
     )
+
+
+def _write_subjects(
+    folder: Path, collection: Collection, request: Request, labels: Mapping[str, int], progress: bool
+) -> tuple[list[Written], dict[str, dict[str, str]]]:
+    """Write images and labels of all patients.
+
+    Returns:
+        What was seen of each case, and patient -> source file -> hash.
+
+    Raises:
+        UserError: With all problems of all patients.
+    """
+    source_root = request.source if request.source.is_dir() else request.source.parent
+    problems = Problems()
+    written: list[Written] = []
+    files: dict[str, dict[str, str]] = {}
+    for subject in tqdm(collection.subjects, desc=collection.name, unit="patient", disable=not progress):
+        try:
+            written += write_subject(
+                subject,
+                folder,
+                collection.values,
+                labels,
+                cine=request.cine,
+                trust_voxels=request.trust_voxels,
+                as_stored=request.as_stored,
+            )
+            files[subject.patient] = hashes(subject.files(request.cine), source_root)
+        except UserError as error:
+            problems.add(f"{subject.patient}: {error}")
+    problems.raise_if_any(f"{request.source}: nothing was written")
+    return written, files
+
+
+def _patient_rows(
+    subjects: Sequence[Subject], splits: Sequence[Mapping[str, Sequence[str]]], groups: Groups
+) -> list[dict[str, object]]:
+    folds = {case: number for number, fold in enumerate(splits) for case in fold["val"]}
+    return [
+        patient_row(s, folds.get(s.cases[0].name) if s.cases else None, groups.get(s.patient, "")) for s in subjects
+    ]
 
 
 def training_cases(subjects: Sequence[Subject]) -> dict[str, str]:

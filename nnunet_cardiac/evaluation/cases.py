@@ -13,6 +13,7 @@ import numpy.typing as npt
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.evaluation.label_files import LabelFile, label_files
 from nnunet_cardiac.evaluation.label_maps import LabelMap, label_values, read_together
+from nnunet_cardiac.images.orientation import says_how_it_lies
 from nnunet_cardiac.label_values import ignored_mask
 
 logger = logging.getLogger(__name__)
@@ -182,14 +183,14 @@ def _one_pair(
     expected: npt.NDArray[np.uint8], predicted: npt.NDArray[np.uint8], reference: LabelMap, ignore_label: int | None
 ) -> LabelMapPair:
     ignored = ignored_mask(expected, ignore_label)
-    none = not ignored.any()
+    whole = not ignored.any()
     return LabelMapPair(
-        expected if none else np.where(ignored, np.uint8(0), expected),
+        expected if whole else np.where(ignored, np.uint8(0), expected),
         predicted,
         reference.spacing_mm,
         reference.right_handed,
-        None if none else ignored,
-        reference.direction,
+        None if whole else ignored,
+        reference.direction if says_how_it_lies(reference.header) else None,
     )
 
 

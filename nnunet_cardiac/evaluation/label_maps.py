@@ -11,15 +11,12 @@ import numpy.typing as npt
 
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.images.image_file import Header, read_image
-from nnunet_cardiac.images.orientation import Way, canonical_way, directions
+from nnunet_cardiac.images.orientation import Way, canonical_way, directions, parallel_to_body
 from nnunet_cardiac.images.same_body import way_onto
 
 #: Absolute tolerances in mm (spacing, origin) and of the direction cosines: NIfTI stores single precision and rotations
 #: as quaternions, so equal grids differ in the last digits.
 TOLERANCES = {"spacing": 1e-3, "origin": 1e-2, "direction": 1e-3}
-
-#: Direction cosine from which on an axis counts as parallel to one of the body.
-_PARALLEL = 0.9999
 
 
 @dataclass(frozen=True)
@@ -70,7 +67,7 @@ class LabelMap:
 
         Those of a canonical label map do; a file that does not say how it lies may have others.
         """
-        if np.abs(self.direction).max(axis=0).min() > _PARALLEL:
+        if parallel_to_body(self.direction):
             return None
         return bool(np.linalg.det(self.direction) > 0)
 

@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from nnunet_cardiac.anatomy import canonical_anatomy
 from nnunet_cardiac.images.layout import Header
-from nnunet_cardiac.images.orientation import directions
+from nnunet_cardiac.images.orientation import directions, parallel_to_body
 
 Vector = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -39,8 +39,6 @@ TOLERANCE_DEGREES = 50.0
 
 #: Slices are thick if their distance is larger than the pixels by this factor.
 _THICK = 1.5
-#: Direction cosine from which on an axis counts as parallel to one of the body.
-_PARALLEL = 0.9999
 #: Cosine of slice axis and long axis: below the first it is a long-axis view, above the second a short-axis stack.
 _LONG_AXIS, _SHORT_AXIS = 0.3, 0.5
 #: Smallest structures that have a position.
@@ -114,9 +112,9 @@ def explain(verdict: str, angle: float) -> str:
         TURNED: f"The right ventricle lies {degrees} from where the header of the image puts right and front: the file "
         "is mirrored or turned",
         REVERSED: "The heart is wide where the header of the image puts its apex, and narrow where it puts the base "
-        f"(the right ventricle lies {degrees} from right and front, as it may): the slices are in reverse order",
+        f"(the right ventricle lies {degrees} from right and front, within the limit): the slices are in reverse order",
         MIRRORED: "From apex to base, the right ventricle winds round the left one as it does in a mirror (it lies "
-        f"{degrees} from right and front, as it may): rows, columns or slices of the file are in reverse order",
+        f"{degrees} from right and front, within the limit): rows, columns or slices of the file are in reverse order",
     }
     return f"{found[verdict]}, {_CAUSE} {_CHECK}" if verdict in found else ""
 
@@ -157,7 +155,7 @@ def heart_position(
         return HeartPosition()
     *_, middle, largest = np.sort(spacing[:3])
     thick = largest >= _THICK * middle
-    if np.abs(direction).max(axis=0).min() > _PARALLEL:
+    if parallel_to_body(direction):
         return HeartPosition(lost=bool(thick))
     if "MYO" in values:
         left |= labels == values["MYO"]

@@ -49,6 +49,10 @@ _SINGULAR = 0.1
 #: quarter, so that rounding does not decide where it is exactly one, as for voxels of 1.6 and 2 mm.
 _CLEAR = 1.249
 
+#: Direction cosine from which on an axis is parallel to one of the body: what programs write that know no direction.
+#: A scanner's oblique plane never gets so close.
+_PARALLEL = 0.9999
+
 #: Decides between axes that are equally close to head and feet: nothing is special about this line.
 _TIE_LINE = np.array([0.61, 0.43, 0.31])
 
@@ -105,8 +109,10 @@ class Way:
         """Move the voxels; a view.
 
         Args:
-            array: (..., Z, Y, X), the axes of the original.
+            array: (..., Z, Y, X), the axes of the original; a picture (Y, X) can only stay as it is.
         """
+        if self.changes_nothing:
+            return array
         last = array.ndim - 1
         order = (*range(array.ndim - 3), *(last - axis for axis in reversed(self.axes)))
         turned = tuple(last - axis for axis, flip in enumerate(self.flips) if flip)
@@ -205,6 +211,15 @@ def directions(header: Header) -> Matrix:
     """Return the direction cosines (3, 3) of x, y and z, one a column."""
     count = len(header.size)
     return np.reshape(header.direction, (count, count))[:3, :3].astype(float)
+
+
+def parallel_to_body(direction: npt.NDArray[np.floating]) -> bool:
+    """Whether every axis is parallel to one of the body, which of a short-axis stack means that its direction is lost.
+
+    Args:
+        direction: Direction cosines (3, 3), one axis a column.
+    """
+    return bool(np.abs(direction).max(axis=0).min() > _PARALLEL)
 
 
 def _columns(direction: Matrix, way: Way) -> Matrix:

@@ -5,23 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from nnunet_cardiac.images.layout import Header
 from nnunet_cardiac.images.orientation import (
     IDENTITY,
     Way,
     canonical_way,
     directions,
+    parallel_to_body,
     says_how_it_lies,
     slice_axis,
 )
 
-#: Direction cosine from which on an axis is parallel to one of the body: what programs write that know no direction.
-#: A scanner's oblique plane never gets so close.
-_PARALLEL = 0.99999
-
-#: Slices of a short-axis stack are thicker than pixels by this factor, and fewer than this number.
+#: Slices of a short-axis stack are at least so many times as thick as its pixels are wide, and fewer than this number.
 _THICK, _FEW = 3.0, 30
 
 _CONVERT = "nnunet_cardiac convert generic writes every image and label in one way"
@@ -83,21 +78,22 @@ class StoredWays:
         if nothing_known:
             yield (
                 f"None of the {self.total} {subject} says how it lies in the patient, so that nobody can tell whether "
-                "they are all stored in one way. They are taken as stored, and so have to be the images of a "
-                "prediction. If the original files have directions, convert those: nnunet_cardiac convert generic."
+                "they are all stored in one way. They are taken as stored, and images to predict have to be stored in "
+                "the same way. If the original files have directions, convert those: nnunet_cardiac convert generic."
             )
         elif self.without_direction:
             yield (
                 f"{len(self.without_direction)} of {self.total} {subject} (first {self.without_direction[0]}) do not "
-                "say how they lie in the patient; they are taken as stored, and may lie otherwise than the rest. If "
-                "their original files have directions, convert those: nnunet_cardiac convert generic."
+                "say how they lie in the patient; they are taken as stored, and may lie in another way than the rest. "
+                "If their original files have directions, convert those: nnunet_cardiac convert generic."
             )
         if self.lost:
             yield (
                 f"All headers of the {subject} lie parallel to the axes of the body, but the voxels are those of "
                 "short-axis stacks, which are oblique: a program lost the directions, as in the archive of ACDC. It "
                 "cannot be known how the images lie; their headers are taken as they are. If the original files have "
-                "directions, convert those: nnunet_cardiac convert generic. Nothing to do for stacks that are axial."
+                "directions, convert those: nnunet_cardiac convert generic. There is nothing to do if the stacks are "
+                "axial."
             )
 
 
@@ -123,11 +119,8 @@ def looks_lost(headers: Sequence[Header]) -> bool:
     Args:
         headers: Of files that say how they lie. Where one is oblique, the others may be true as well.
     """
-    return all(map(_parallel, headers)) and sum(map(_few_thick_slices, headers)) > len(headers) / 2
-
-
-def _parallel(header: Header) -> bool:
-    return bool(np.abs(directions(header)).max(axis=0).min() > _PARALLEL)
+    parallel = all(parallel_to_body(directions(header)) for header in headers)
+    return parallel and sum(map(_few_thick_slices, headers)) > len(headers) / 2
 
 
 def _few_thick_slices(header: Header) -> bool:

@@ -36,7 +36,7 @@ def placed(
         steps = _RAS_TO_LPS @ matrix[:3, :3]
         sizes = tuple(np.linalg.norm(steps, axis=0)[::-1].tolist())
         axes, _ = nearest_orthonormal(Path("affine"), steps)
-        if spacing_mm is not None and not np.allclose(spacing_mm, sizes, rtol=ROUNDING):
+        if spacing_mm is not None and not _agree(spacing_mm, sizes):
             shown = " x ".join(f"{size:.6g}" for size in sizes)
             raise UserError(f"spacing_mm is {tuple(spacing_mm)}, and affine has {shown} mm (z, y, x); leave one out.")
         return sizes if spacing_mm is None else tuple(spacing_mm), axes
@@ -58,6 +58,10 @@ def header_of(shape: Sequence[int], spacing_mm: Sequence[float], axes: Matrix) -
     """
     cosines = tuple(np.ravel(axes).tolist())
     return Header(tuple(shape[::-1]), tuple(spacing_mm[::-1]), (0.0, 0.0, 0.0), cosines, 1)
+
+
+def _agree(given: Sequence[float], sizes: Sequence[float]) -> bool:
+    return len(given) == len(sizes) and bool(np.allclose(given, sizes, rtol=ROUNDING, atol=0))
 
 
 def _matrix(name: str, given: npt.ArrayLike, shape: tuple[int, int]) -> Matrix:

@@ -24,8 +24,8 @@ from nnunet_cardiac.inference.series import Grid, Series
 
 logger = logging.getLogger(__name__)
 
-#: Cosine of the angle up to which two stacks of a study show one plane: 30 degrees.
-_PARALLEL = 0.87
+#: Cosine of the angle up to which two stacks of a study are nearly parallel: 30 degrees.
+_NEARLY_PARALLEL = 0.87
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def _alike(read: tuple[Series, ...]) -> tuple[Series, ...]:
         return read
     header = read[0].header
     first = directions(canonical_way(header).moved(header))
-    parallel = [abs(directions(series.header)[:, 2] @ first[:, 2]) > _PARALLEL for series in read]
+    parallel = [abs(directions(series.header)[:, 2] @ first[:, 2]) > _NEARLY_PARALLEL for series in read]
     return tuple(replace(series, like=first) if near else series for series, near in zip(read, parallel, strict=True))
 
 

@@ -106,7 +106,7 @@ def finished(
     before = {"moved": IDENTITY.code, **content.get("input", {})}  # earlier versions moved nothing
     if any(before.get(key, value) != value for key, value in (voxels or {}).items()):
         raise UserError(
-            f"{record}: made from another image, with another voxel size or --orientation; use another folder, or "
+            f"{record}: made from another image, or with another voxel size or --orientation; use another folder, or "
             "--overwrite to replace it."
         )
     return Result(name, "skipped", sidecar=content)

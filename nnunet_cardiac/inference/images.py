@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.images.image_file import Header, Image, read_geometry, read_image
-from nnunet_cardiac.images.orientation import IDENTITY, Way, canonical_way, says_how_it_lies
+from nnunet_cardiac.images.orientation import IDENTITY, Way
+from nnunet_cardiac.images.same_body import way_onto
 from nnunet_cardiac.inference.series import Grid, Series
 
 #: What `dimensions` may promise -> dimensions of a file that keep the promise.
@@ -65,10 +66,9 @@ def _way_to_grid(first_path: Path, first: Header, path: Path, header: Header) ->
     difference = _difference(first, header)
     if not difference:
         return IDENTITY
-    if says_how_it_lies(first) and says_how_it_lies(header):
-        way = canonical_way(header).then(canonical_way(first).inverse)
-        if not _difference(first, way.moved(header)):
-            return way
+    way = way_onto(header, first)
+    if not way.changes_nothing and not _difference(first, way.moved(header)):
+        return way
     raise UserError(
         f"{path}: {difference} is {getattr(header, difference)}, and {first_path.name} has "
         f"{getattr(first, difference)}. The channels of a case must lie on one grid; resample one to the other."

@@ -83,6 +83,8 @@ class CardiacPredictor:
             raise UserError(f"device is {device!r}, but torch sees no GPU; use auto or cpu.")
         folders = find_stages(folder, folds, checkpoint)
         storage = find_training_storage(folders, orientation)
+        if storage.warning:
+            logger.warning("%s", storage.warning)
         stages = [
             TrainedStage.load(
                 stage,

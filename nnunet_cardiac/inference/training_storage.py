@@ -25,8 +25,8 @@ ORIENTATIONS = AUTO, CANONICAL, AS_STORED = "auto", "canonical", "as-stored"
 _ENOUGH = 200
 
 _UNKNOWN = (
-    "Nothing says how the images lay in their files that this model was trained on, so images are taken as they are "
-    "stored. If they were canonical, as convert writes them, add --orientation canonical."
+    "It is not known how the training images of this model lie in their files, so images are taken as they are stored. "
+    "If the training images are canonical, as convert writes them, add --orientation canonical."
 )
 
 
@@ -57,7 +57,7 @@ class TrainingStorage:
 
     @property
     def record(self) -> str:
-        """For the JSON file: `as stored`, or the axes of the training images (:attr:`Way.code`)."""
+        """For the JSON file: `as-stored`, or the axes of the training images (:attr:`Way.code`)."""
         return AS_STORED if self.way is None else self.way.code
 
 

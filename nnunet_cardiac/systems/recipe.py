@@ -87,6 +87,9 @@ class Recipe:
         for name, allowed in CHOICES.items():
             if getattr(self, name) not in allowed:
                 raise UserError(f"recipe: {name} is {getattr(self, name)!r}, expected one of {', '.join(allowed)}.")
+        for name in _SWITCHES:
+            if not isinstance(getattr(self, name), bool):
+                raise UserError(f"recipe: {name} is {getattr(self, name)!r}, expected true or false.")
         for name in _POSITIVE:
             value = getattr(self, name)
             if value is not None and not value > 0:
@@ -127,6 +130,8 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "gate_source": ("pred", "gt", "pred_or_gt"),
     "augmentation": ("paper", "nnunet", "mild"),
 }
+
+_SWITCHES = ("flips", "test_time_mirroring")
 
 _POSITIVE = (
     "epochs",

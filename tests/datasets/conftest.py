@@ -117,6 +117,16 @@ class Converted:
         self.folder = next(iter(sorted(self.raw.glob(f"Dataset{number:03d}_*"))), None) if self.raw.is_dir() else None
         return self
 
+    def stored_otherwise(self, name, archive, *options):
+        """Convert an archive, and once more when every file is stored in another way; the data sets are the same."""
+        first = self(name, archive, *options).folder
+        store_otherwise(archive)
+        self(name, archive, *options, number=28)
+        assert self.code == 0, self.err
+        assert same_volumes(first, self.folder)
+        assert "stored otherwise (first " in self.out
+        return self
+
     def json(self, name):
         return json.loads((self.folder / name).read_text())
 

@@ -153,6 +153,8 @@ def test_without_a_direction_as_stored(tmp_path: Path) -> None:
     np.testing.assert_array_equal(maps.reference, read_label_map(paths[0]).values[0])
     assert maps.reference.shape != labels.shape
     assert maps.right_handed is None
+    rows = case_metrics(maps, STRUCTURES).plausibility
+    assert {row["orientation"] for row in rows} == {""}  # the file claims nothing
 
 
 def test_one_file_says_how_it_lies_and_one_does_not(tmp_path: Path) -> None:

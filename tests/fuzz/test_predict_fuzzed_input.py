@@ -18,7 +18,7 @@ import pytest
 from tests.fuzz.fuzzed_files import KINDS, SHAPE, Fuzzed, write_input
 
 RUNNER = Path(__file__).with_name("predict_inputs.py")
-INPUTS = 500
+INPUTS = 300
 
 #: Of one input beyond those before it. All together have 4 GiB.
 MOST_MIB = 1024

@@ -92,3 +92,24 @@ def test_the_recipe_may_leave_mirroring_out(seam, trainer_name: str) -> None:
     trainer.initialize()
     trainer.get_dataloaders()
     assert trainer.inference_allowed_mirroring_axes is None
+
+
+@pytest.mark.parametrize("case", [CASES[0], CASES[2], CASES[11]])
+def test_a_recipe_without_flips(seam, case: tuple[str, str, str]) -> None:
+    """What flips is asked of the transforms: nnU-Net's turn slices by up to 180 degrees, which looks like a flip."""
+    trainer_name, configuration, augmentation = case
+    data = seam({"patient001_frame01": ((16, 48, 48), 20, 30, 6)})
+    data.plan(trainer_name, spacing=KEEP_Z, coarse_labels="simulated")
+    axes = {}
+    for flips in (True, False):
+
+        def change(entry: dict, flips: bool = flips) -> None:
+            entry["recipe"] = {"augmentation": augmentation, "batch_size": 8, "flips": flips}
+
+        trainer = data.trainer(trainer_name, configuration, change=change, plain=False)
+        trainer.initialize()
+        trainer.get_dataloaders()
+        axes[flips] = (trainer._flipped_axes, trainer.inference_allowed_mirroring_axes)
+    assert axes[True][0]
+    assert axes[True][1]
+    assert axes[False] == (set(), None)

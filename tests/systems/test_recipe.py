@@ -45,6 +45,8 @@ def test_plans_change_fields() -> None:
     [
         ({"learning_rate": 1}, "unknown entries learning_rate; known are optimizer, initial_lr"),
         ({"optimizer": "lion"}, "optimizer is 'lion', expected one of adam, sgd"),
+        ({"flips": "false"}, "flips is 'false', expected true or false"),
+        ({"test_time_mirroring": 0}, "test_time_mirroring is 0, expected true or false"),
         ({"epochs": 0}, "epochs is 0, expected a positive number"),
         ({"max_gradient_norm": 0}, "max_gradient_norm is 0, expected a positive number"),
     ],

@@ -168,7 +168,7 @@ def _choose(source: Path, progress: bool) -> _Chosen:
     if apart := separated({"train": training, "val": test}, cohort.by_case, groups):
         raise UserError(
             f"{source}: {shown_groups(apart)} show the same images, some in labelsTr and some in labelsTs; expected "
-            "them in one of both, or the results of the test leak. Leave one of them out."
+            "them in one of both, or the test results are too good. Leave one of them out."
         )
     where = {case: part for part, names in cases.items() for case in names}
     return _Chosen(ending, tuple(sorted(training)), tuple(sorted(test)), where, groups)

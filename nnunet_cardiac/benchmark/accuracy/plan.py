@@ -138,12 +138,14 @@ def _budgeted(
     if kind == "stack" and budget.patch is not None:
         size = [patch[0], *(min(side, budget.patch) for side in patch[1:])]
         cut = {"patch_size": size, "training_patch_size": size}
-    own = {} if is_stock(row) else {"batch_size": batch, "test_time_mirroring": budget.mirroring}
+    flips = budget.mirroring or recipe in ("plain", "paper")  # part of a paper's augmentation
+    mirroring = {"test_time_mirroring": budget.mirroring, "flips": flips}  # the same for all rows
+    own = {} if is_stock(row) else {"batch_size": batch, **mirroring}
     return {
         "batch_size": batch,
         **cut,
         PLANS_KEY: {**stage_recipe(row, stage, recipe, budget.epochs), **own, **length},
-        "mirroring": budget.mirroring or recipe in ("plain", "paper"),  # flips are part of a paper's augmentation
+        "mirroring": flips,
         "validate": bool(entry.get("next_stage")),
         **({} if budget.minutes is None else {"training_minutes": budget.minutes * stage.samples}),
     }

@@ -166,7 +166,7 @@ def doubtful(draw: st.DrawFn) -> Plan:
 FEW = settings(
     max_examples=8, derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
 )
-MANY = settings(FEW, max_examples=400)
+MANY = settings(FEW, max_examples=200)
 
 
 @FEW
