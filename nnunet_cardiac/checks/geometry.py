@@ -42,12 +42,9 @@ def volume_problem(path: Path, header: Header) -> str | None:
 
 
 def direction_problem(path: Path, header: Header) -> str | None:
-    """Return what keeps a volume from having a place in a body: axes that are singular or sheared, NaN, infinity."""
+    """Return what keeps the directions of a volume from being those of a body: singular or sheared ones, or NaN."""
     if len(header.size) != 3:
         return None
-    if not np.isfinite(header.origin).all():
-        shown = ", ".join(f"{value:.6g}" for value in header.origin)
-        return f"{path}: the first voxel is at ({shown}) mm; expected a place in a scanner. Correct it."
     try:
         nearest_orthonormal(path, directions(header))
     except UserError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import sys
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -104,6 +105,7 @@ def read_header(path: Path) -> Header:
     # nnU-Net trains with the sizes of pixdim, which are the true ones in copies of the archive of ACDC. It trains with
     # hearts of any size, of animals too.
     choose_spacing(layout, unit_matrix=True, any_size=True)
+    _check_origin(layout, sys.float_info.max)  # SimpleITK reads another number where the file has none
     if layout.stored.encoding == "raw":
         check_complete(path)
     with explained(path):
@@ -189,15 +191,21 @@ def _geometry(
         repairs += (f"direction made orthonormal, axes turned by up to {degrees:.2g} degrees",)
     if spacing_mm is not None:
         repairs += (f"voxel size {' x '.join(f'{size:.6g}' for size in spacing)} mm as given, not from the header",)
-    if not np.isfinite(layout.origin).all() or np.abs(layout.origin).max() > MAX_ORIGIN_MM:
-        shown = ", ".join(f"{value:.6g}" for value in layout.origin)
-        raise UserError(f"{path}: the first voxel is at ({shown}) mm; expected a place in a scanner. Correct it.")
+    _check_origin(layout, MAX_ORIGIN_MM)
     whole = np.eye(count)
     whole[: len(direction), : len(direction)] = direction
     time = (layout.time_step if layout.time_step < MAX_TIME_STEP else 1.0,) * (count - 3)
     origin = (*layout.origin[: min(count, 3)], *(0.0,) * (count - 3))
     cosines = tuple(whole.ravel().tolist())
     return Header(layout.size, (*spacing, *time), origin, cosines, layout.components, layout.oriented), repairs
+
+
+def _check_origin(layout: Layout, limit_mm: float) -> None:
+    if not all(abs(value) <= limit_mm for value in layout.origin):  # nor NaN
+        shown = ", ".join(f"{value:.6g}" for value in layout.origin)
+        raise UserError(
+            f"{layout.stored.path}: the first voxel is at ({shown}) mm; expected a place in a scanner. Correct it."
+        )
 
 
 def _voxels(layout: Layout) -> npt.NDArray[Any]:
