@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 
 from nnunet_cardiac.errors import UserError
 from nnunet_cardiac.files import read_json
-from nnunet_cardiac.images.image_file import read_header
 from nnunet_cardiac.images.layout import Header
 from nnunet_cardiac.images.orientation import IDENTITY, REFERENCE, Matrix, Way, canonical_way, says_how_it_lies
 from nnunet_cardiac.images.stored_ways import stored_ways
 from nnunet_cardiac.inference.model_folder import StageFolder
-from nnunet_cardiac.planning.orientation_record import read_record
+from nnunet_cardiac.planning.orientation_record import read_record, readable_headers
 
 #: What a user may say: as the training images, canonical whatever they were, or as in the file.
 ORIENTATIONS = AUTO, CANONICAL, AS_STORED = "auto", "canonical", "as-stored"
@@ -86,7 +84,8 @@ def find_training_storage(stages: Sequence[StageFolder], asked: str = AUTO) -> T
     if recorded is not None:
         return TrainingStorage(recorded.way, "plans", _warning(recorded.way, recorded.ways))
     for origin, folders in _places(stages, str(plans.get("dataset_name", ""))).items():
-        headers = _headers(chain.from_iterable(sorted(folder.glob(f"*{ending}")) for folder in folders if ending))
+        files = chain.from_iterable(sorted(folder.glob(f"*{ending}")) for folder in folders if ending)
+        headers = readable_headers(islice(files, _ENOUGH), ending)
         if headers:  # the first place that has files decides: the others hold the same images
             found = stored_ways(headers)
             return TrainingStorage(found.usual, origin, _warning(found.usual, found.counts))
@@ -121,12 +120,3 @@ def _places(stages: Sequence[StageFolder], dataset: str) -> dict[str, list[Path]
         "raw": [of_dataset["raw"] / "imagesTr"] if "raw" in of_dataset else [],
         "preprocessed": [of_dataset["preprocessed"] / "gt_segmentations"] if "preprocessed" in of_dataset else [],
     }
-
-
-def _headers(files: Iterable[Path]) -> dict[str, Header]:
-    """Headers of the first files that can be read."""
-    headers: dict[str, Header] = {}
-    for file in islice(files, _ENOUGH):
-        with contextlib.suppress(UserError):
-            headers[file.name] = read_header(file)
-    return headers

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -95,10 +95,21 @@ def _training_headers(preprocessed: Path, raw: Path | None) -> dict[str, Header]
     ending = read_json(description).get("file_ending", "") if description.is_file() else ""
     places = [] if raw is None else [(raw / "imagesTr", f"_0000{ending}")]
     for folder, end in (*places, (preprocessed / "gt_segmentations", ending)):
-        headers = {}
-        for file in sorted(folder.glob(f"*{end}")) if ending else ():
-            with contextlib.suppress(UserError):  # a format that only nnU-Net reads
-                headers[file.name.removesuffix(end)] = read_header(file)
+        headers = readable_headers(sorted(folder.glob(f"*{end}")) if ending else (), end)
         if headers:
             return headers
     return {}
+
+
+def readable_headers(files: Iterable[Path], ending: str) -> dict[str, Header]:
+    """Return the headers of files, without those of formats that only nnU-Net reads.
+
+    Args:
+        files: Images or label maps.
+        ending: What their names have behind the case.
+    """
+    headers: dict[str, Header] = {}
+    for file in files:
+        with contextlib.suppress(UserError):
+            headers[file.name.removesuffix(ending)] = read_header(file)
+    return headers
