@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 
+from nnunet_cardiac.images.layout import Header
+from nnunet_cardiac.images.orientation import canonical_way, directions
 from nnunet_cardiac.phantom.region import Array
-from nnunet_cardiac.phantom.study import CineStudy, Geometry
+from nnunet_cardiac.phantom.study import CineStudy, Geometry, triple
 
 
 def write_study(study: CineStudy, folder: str | Path) -> list[Path]:
@@ -46,6 +49,22 @@ def write_volume(array: Array, geometry: Geometry, path: Path) -> Path:
 def write_series(array: Array, geometry: Geometry, path: Path) -> Path:
     """Write a series of shape (T, Z, Y, X) as one 4D file; the spacing of the last axis is 1 frame."""
     return _write(sitk.JoinSeries([_to_image(volume, geometry) for volume in array]), path)
+
+
+def canonical(array: Array, geometry: Geometry) -> tuple[Array, Geometry]:
+    """Return an image in canonical storage, as `convert` writes it: fields of view may be turned by up to 51 degrees.
+
+    Args:
+        array: (Z, Y, X), or (T, Z, Y, X).
+        geometry: Its position in the patient.
+    """
+    direction = tuple(geometry.direction.ravel().tolist())
+    header = Header(array.shape[:-4:-1], geometry.spacing_mm[::-1], geometry.origin_mm, direction, 1)
+    way = canonical_way(header)
+    moved = way.moved(header)
+    z, y, x = moved.spacing[::-1]
+    placed = replace(geometry, spacing_mm=(z, y, x), direction=directions(moved), origin_mm=triple(moved.origin))
+    return np.ascontiguousarray(way.apply(array)), placed
 
 
 def _to_image(array: Array, geometry: Geometry) -> sitk.Image:

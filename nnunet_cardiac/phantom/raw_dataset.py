@@ -24,7 +24,7 @@ from nnunet_cardiac.patients.splits import stratified_splits
 from nnunet_cardiac.phantom.groups import GROUPS
 from nnunet_cardiac.phantom.left_atrium import ATRIUM_LABELS, make_left_atrium
 from nnunet_cardiac.phantom.long_axis import make_long_axis
-from nnunet_cardiac.phantom.nifti import write_series, write_volume
+from nnunet_cardiac.phantom.nifti import canonical, write_series, write_volume
 from nnunet_cardiac.phantom.short_axis import make_study
 from nnunet_cardiac.phantom.study import ACDC_LABELS, AtriumStudy, CineStudy
 
@@ -184,8 +184,9 @@ def _write_patient(
     split = "train" if index < patients else "test"
     names = _write_cases(study, folder, "Tr" if split == "train" else "Ts", labelling)
     if cine and isinstance(study, CineStudy):
-        write_series(study.images, study.geometry, folder / "cine" / f"{study.patient}_4d.nii.gz")
-        write_series(labelling.apply(study.labels), study.geometry, folder / "cine" / f"{study.patient}_4d_gt.nii.gz")
+        series = {"": study.images, "_gt": labelling.apply(study.labels)}
+        for ending, frames in series.items():
+            write_series(*canonical(frames, study.geometry), folder / "cine" / f"{study.patient}_4d{ending}.nii.gz")
     return _row(study, split), names
 
 
@@ -208,8 +209,9 @@ def _write_cases(study: CineStudy | AtriumStudy, folder: Path, suffix: str, labe
         phases = (study.ed_frame, study.es_frame)
         cases = {f"{study.patient}_frame{frame + 1:02d}": study.phase(frame) for frame in phases}
     for name, (image, label) in cases.items():
-        write_volume(image, study.geometry, folder / f"images{suffix}" / f"{name}_0000.nii.gz")
-        write_volume(labelling.apply(label), study.geometry, folder / f"labels{suffix}" / f"{name}.nii.gz")
+        write_volume(*canonical(image, study.geometry), folder / f"images{suffix}" / f"{name}_0000.nii.gz")
+        labels = canonical(labelling.apply(label), study.geometry)
+        write_volume(*labels, folder / f"labels{suffix}" / f"{name}.nii.gz")
     return list(cases)
 
 
