@@ -142,8 +142,7 @@ class Segmenter:
         notes += [] if labels.any() else ["Nothing was found: the label map is empty."]
         warnings = for_record(notes, case.private)
         content = sidecar(series, described, self.model, str(predictor.device), seconds, curves, phases, warnings)
-        storage = predictor.storage
-        content["orientation"] = {"training_images": storage.record, "known_from": storage.known_from}
+        content["orientation"] = {"training_images": predictor.storage.record}
         if case.study:
             content["study"] = list(case.study)
         if options.keep_identifiers and series.identifiers:
