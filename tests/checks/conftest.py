@@ -6,6 +6,23 @@ import numpy as np
 import pytest
 import SimpleITK
 
+from nnunet_cardiac.checks.dataset import check_raw_dataset
+from nnunet_cardiac.errors import UserError
+
+FIRST, SECOND = "patient001_frame01", "patient001_frame12"
+
+
+def check(dataset, required=("LV", "MYO", "RV")):
+    return check_raw_dataset(dataset.folder, required, progress=False)
+
+
+def refused(dataset, *words, required=("LV", "MYO", "RV")):
+    with pytest.raises(UserError) as caught:
+        check(dataset, required)
+    for word in words:
+        assert word in str(caught.value)
+    return str(caught.value)
+
 
 class RawDataset:
     """Writes an nnU-Net raw data set of cardiac volumes, x y z = 50 x 40 x 6."""

@@ -98,6 +98,19 @@ class TestEverySystem:
             check_ways(predictor, heart[:3], SOME[:1] + SOME[5:])
 
 
+@pytest.mark.slow
+def test_48_ways_to_store_a_cine(write_system: Callable[..., Path], heart: np.ndarray) -> None:
+    predictor = load(write_system("nnUNet", **RECORD))
+    cine = np.stack([heart[:2], 1.2 * heart[2:4] + 5])[:, None]
+    expected = predictor.predict_frames(cine, SPACING, direction=AXES)
+    assert not np.array_equal(expected[0], expected[1])
+    for way in WAYS:
+        stored = way.inverse.moved(header(cine[0, 0]))
+        axes = np.reshape(stored.direction, (3, 3))
+        found = predictor.predict_frames(way.inverse.apply(cine), stored.spacing[::-1], direction=axes)
+        assert np.array_equal(way.apply(found), expected), way.code
+
+
 class TestFiles:
     """Stacks and cine in files of all formats, label maps on the grid of the file."""
 

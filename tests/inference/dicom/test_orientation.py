@@ -14,7 +14,9 @@ from pydicom.uid import generate_uid
 from nnunet_cardiac.cli import main
 from nnunet_cardiac.files import read_json
 from nnunet_cardiac.images.layout import Header
-from nnunet_cardiac.images.orientation import IDENTITY, WAYS, Way, directions
+from nnunet_cardiac.images.orientation import IDENTITY, WAYS, Way, canonical_way, directions
+from nnunet_cardiac.inference.dicom import _alike
+from nnunet_cardiac.inference.series import Grid, Series
 
 from .conftest import COLUMN, MR_IMAGE, NORMAL, ORIGIN, ROW, SPACING, Scanner
 
@@ -131,3 +133,29 @@ def test_dicom_nifti_and_nrrd_give_one_ejection_fraction(
     study = (tmp_path / "from_dicom" / "indices.csv").read_text().splitlines()
     fractions = {row.split(",", 1)[1] for row in (*rows, *study) if ",LV EF," in row}
     assert len(fractions) == 1, (rows, study)
+
+
+def test_stacks_of_a_study_that_are_nearly_parallel_lie_alike() -> None:
+    """Fields of view turned by 15 and 55 degrees; alone, the second would be stored with rows and columns exchanged."""
+    first, second, across = (
+        Series(f"stack{number}", np.zeros((1, 1, 3, 20, 24), np.float32), grid, 3)
+        for number, grid in enumerate((turned(15), turned(55), turned(15, [2, 0, 1])))
+    )
+
+    alike = _alike((first, second, across))
+
+    assert canonical_way(second.header) != IDENTITY
+    assert alike[1].like is not None
+    assert canonical_way(alike[1].header, alike[1].like) == canonical_way(first.header) == IDENTITY
+    assert alike[2].like is None  # another plane
+    assert _alike((second,)) == (second,)
+
+
+def turned(degrees: float, order: list[int] | None = None) -> Grid:
+    """A short-axis plane whose field of view is turned, or with `order` a plane at a right angle to it."""
+    x, y = (np.array(v) / np.linalg.norm(v) for v in ((0.77, 0.62, 0.16), (-0.15, 0.41, -0.9)))
+    y = (y - x * (x @ y)) / np.linalg.norm(y - x * (x @ y))
+    cosine, sine = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    axes = np.column_stack([cosine * x + sine * y, cosine * y - sine * x, np.cross(x, y)])
+    axes = axes if order is None else axes[:, order]
+    return Grid((1.4, 1.4, 8.0), (0.0, 0.0, 0.0), tuple(axes.ravel().tolist()))
